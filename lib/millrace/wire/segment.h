@@ -1,0 +1,54 @@
+// wire/segment.h - what the engine sees of a received TCP segment: numbers in host byte order.
+//
+// A value: it is copied, never owns, and its `payload` points into the packet that `handle` names.
+// tcp/ reads the numbers and may keep the handle, but never looks into the packet.
+#ifndef MILLRACE_WIRE_SEGMENT_H_
+#define MILLRACE_WIRE_SEGMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "millrace/base/seq.h"
+
+namespace millrace::wire {
+
+// Names a packet of the port (an mbuf, a simulated packet) without saying what it is. 0 is none.
+enum class PacketHandle : uintptr_t { kNone = 0 };
+
+// TCP control bits in the order of the header (RFC 9293 section 3.1).
+using Flags = uint8_t;
+inline constexpr Flags kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08;
+inline constexpr Flags kAck = 0x10, kUrg = 0x20, kEce = 0x40, kCwr = 0x80;
+
+// Options present in a segment. Of a repeated option the first one counts.
+using OptionBits = uint8_t;
+inline constexpr OptionBits kMssOption = 0x01, kWindowScaleOption = 0x02;
+inline constexpr OptionBits kSackPermittedOption = 0x04, kTimestampsOption = 0x08;
+
+struct Segment {
+  SeqNum seq, ack;
+  uint32_t tsval = 0, tsecr = 0;  // valid with kTimestampsOption
+  uint16_t window = 0;            // as on the wire, not scaled
+  Flags flags = 0;
+  OptionBits options = 0;
+  uint16_t mss = 0;             // valid with kMssOption, octets, not yet clamped
+  uint8_t window_scale = 0;     // valid with kWindowScaleOption, 0..255 as received
+  uint8_t reserved = 0;
+  uint32_t payload_length = 0;  // octets; SYN and FIN are not counted
+  const std::byte* payload = nullptr;
+  PacketHandle handle = PacketHandle::kNone;
+
+  bool Has(Flags any_of) const { return (flags & any_of) != 0; }
+  bool HasOption(OptionBits any_of) const { return (options & any_of) != 0; }
+  // SEG.LEN of RFC 9293: octets of sequence space occupied, counting SYN and FIN.
+  uint32_t SequenceLength() const {
+    return payload_length + ((flags & kSyn) >> 1) + (flags & kFin);
+  }
+};
+
+static_assert(sizeof(Segment) <= 64 && std::is_trivially_copyable_v<Segment>);
+
+}  // namespace millrace::wire
+
+#endif  // MILLRACE_WIRE_SEGMENT_H_
