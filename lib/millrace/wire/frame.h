@@ -19,10 +19,12 @@ namespace millrace::wire {
 enum class FrameKind : uint8_t {
   kDrop,  // see ParsedFrame::drop
   kTcp,   // ParsedFrame::tcp and the addresses are set
-  kArp,   // network_header points to a complete ARP packet for Ethernet and IPv4
+  kArp,   // network_header points to a complete ARP packet for Ethernet and IPv4 (ParseArp)
   kIcmp,  // network_header and transport_header are set, ICMP checksum verified
-  kUdp,   // IPv4 with a protocol that has no user here, unicast: may be answered by an ICMP
-  kOtherIpProtocol,  // "protocol unreachable" (kUdp: "port unreachable")
+  // A protocol that has no user here, unicast on both layers: may be answered by an ICMP error. The
+  // two headers are set; what is behind the IP header is neither verified nor of any least length.
+  kUdp,              // "port unreachable"
+  kOtherIpProtocol,  // "protocol unreachable"
 };
 
 // Why a frame was dropped in the parser; each has its counter of the same name.
@@ -34,10 +36,10 @@ enum class DropReason : uint8_t {
   kArpMalformed,
   kIpHeader,             // version, header length or total length impossible
   kIpChecksum,
-  kIpOptions,            // source route; other options are skipped (MUST-50)
+  kIpOptions,            // source route or impossible length; others are skipped (MUST-50)
   kIpFragment,
   kIpSource,             // source is 0, multicast, broadcast, loopback or our own address (MUST-63)
-  kIpDestination,        // IP or link-layer broadcast or multicast with TCP (MUST-57), or not ours
+  kIpDestination,        // IP or link-layer broadcast or multicast (MUST-57), or not ours
   kTcpHeader,            // data offset below 5 or beyond the segment
   kTcpChecksum,
   kTcpFlags,             // no flag at all
@@ -51,16 +53,18 @@ const char* ToString(DropReason reason);
 // Tells what the port has verified already; kUnknown is verified in software (PAR-03).
 enum class ChecksumState : uint8_t { kUnknown, kGood, kBad };
 
+// What is set: `kind`, `drop` and `link_group` always; the rest as FrameKind says, with the IP
+// fields for every kind but kDrop and kArp. Other fields keep what an earlier frame left in them.
 struct ParsedFrame {
   FrameKind kind = FrameKind::kDrop;
   DropReason drop = DropReason::kNone;
-  bool link_group = false;        // sent to a group MAC address
+  bool link_group = false;        // sent to a group MAC address; only ARP gets through then
   uint8_t ip_protocol = 0;
   uint8_t ttl = 0;
   uint32_t source_v4 = 0, destination_v4 = 0;  // host byte order
   uint16_t source_port = 0, destination_port = 0;
   const std::byte* network_header = nullptr;    // ARP or IP header
-  const std::byte* transport_header = nullptr;  // ICMP header
+  const std::byte* transport_header = nullptr;  // behind the IP header; not set for kTcp
   uint32_t transport_length = 0;                // octets from transport_header to the packet's end
   Segment tcp;
 };

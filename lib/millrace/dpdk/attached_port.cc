@@ -1,0 +1,114 @@
+// dpdk/attached_port.cc - makes a device of a PortConfig and opens a port on it.
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+
+#include "absl/strings/str_cat.h"
+#include "millrace/dpdk/eal.h"
+#include "millrace/dpdk/port_config.h"
+
+namespace millrace::dpdk {
+namespace {
+
+constexpr uint32_t kAfPacketFrames = 2048;  // per direction
+constexpr uint32_t kAfPacketBlockOctets = 65'536;
+constexpr uint32_t kAfPacketOverhead = 128;  // tpacket2_hdr, sockaddr_ll, Ethernet, VLAN, alignment
+constexpr uint16_t kMemifRoomOctets = 2048;
+
+uint16_t MtuOf(const PortConfig& config, const HostNetwork& host) {
+  if (config.mtu != 0) return config.mtu;
+  const HostNetwork::Interface* interface = host.Find(config.target);
+  const uint16_t mtu = interface == nullptr ? uint16_t{1500} : interface->mtu;
+  return std::clamp<uint16_t>(mtu, 68, 9216);
+}
+
+absl::Status AttachError(const PortConfig& config, int error, const std::string& log) {
+  const std::string line = MostRelevantLine(log);
+  return absl::FailedPreconditionError(
+      absl::StrCat(config.text, ": DPDK cannot open the device: ", rte_strerror(std::abs(error)),
+                   line.empty() ? "" : absl::StrCat(" (", line, ")")));
+}
+
+}  // namespace
+
+uint32_t AfPacketFrameOctets(uint16_t mtu) {
+  return std::bit_ceil(std::max<uint32_t>(mtu + kAfPacketOverhead, 2048));
+}
+
+VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index) {
+  switch (config.kind) {
+    case DeviceKind::kAfPacket: {
+      // The driver assumes that frames lie side by side: the frame size divides the block size.
+      const uint32_t frame = AfPacketFrameOctets(MtuOf(config, host));
+      return {absl::StrCat("net_af_packet", index),
+              absl::StrCat("iface=", config.target, ",qpairs=1,framesz=", frame, ",framecnt=",
+                           kAfPacketFrames, ",blocksz=", std::max(frame, kAfPacketBlockOctets))};
+    }
+    case DeviceKind::kAfXdp:
+      return {absl::StrCat("net_af_xdp", index),
+              absl::StrCat("iface=", config.target, ",start_queue=0,queue_count=1")};
+    case DeviceKind::kTap:
+      return {absl::StrCat("net_tap", index), absl::StrCat("iface=", config.target)};
+    case DeviceKind::kMemif:
+      return {absl::StrCat("net_memif", index),
+              absl::StrCat("role=", config.memif_server ? "server" : "client",
+                           ",socket-abstract=no,socket=", config.target,
+                           ",bsize=", std::max<uint32_t>(kMemifRoomOctets,
+                                                         std::bit_ceil(config.mtu + 64u)))};
+    default: break;
+  }
+  const size_t comma = config.target.find(',');
+  return {config.target.substr(0, comma),
+          comma == std::string::npos ? "" : config.target.substr(comma + 1)};
+}
+
+absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfig& config,
+                                                                 DpdkPortOptions options) {
+  const HostNetwork host = ReadHostNetwork();
+  if (absl::Status status = CheckPortConfig(config, host); !status.ok()) return status;
+
+  std::unique_ptr<AttachedPort> attached(new AttachedPort);
+  std::string device_name = config.target;  // what EAL calls the PCI device that it has probed
+  OutputCapture capture;
+  if (config.kind != DeviceKind::kPci) {
+    static std::atomic<uint32_t> next_index{0};
+    const VdevName vdev = VdevFor(config, host, next_index.fetch_add(1));
+    device_name = vdev.name;
+    const int error = rte_eal_hotplug_add("vdev", vdev.name.c_str(), vdev.arguments.c_str());
+    if (error != 0) return AttachError(config, error, capture.Stop());
+    attached->vdev_name_ = vdev.name;
+  }
+  uint16_t port_id = 0;
+  if (rte_eth_dev_get_port_by_name(device_name.c_str(), &port_id) != 0) {
+    return AttachError(config, ENODEV, capture.Stop());
+  }
+  if (config.kind == DeviceKind::kAfPacket) {
+    if (options.mtu == 0) options.mtu = MtuOf(config, host);
+    options.mtu_set_outside = true;
+    options.room_octets_min = std::max(options.room_octets_min,
+                                       AfPacketFrameOctets(options.mtu));
+  }
+  auto port = DpdkPort::Create(port_id, options);
+  const std::string log = capture.Stop();
+  if (!port.ok()) {
+    const std::string line = MostRelevantLine(log);
+    return absl::Status(port.status().code(),
+                        absl::StrCat(config.text, ": ", port.status().message(),
+                                     line.empty() ? "" : absl::StrCat(" (", line, ")")));
+  }
+  attached->port_ = *std::move(port);
+  return attached;
+}
+
+AttachedPort::~AttachedPort() {
+  OutputCapture capture;
+  port_.reset();
+  if (!vdev_name_.empty()) rte_eal_hotplug_remove("vdev", vdev_name_.c_str());
+}
+
+}  // namespace millrace::dpdk

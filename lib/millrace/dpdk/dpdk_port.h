@@ -1,0 +1,238 @@
+// dpdk/dpdk_port.h - stack::Port over one queue pair of any DPDK ethernet device.
+//
+// A PacketHandle is an rte_mbuf*. The engine sees every frame as one span: chained mbufs are
+// copied together on receipt, or counted as dropped when they do not fit (PAR-13). Frames with a
+// VLAN tag come as they are. The packet path does not allocate, lock or call virtually.
+// Threading: one worker, which must be registered with EAL to be fast (dpdk/worker.h).
+#ifndef MILLRACE_DPDK_DPDK_PORT_H_
+#define MILLRACE_DPDK_DPDK_PORT_H_
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "millrace/base/check.h"
+#include "millrace/dpdk/offload.h"
+#include "millrace/dpdk/packet_pool.h"
+#include "millrace/stack/port.h"
+
+namespace millrace::dpdk {
+
+struct DpdkPortOptions {
+  uint32_t packets = 8191;         // in the pool made for this port, when `pool` is empty
+  std::shared_ptr<PacketPool> pool;  // shared with other ports; room_octets() >= mtu + 22
+  uint16_t mtu = 0;                // octets of IP packet, 68..9216; 0: what the device has
+  bool mtu_set_outside = false;    // by the kernel interface behind it: the driver is not asked
+  uint32_t room_octets_min = 0;    // of a packet, for drivers that want more than the MTU
+  uint16_t rx_descriptors = 1024, tx_descriptors = 1024;  // adjusted to what the device takes
+  ChecksumPolicy rx_checksum = ChecksumPolicy::kAuto;
+  ChecksumPolicy tx_checksum = ChecksumPolicy::kAuto;
+  bool one_pool = true;            // false when packets of other pools are sent here (a proxy)
+  std::optional<MacAddress> mac;   // instead of the device's; for devices without a filter
+};
+
+// Drops by cause. The first two are ours and cost nothing to read; the others are the device's.
+struct DpdkPortCounters {
+  uint64_t rx_linearize_failed = 0;  // chained frames longer than a packet, or the pool was empty
+  uint64_t tx_rejected = 0;          // packets that the device did not accept at once
+  uint64_t rx_packets = 0, tx_packets = 0;
+  uint64_t rx_missed = 0;            // the device had no free descriptor (imissed)
+  uint64_t rx_errors = 0;
+  uint64_t rx_no_packet = 0;         // the pool was empty (rx_nombuf)
+  uint64_t tx_errors = 0;
+};
+
+class DpdkPort {
+ public:
+  // Configures and starts queue pair 0 of the device; closes the device if that fails.
+  static absl::StatusOr<std::unique_ptr<DpdkPort>> Create(uint16_t port_id,
+                                                          const DpdkPortOptions& options);
+  // Stops and closes the device. REQUIRES: the engine has freed its packets.
+  ~DpdkPort();
+  DpdkPort(const DpdkPort&) = delete;
+  DpdkPort& operator=(const DpdkPort&) = delete;
+
+  // stack::Port
+  const stack::PortCapabilities& capabilities() const { return capabilities_; }
+  size_t RxBurst(Instant now, std::span<stack::RxFrame> frames);
+  wire::PacketHandle Allocate();
+  std::byte* Data(wire::PacketHandle packet);
+  void Finish(wire::PacketHandle packet, uint32_t length, const stack::TxOffload& offload);
+  size_t TxBurst(Instant now, std::span<const wire::PacketHandle> packets);
+  void Free(std::span<const wire::PacketHandle> packets);
+
+  // Stops traffic and keeps the device open: two joined devices are both stopped before either
+  // is closed, because net_memif and net_ring may still look at their peer's packets.
+  void Stop();
+
+  // Reads the device's statistics: microseconds, not for the packet path.
+  DpdkPortCounters ReadCounters() const;
+  // Packets of the pool that wait in this port for Allocate and count as in use.
+  size_t stash() const { return stash_count_; }
+  // One line: driver, MAC, MTU, who does which checksum, pool.
+  std::string Describe() const;
+
+  uint16_t port_id() const { return port_id_; }
+  uint16_t queue_id() const { return queue_id_; }
+  const OffloadPlan& offloads() const { return offloads_; }
+  const std::shared_ptr<PacketPool>& pool() const { return pool_; }
+
+ private:
+  DpdkPort() = default;
+  bool RefillStash();
+  absl::Status Configure(const DpdkPortOptions& options);
+  absl::Status ChooseMtu(const DpdkPortOptions& options, const rte_eth_dev_info& info);
+  absl::Status SetUpQueues(const DpdkPortOptions& options, const rte_eth_dev_info& info);
+  rte_mbuf* Linearize(rte_mbuf* chain);  // nullptr when dropped
+
+  static rte_mbuf* MbufOf(wire::PacketHandle packet) {
+    return reinterpret_cast<rte_mbuf*>(packet);
+  }
+  static wire::PacketHandle HandleOf(rte_mbuf* mbuf) {
+    return static_cast<wire::PacketHandle>(reinterpret_cast<uintptr_t>(mbuf));
+  }
+
+  uint16_t port_id_ = 0;
+  uint16_t queue_id_ = 0;
+  bool started_ = false;
+  OffloadPlan offloads_;
+  rte_mempool* mempool_ = nullptr;
+  size_t stash_count_ = 0;
+  uint64_t rx_linearize_failed_ = 0;
+  uint64_t tx_rejected_ = 0;
+  stack::PortCapabilities capabilities_;
+  std::shared_ptr<PacketPool> pool_;
+  uint16_t device_mtu_ = 1500;  // what the driver is told; capabilities_.mtu is what we send
+  std::string driver_;
+  rte_mbuf* stash_[stack::kBurst];  // taken from the pool in bulk, for Allocate
+};
+
+// Inline definitions
+
+inline size_t DpdkPort::RxBurst(Instant /*now*/, std::span<stack::RxFrame> frames) {
+  rte_mbuf* burst[stack::kBurst];
+  const size_t room = std::min(frames.size(), stack::kBurst);
+  const size_t received =
+      rte_eth_rx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(room));
+  for (size_t i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
+  size_t count = 0;
+  for (size_t i = 0; i < received; ++i) {
+    rte_mbuf* mbuf = burst[i];
+    if (mbuf->nb_segs > 1) [[unlikely]] {
+      mbuf = Linearize(mbuf);
+      if (mbuf == nullptr) continue;
+    }
+    stack::RxFrame& frame = frames[count++];
+    frame.packet = HandleOf(mbuf);
+    frame.data = rte_pktmbuf_mtod(mbuf, std::byte*);
+    frame.length = mbuf->data_len;
+    frame.ip_checksum = wire::ChecksumState::kUnknown;
+    frame.l4_checksum =
+        offloads_.rx_trusted ? wire::ChecksumState::kGood : wire::ChecksumState::kUnknown;
+    if (offloads_.rx_checksum) {
+      frame.ip_checksum = IpChecksumOf(mbuf->ol_flags);
+      frame.l4_checksum = L4ChecksumOf(mbuf->ol_flags);
+    }
+  }
+  return count;
+}
+
+inline wire::PacketHandle DpdkPort::Allocate() {
+  if (stash_count_ == 0) [[unlikely]] {
+    if (!RefillStash()) return wire::PacketHandle::kNone;
+  }
+  // A pooled mbuf has one reference and no successor; Finish sets what else is read of it, so the
+  // full reset of rte_pktmbuf_alloc (both of its cache lines) is not needed.
+  rte_mbuf* mbuf = stash_[--stash_count_];
+  mbuf->data_off = RTE_PKTMBUF_HEADROOM;
+  return HandleOf(mbuf);
+}
+
+inline bool DpdkPort::RefillStash() {
+  void** objects = reinterpret_cast<void**>(stash_);
+  if (rte_mempool_get_bulk(mempool_, objects, stack::kBurst) == 0) {
+    stash_count_ = stack::kBurst;
+  } else if (rte_mempool_get(mempool_, objects) == 0) {  // the last few
+    stash_count_ = 1;
+  }
+  return stash_count_ != 0;
+}
+
+inline std::byte* DpdkPort::Data(wire::PacketHandle packet) {
+  return rte_pktmbuf_mtod(MbufOf(packet), std::byte*);
+}
+
+inline void DpdkPort::Finish(wire::PacketHandle packet, uint32_t length,
+                             const stack::TxOffload& offload) {
+  rte_mbuf* mbuf = MbufOf(packet);
+  MR_DCHECK(mbuf->next == nullptr);
+  MR_DCHECK(length <= uint32_t{mbuf->buf_len} - mbuf->data_off);
+  mbuf->data_len = static_cast<uint16_t>(length);
+  mbuf->pkt_len = length;
+  mbuf->ol_flags = 0;  // a received packet that is sent on carried the receiver's flags
+  if (!offload.ipv4_checksum && !offload.tcp_checksum) return;
+  MR_DCHECK(offloads_.tx_ipv4_checksum || !offload.ipv4_checksum);
+  MR_DCHECK(offloads_.tx_tcp_checksum || !offload.tcp_checksum);
+  std::byte* ip = rte_pktmbuf_mtod_offset(mbuf, std::byte*, offload.l3_offset);
+  uint64_t flags = (static_cast<uint8_t>(*ip) >> 4) == 6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+  if (offload.ipv4_checksum) {
+    flags |= RTE_MBUF_F_TX_IP_CKSUM;
+    ip[10] = ip[11] = std::byte{0};  // devices sum over the field as they find it
+  }
+  if (offload.tcp_checksum) flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+  mbuf->ol_flags = flags;
+  const unsigned l3_octets = unsigned{offload.l4_offset} - offload.l3_offset;
+  mbuf->tx_offload = rte_mbuf_tx_offload(offload.l3_offset, l3_octets, 0, 0, 0, 0, 0);
+}
+
+inline size_t DpdkPort::TxBurst(Instant /*now*/, std::span<const wire::PacketHandle> packets) {
+  rte_mbuf* burst[stack::kBurst];
+  size_t sent = 0;
+  while (sent < packets.size()) {
+    const size_t n = std::min(packets.size() - sent, stack::kBurst);
+    for (size_t i = 0; i < n; ++i) burst[i] = MbufOf(packets[sent + i]);
+    const size_t accepted =
+        rte_eth_tx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(n));
+    sent += accepted;
+    if (accepted < n) break;
+  }
+  tx_rejected_ += packets.size() - sent;
+  return sent;
+}
+
+inline void DpdkPort::Free(std::span<const wire::PacketHandle> packets) {
+  void* pending[stack::kBurst];
+  unsigned count = 0;
+  rte_mempool* pool = nullptr;
+  for (wire::PacketHandle packet : packets) {
+    rte_mbuf* mbuf = MbufOf(packet);
+    MR_DCHECK(mbuf->next == nullptr && mbuf->nb_segs == 1);
+    if (!RTE_MBUF_DIRECT(mbuf) || rte_mbuf_refcnt_read(mbuf) != 1) [[unlikely]] {
+      mbuf = rte_pktmbuf_prefree_seg(mbuf);  // frees attached data; null: others refer to it
+      if (mbuf == nullptr) continue;
+    }
+    if (mbuf->pool != pool || count == stack::kBurst) {
+      if (count > 0) rte_mempool_put_bulk(pool, pending, count);
+      pool = mbuf->pool;
+      count = 0;
+    }
+    pending[count++] = mbuf;
+  }
+  if (count > 0) rte_mempool_put_bulk(pool, pending, count);
+}
+
+static_assert(stack::Port<DpdkPort>);
+
+}  // namespace millrace::dpdk
+
+#endif  // MILLRACE_DPDK_DPDK_PORT_H_

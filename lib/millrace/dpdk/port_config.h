@@ -1,0 +1,117 @@
+// dpdk/port_config.h - `--dev`: from what the user writes to an open port.
+//
+//   ring                     two ports joined in the process (dpdk/ring_pair.h), the default
+//   afpacket:IFACE           a kernel interface through a packet socket; CAP_NET_RAW, CAP_NET_ADMIN
+//   afxdp:IFACE              a kernel interface through AF_XDP; root
+//   tap:NAME                 a new kernel interface that leads here; CAP_NET_ADMIN
+//   memif:PATH[,role=R]      shared memory with another process; R is client (default) or server
+//   pci:ADDRESS              a NIC bound to vfio-pci (or mlx5)
+//   vdev:RAW                 a DPDK virtual device as DPDK writes it: vdev:net_null0,size=64
+//
+// Options behind the target, except for vdev: ,mtu=N ,rx_checksum=auto|software|device|trusted
+// ,tx_checksum=auto|software|device ,force=yes (use an interface that carries the default route).
+//
+// rx_checksum=trusted. A Linux sender on the other end of a veth pair leaves the TCP checksum to
+// the "hardware" (only the pseudo-header sum is in the frame), and a packet socket hands us the
+// frame so: af_packet of DPDK 22.11 drops the kernel's note of it (TP_STATUS_CSUMNOTREADY). Either
+// the sender stops that, `ethtool -K PEER tx off` (best: it also ends frames larger than the MTU),
+// or this option makes us not look. tap needs neither: the kernel completes the sum for a tap.
+//
+// Everything is checked before DPDK sees it, so that a mistake gets one line that says what to do.
+#ifndef MILLRACE_DPDK_PORT_CONFIG_H_
+#define MILLRACE_DPDK_PORT_CONFIG_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "millrace/dpdk/dpdk_port.h"
+#include "millrace/dpdk/offload.h"
+
+namespace millrace::dpdk {
+
+enum class DeviceKind : uint8_t { kRing, kAfPacket, kAfXdp, kTap, kMemif, kPci, kVdev };
+
+struct PortConfig {
+  DeviceKind kind = DeviceKind::kRing;
+  std::string text;    // as the user wrote it, for messages
+  std::string target;  // interface, name, path, PCI address with domain, or raw vdev; "" for ring
+  uint16_t mtu = 0;    // 0: the device's
+  bool memif_server = false;
+  bool force = false;
+  ChecksumPolicy rx_checksum = ChecksumPolicy::kAuto;
+  ChecksumPolicy tx_checksum = ChecksumPolicy::kAuto;
+
+  // These settings, for DpdkPort. The rest of DpdkPortOptions keeps its defaults.
+  DpdkPortOptions PortOptions() const;
+};
+
+// What matters of the machine, so that the checks can be tested without one.
+struct HostNetwork {
+  struct Interface {
+    std::string name;
+    bool up = false;
+    uint16_t mtu = 1500;
+    bool has_ipv4 = false;
+    bool default_route = false;
+  };
+  struct PciDevice {
+    std::string address;                  // "0000:41:00.1"
+    std::string driver;                   // "" when none is bound
+    std::vector<std::string> interfaces;  // of the kernel, on this device
+  };
+  std::vector<Interface> interfaces;
+  std::vector<PciDevice> ethernet_devices;
+  bool cap_net_raw = false, cap_net_admin = false, cap_sys_admin = false;
+  bool tun_device = false;  // /dev/net/tun exists
+
+  const Interface* Find(absl::string_view name) const;
+};
+HostNetwork ReadHostNetwork();  // of the network namespace of the calling thread
+
+// Syntax only.
+absl::StatusOr<PortConfig> ParsePortConfig(absl::string_view text);
+// Whether this machine and this user can have that port.
+absl::Status CheckPortConfig(const PortConfig& config, const HostNetwork& host);
+// A thing that will probably go wrong although the port can be opened; "" when there is none.
+std::string PortConfigWarning(const PortConfig& config, const HostNetwork& host);
+
+// "net_af_packet0" and "iface=veth0,...". `index` makes the name unique in the process.
+// REQUIRES: kind is none of kRing, kPci.
+struct VdevName {
+  std::string name, arguments;
+};
+VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index);
+// Octets that af_packet wants of a packet for this MTU: its frame size is a power of two.
+uint32_t AfPacketFrameOctets(uint16_t mtu);
+
+// A port of a real device, with the device behind it. Stops, closes and removes in that order.
+class AttachedPort {
+ public:
+  // Checks the configuration and opens it. REQUIRES: Eal has started, with `config.target` among
+  // EalOptions::pci_allowed for pci; kind is not kRing.
+  static absl::StatusOr<std::unique_ptr<AttachedPort>> Open(const PortConfig& config,
+                                                            DpdkPortOptions options);
+  static absl::StatusOr<std::unique_ptr<AttachedPort>> Open(const PortConfig& config) {
+    return Open(config, config.PortOptions());
+  }
+  ~AttachedPort();
+  AttachedPort(const AttachedPort&) = delete;
+  AttachedPort& operator=(const AttachedPort&) = delete;
+
+  DpdkPort& port() { return *port_; }
+
+ private:
+  AttachedPort() = default;
+
+  std::string vdev_name_;  // "" for PCI
+  std::unique_ptr<DpdkPort> port_;
+};
+
+}  // namespace millrace::dpdk
+
+#endif  // MILLRACE_DPDK_PORT_CONFIG_H_

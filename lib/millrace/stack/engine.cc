@@ -1,0 +1,343 @@
+#include "millrace/stack/engine.h"
+
+#include <algorithm>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/isn.h"
+#include "millrace/tcp/time_wait.h"
+
+namespace millrace::stack {
+namespace {
+
+uint32_t MaskOf(int bits) { return bits <= 0 ? 0 : 0xFFFF'FFFFu << (32 - bits); }
+
+wire::LocalNet NetOf(const EngineConfig& config, const PortCapabilities& port) {
+  wire::LocalNet net;
+  net.mac = port.mac;
+  net.address_v4 = config.address.address.v4();
+  net.owned_mask = MaskOf(config.owned_bits);
+  net.network_mask = MaskOf(config.address.length_bits);
+  return net;
+}
+
+tcp::Config TcpConfigOf(const EngineConfig& config, const PortCapabilities& port) {
+  tcp::Config tcp = config.tcp;
+  // RFC 9293 3.7.1 (MUST-67): what the link carries, less both headers without options.
+  tcp.mss = std::min<uint16_t>(tcp.mss, static_cast<uint16_t>(port.mtu - 40));
+  return tcp;
+}
+
+uint32_t FlowCapacity(const Limits& limits) {
+  const uint64_t sum = uint64_t{limits.connections} + limits.half_open + limits.time_wait;
+  return static_cast<uint32_t>(std::min<uint64_t>(sum, FlowRef::kIndexMax));
+}
+
+}  // namespace
+
+const char* ToString(ConnectResult result) {
+  switch (result) {
+    case ConnectResult::kOk:
+      return "ok";
+    case ConnectResult::kNoPorts:
+      return "no free source port";
+    case ConnectResult::kNoMemory:
+      return "connection pool full";
+    case ConnectResult::kNoRoute:
+      return "no route";
+    case ConnectResult::kBadAddress:
+      return "bad address";
+    case ConnectResult::kUnsupported:
+      return "address family not supported";
+  }
+  return "?";
+}
+
+const char* ToString(ListenResult result) {
+  switch (result) {
+    case ListenResult::kOk:
+      return "ok";
+    case ListenResult::kInUse:
+      return "address in use";
+    case ListenResult::kNotOurs:
+      return "not an address of this interface";
+    case ListenResult::kUnsupported:
+      return "address family not supported";
+  }
+  return "?";
+}
+
+Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
+               const EngineSecrets& secrets, Instant now)
+    : config_(config),
+      secrets_(secrets),
+      env_(TcpConfigOf(config, port), config.limits.send_extents, config.limits.send_chunks,
+           config.limits.receive_nodes),
+      net_(NetOf(config, port)),
+      builder_(port, config.ttl),
+      table_(FlowCapacity(config.limits), secrets.table, config.pages),
+      connections_(config.limits.connections, config.pages),
+      half_opens_(config.limits.half_open, config.pages),
+      time_waits_(config.limits.time_wait, config.pages),
+      connection_wheel_(tcp::TickFloor(now)),
+      half_open_wheel_(tcp::TickFloor(now)),
+      time_wait_wheel_(static_cast<uint32_t>(now.ns() >> kTimeWaitShift)),
+      neighbors_(net_, {.hash_secret = secrets.neighbor}),
+      route_{net_.address_v4, net_.network_mask, config.gateway_v4},
+      source_ports_({.addresses = {config.address.address, config.owned_bits},
+                     .first_port = config.source_port_min,
+                     .last_port = config.source_port_max,
+                     .secret = secrets.ports}),
+      stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {
+  env_.SetNow(now);
+  // Every packet that is held can be released in one poll, besides those of the burst itself.
+  env_.released.reserve(config.limits.receive_nodes + 4 * kBurst + Neighbors::kParkedMax);
+  const Limits& l = config.limits;
+  ok_ = table_.capacity() > 0 && connections_.capacity() == l.connections &&
+        half_opens_.capacity() == l.half_open && time_waits_.capacity() == l.time_wait &&
+        env_.send_pool.extents.capacity() == l.send_extents &&
+        env_.send_pool.chunks.capacity() == l.send_chunks &&
+        env_.receive_pool.nodes.capacity() == l.receive_nodes;
+}
+
+uint16_t Engine::NextHop(uint32_t remote_v4) {
+  const uint32_t hop = route_.NextHop(remote_v4);
+  if (hop == 0) return Neighbors::kNone;
+  return neighbors_.Lookup(hop, env_.now);
+}
+
+ListenResult Engine::Listen(const Endpoint& local, uint32_t backlog, uint64_t user_data) {
+  if (!local.address.IsV4()) return ListenResult::kUnsupported;
+  const uint32_t v4 = local.address.v4();
+  if (v4 != 0 && !net_.Owns(v4)) return ListenResult::kNotOurs;
+  const uint16_t index = listeners_.Add(v4, local.port, backlog, user_data);
+  return index == ListenerTable::kNone ? ListenResult::kInUse : ListenResult::kOk;
+}
+
+void Engine::CloseListener(const Endpoint& local) {
+  const uint16_t index = listeners_.Find(local.address.v4(), local.port);
+  if (index != ListenerTable::kNone) listeners_.Close(index);
+}
+
+bool Engine::Check(const Endpoint& remote, ConnectResult* why) const {
+  if (!remote.address.IsV4()) {
+    *why = ConnectResult::kUnsupported;
+    return false;
+  }
+  const uint32_t v4 = remote.address.v4();
+  const uint32_t host_part = v4 & ~net_.network_mask;
+  const bool on_link = route_.OnLink(v4);
+  // RFC 9293 3.9.2.3 (MUST-46): "A TCP implementation MUST reject as an error a local OPEN call
+  // for an invalid remote IP address (e.g., a broadcast or multicast address)."
+  const bool broadcast = v4 == 0xFFFF'FFFF || (on_link && net_.network_mask < 0xFFFF'FFFE &&
+                                               host_part == ~net_.network_mask);
+  const bool bad = v4 == 0 || (v4 >> 28) >= 0xE || (v4 >> 24) == 127 || broadcast ||
+                   net_.Owns(v4) || remote.port == 0;
+  if (bad) *why = ConnectResult::kBadAddress;
+  return !bad;
+}
+
+bool Engine::IsTupleFree(const FlowKey& key) const {
+  return !FindFlow(table_.Hash(key), key);
+}
+
+ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket* socket) {
+  ConnectResult why = ConnectResult::kOk;
+  if (!Check(remote, &why)) return why;
+  if (connections_.free() == 0) {
+    ++env_.counters.connections_full;
+    return ConnectResult::kNoMemory;
+  }
+  const uint32_t remote_v4 = remote.address.v4();
+  const auto choice = source_ports_.Choose(remote, [&](SourcePorts::Candidate c) {
+    return IsTupleFree(FlowKey::V4(c.address_v4, c.port, remote_v4, remote.port));
+  });
+  if (!choice.has_value()) {
+    ++env_.counters.ports_exhausted;
+    return ConnectResult::kNoPorts;
+  }
+  return Open(FlowKey::V4(choice->address_v4, choice->port, remote_v4, remote.port), user_data,
+              socket);
+}
+
+ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
+                                  uint64_t user_data, Socket* socket) {
+  ConnectResult why = ConnectResult::kOk;
+  if (!Check(remote, &why)) return why;
+  if (!local.address.IsV4() || !net_.Owns(local.address.v4()) || local.port == 0) {
+    return ConnectResult::kBadAddress;
+  }
+  const FlowKey key =
+      FlowKey::V4(local.address.v4(), local.port, remote.address.v4(), remote.port);
+  if (!IsTupleFree(key)) return ConnectResult::kNoPorts;
+  return Open(key, user_data, socket);
+}
+
+ConnectResult Engine::Open(const FlowKey& key, uint64_t user_data, Socket* socket) {
+  const uint16_t neighbor = NextHop(key.remote_v4());
+  if (neighbor == Neighbors::kNone) {
+    ++counters_.tx_no_route;
+    return ConnectResult::kNoRoute;
+  }
+  const uint32_t index = TakeConnection(key, neighbor, user_data);
+  if (index == kNoIndex) {
+    ++env_.counters.connections_full;
+    return ConnectResult::kNoMemory;
+  }
+  Connection& connection = connections_[index];
+  if (!table_.Insert(table_.Hash(key), FlowRef(FlowKind::kConnection, index))) {
+    ++env_.counters.table_full;
+    FreeConnection(connection);
+    return ConnectResult::kNoMemory;
+  }
+  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(
+      secrets_.isn, key.addresses, key.ports_and_pair(), env_.now);
+  tcp::OpenActive(connection.tcb,
+                  {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = env_.config.mss},
+                  env_);
+  MarkDirty(connection);
+  if (socket != nullptr) *socket = SocketOf(connection);
+  return ConnectResult::kOk;
+}
+
+uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data) {
+  const uint32_t index = connections_.Take();
+  if (index == kNoIndex) return kNoIndex;
+  Connection& c = connections_[index];
+  c.key = key;
+  c.user_data = user_data;
+  c.dirty_next = Connection::kNotListed;
+  if (++c.generation == 0) ++c.generation;
+  c.neighbor = neighbor;
+  c.listener = ListenerTable::kNone;
+  c.in_use = true;
+  c.detached = false;
+  neighbors_.Ref(neighbor);
+  return index;
+}
+
+void Engine::FreeConnection(Connection& connection) {
+  MR_DCHECK(connection.in_use);
+  MR_DCHECK(connection.dirty_next == Connection::kNotListed);
+  neighbors_.Unref(connection.neighbor);
+  connection.in_use = false;
+  connections_.Give(connections_.IndexOf(connection));
+}
+
+// The connection's place in the table goes to a TIME-WAIT, or becomes free.
+void Engine::LeaveTable(Connection& connection) {
+  if (connection.tcb.state == tcp::State::kTimeWait) {
+    EnterTimeWait(connection);
+  } else {
+    const FlowRef ref(FlowKind::kConnection, connections_.IndexOf(connection));
+    table_.Erase(table_.Hash(connection.key), ref);
+  }
+}
+
+void Engine::EnterTimeWait(Connection& connection) {
+  uint32_t index = time_waits_.Take();
+  if (index == kNoIndex) {
+    // Full: the one nearest to its end goes early, so that closing never fails.
+    const uint32_t oldest = time_wait_wheel_.Earliest();
+    ++env_.counters.time_wait_evicted;
+    if (oldest != kNoIndex) {
+      RemoveTimeWait(oldest, true);
+      index = time_waits_.Take();
+    }
+  }
+  const uint64_t hash = table_.Hash(connection.key);
+  const FlowRef from(FlowKind::kConnection, connections_.IndexOf(connection));
+  if (index == kNoIndex) {  // limits.time_wait is 0
+    table_.Erase(hash, from);
+    return;
+  }
+  TimeWait& time_wait = time_waits_[index];
+  time_wait.key = connection.key;
+  time_wait.tcp = tcp::MakeTimeWait(connection.tcb);
+  table_.Replace(hash, from, FlowRef(FlowKind::kTimeWait, index));
+  ScheduleTimeWait(index);
+  ++env_.counters.time_waits;
+}
+
+void Engine::ScheduleTimeWait(uint32_t index) {
+  const int64_t end_ns = (env_.now + env_.config.time_wait).ns();
+  const int64_t tick_ns = int64_t{1} << kTimeWaitShift;
+  time_wait_wheel_.Schedule(time_waits_, index,
+                            static_cast<uint32_t>((end_ns + tick_ns - 1) >> kTimeWaitShift));
+}
+
+void Engine::RemoveTimeWait(uint32_t index, bool erase_flow) {
+  TimeWait& time_wait = time_waits_[index];
+  time_wait_wheel_.Cancel(time_waits_, index);
+  if (erase_flow) {
+    table_.Erase(table_.Hash(time_wait.key), FlowRef(FlowKind::kTimeWait, index));
+  }
+  time_waits_.Give(index);
+}
+
+void Engine::RemoveHalfOpen(uint32_t index, bool erase_flow) {
+  HalfOpen& half_open = half_opens_[index];
+  if (erase_flow) {
+    table_.Erase(table_.Hash(half_open.key), FlowRef(FlowKind::kHalfOpen, index));
+  }
+  --listeners_[half_open.listener].half_open;
+  half_open.listener = HalfOpen::kFree;
+  neighbors_.Unref(half_open.neighbor);
+  half_opens_.Give(index);
+}
+
+void Engine::RunTimers() {
+  connection_wheel_.Advance(connections_, env_.tick, kTimerWorkMax, [this](uint32_t index) {
+    Connection& c = connections_[index];
+    if (!c.in_use || c.tcb.timers.armed == 0) return;  // of an earlier user of the slot
+    const uint32_t next = c.tcb.timers.Next();
+    if (!tcp::TickReached(next, env_.tick)) {
+      connection_wheel_.Schedule(connections_, index, next);
+      return;
+    }
+    if (c.tcb.state == tcp::State::kSynSent &&
+        neighbors_[c.neighbor].state == NeighborState::kFailed) {
+      // RFC 1122 4.2.3.9, by way of ARP: a soft error, but there is nobody to wait for.
+      ++env_.counters.attempt_fails;
+      tcp::Abort(c.tcb, tcp::CloseReason::kUnreachable, env_);
+    } else {
+      tcp::OnTimeout(c.tcb, env_);
+    }
+    MarkDirty(c);
+  });
+  half_open_wheel_.Advance(half_opens_, env_.tick, kTimerWorkMax, [this](uint32_t index) {
+    HalfOpen& h = half_opens_[index];
+    if (h.listener == HalfOpen::kFree) return;
+    if (!tcp::TickReached(h.deadline_tick, env_.tick)) {
+      half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
+      return;
+    }
+    if (!tcp::OnHalfOpenTimeout(h.tcp, env_)) {
+      RemoveHalfOpen(index, true);
+      return;
+    }
+    h.deadline_tick = env_.tick + tcp::HalfOpenTimeoutTicks(h.tcp, env_.config);
+    half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
+    Reply(h.key, h.neighbor, tcp::SynAckOf(h.tcp, env_));
+  });
+  time_wait_wheel_.Advance(time_waits_, time_wait_tick(), kTimerWorkMax, [this](uint32_t index) {
+    ++env_.counters.time_wait_expired;
+    RemoveTimeWait(index, true);
+  });
+}
+
+Instant Engine::NextDeadline() const {
+  Instant next = Instant::Never();
+  const auto consider = [&next, this](std::optional<uint32_t> tick, int shift) {
+    if (!tick.has_value()) return;
+    const uint32_t now_tick = static_cast<uint32_t>(env_.now.ns() >> shift);
+    const int64_t base = env_.now.ns() >> shift;
+    const int64_t ahead = static_cast<int32_t>(*tick - now_tick);
+    next = std::min(next, Instant::FromNanoseconds((base + std::max<int64_t>(ahead, 0)) << shift));
+  };
+  consider(connection_wheel_.NextTick(), tcp::kTickShift);
+  consider(half_open_wheel_.NextTick(), tcp::kTickShift);
+  consider(time_wait_wheel_.NextTick(), kTimeWaitShift);
+  return std::min(next, neighbors_.NextProbe());
+}
+
+}  // namespace millrace::stack

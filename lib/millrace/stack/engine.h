@@ -1,0 +1,292 @@
+// stack/engine.h - one worker's TCP: demultiplexing, pools, timers, listeners, neighbours, and the
+// application's calls. Everything of Stack that needs neither the port nor the application's type.
+//
+// Stack::Poll (stack/stack.h) drives it, in this order:
+//   BeginPoll(now); Input(frames); RunTimers(); then for each PopDirty(): the application's events,
+//   PollSend, FinishVisit; replies() and released() are taken and cleared along the way.
+// Threading: one owner. Nothing allocates after construction.
+#ifndef MILLRACE_STACK_ENGINE_H_
+#define MILLRACE_STACK_ENGINE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "millrace/base/slab.h"
+#include "millrace/base/token_bucket.h"
+#include "millrace/stack/counters.h"
+#include "millrace/stack/engine_config.h"
+#include "millrace/stack/flow_table.h"
+#include "millrace/stack/frame_builder.h"
+#include "millrace/stack/listener.h"
+#include "millrace/stack/neighbor.h"
+#include "millrace/stack/port.h"
+#include "millrace/stack/records.h"
+#include "millrace/stack/socket.h"
+#include "millrace/stack/source_port.h"
+#include "millrace/stack/timer_wheel.h"
+#include "millrace/tcp/env.h"
+
+namespace millrace::stack {
+
+enum class [[nodiscard]] ListenResult : uint8_t { kOk, kInUse, kNotOurs, kUnsupported };
+enum class [[nodiscard]] ConnectResult : uint8_t {
+  kOk,
+  kNoPorts,      // every (address, port) for this destination is in use or in TIME-WAIT
+  kNoMemory,     // the pool or the table is full
+  kNoRoute,      // not on the attached network and no gateway, or no room for the neighbour
+  kBadAddress,   // unspecified, multicast, broadcast or our own (MUST-46), or port 0
+  kUnsupported,  // an address family that the engine does not carry
+};
+const char* ToString(ConnectResult result);
+const char* ToString(ListenResult result);
+
+// An answer that belongs to no connection block: SYN-ACK, RST, ACK from TIME-WAIT.
+struct StatelessReply {
+  FlowKey key;
+  uint16_t neighbor;  // Neighbors::kNone: look the next hop up
+  tcp::TxSegment segment;
+};
+
+// Small frames of the control path, built already but for the destination MAC address.
+struct ControlFrame {
+  static constexpr size_t kBytesMax = 128;
+  uint16_t length = 0;
+  std::array<std::byte, kBytesMax> bytes;
+};
+
+class Engine {
+ public:
+  Engine(const EngineConfig& config, const PortCapabilities& port, const EngineSecrets& secrets,
+         Instant now);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // False when memory for the limits could not be had; the engine must not be used then.
+  bool ok() const { return ok_; }
+
+  // The application's side; see Socket for the calls on a connection.
+  // Passive OPEN on an address of ours, or on all of them (address 0.0.0.0). `backlog` bounds
+  // half-open connections. Accepted sockets start with `user_data`.
+  ListenResult Listen(const Endpoint& local, uint32_t backlog, uint64_t user_data = 0);
+  void CloseListener(const Endpoint& local);
+  // Active OPEN from an address and port of the engine's choice. On kOk *socket is the connection,
+  // in SYN-SENT; OnOpen or OnClose follows.
+  ConnectResult Connect(const Endpoint& remote, uint64_t user_data, Socket* socket);
+  ConnectResult ConnectFrom(const Endpoint& local, const Endpoint& remote, uint64_t user_data,
+                            Socket* socket);
+
+  // Stages of a poll.
+  void BeginPoll(Instant now) { env_.SetNow(now); }
+  void Input(std::span<const RxFrame> frames);
+  void RunTimers();
+  // Next connection that needs a visit, or null.
+  Connection* PopDirty();
+  // After events and PollSend: gives back what is over, arms the timer of what is not. Calls
+  // on_close(socket, reason) for a connection that ends here.
+  template <class OnClose>
+  void FinishVisit(Connection& connection, OnClose&& on_close);
+
+  std::span<const StatelessReply> replies() const { return {replies_.data(), reply_count_}; }
+  std::span<const ControlFrame> control_frames() const {
+    return {control_.data(), control_count_};
+  }
+  // Received packets to be sent back as they are now: echo replies built in place.
+  struct Bounce {
+    wire::PacketHandle packet;
+    uint32_t length;
+  };
+  std::span<const Bounce> bounces() const { return {bounces_.data(), bounce_count_}; }
+  // Packets parked for a neighbour whose address is now known.
+  struct Unparked {
+    wire::PacketHandle packet;
+    MacAddress destination;
+  };
+  std::span<const Unparked> unparked() const { return {unparked_.data(), unparked_count_}; }
+  void ClearReplies() { reply_count_ = control_count_ = bounce_count_ = unparked_count_ = 0; }
+  std::vector<wire::PacketHandle>& released() { return env_.released; }
+
+  // Everything the shell and tests look at.
+  tcp::Env& env() { return env_; }
+  const tcp::Counters& tcp_counters() const { return env_.counters; }
+  Counters& counters() { return counters_; }
+  const Counters& counters() const { return counters_; }
+  Neighbors& neighbors() { return neighbors_; }
+  const FrameBuilder& builder() const { return builder_; }
+  const EngineConfig& config() const { return config_; }
+  const Slab<Connection>& connections() const { return connections_; }
+  const Slab<HalfOpen>& half_opens() const { return half_opens_; }
+  const Slab<TimeWait>& time_waits() const { return time_waits_; }
+  const FlowTable& table() const { return table_; }
+  const ListenerTable& listeners() const { return listeners_; }
+  SourcePorts& source_ports() { return source_ports_; }
+  // No deadline is before this; Instant::Never() when no timer runs. For sleeping and simulation.
+  Instant NextDeadline() const;
+  bool HasDirty() const { return dirty_head_ != Connection::kNotListed; }
+  // Next hop of a flow, found or made; Neighbors::kNone without route or room.
+  uint16_t NextHop(uint32_t remote_v4);
+  Connection* Find(ConnectionId id);  // null when stale
+  Socket SocketOf(const Connection& connection);
+  void MarkDirty(Connection& connection);
+  // Calls visit(connection) for each connection in use. Cost: the whole pool.
+  template <class Visit>
+  void ForEachConnection(Visit&& visit);
+
+  // Set by Stack while OnReceive runs: Close then counts the delivered octets as consumed.
+  void BeginDelivery(const Connection& c) { delivering_ = connections_.IndexOf(c) + 1; }
+  // Applies what OnReceive consumed, and a Close that was called meanwhile.
+  void EndDelivery(Connection& connection, size_t consumed);
+
+ private:
+  friend class Socket;
+  static constexpr size_t kTimerWorkMax = 256;  // wheel entries touched per poll and wheel
+  static constexpr size_t kRepliesMax = kBurst + kTimerWorkMax;
+  static constexpr size_t kControlMax = kBurst + 8;
+  static constexpr int kTimeWaitShift = 26;  // the 2MSL wheel ticks every 67 ms
+
+  struct Parsed {
+    wire::ParsedFrame frame;
+    FlowKey key;
+    uint64_t hash;
+    FlowRef candidate;
+  };
+
+  static bool SameKey(const FlowKey& a, const FlowKey& b) { return a == b; }
+  FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
+  const FlowKey& KeyOf(FlowRef ref) const;
+
+  // engine_input.cc
+  void ParseAll(std::span<const RxFrame> frames);
+  void Demultiplex(Parsed& parsed);
+  void OnTcp(Parsed& parsed);
+  void OnUnmatched(const Parsed& parsed);
+  void OnListenerSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
+  void OnHalfOpen(Parsed& parsed, FlowRef ref);
+  void OnTimeWait(Parsed& parsed, FlowRef ref);
+  void OnConnection(Parsed& parsed, Connection& connection);
+  void OnArp(const wire::ParsedFrame& frame);
+  void OnIcmp(const wire::ParsedFrame& frame, RxFrame packet);
+  void OnIcmpError(const wire::ParsedFrame& frame);
+  void OnUnwantedDatagram(const wire::ParsedFrame& frame);
+  void Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
+  void ReplyReset(const Parsed& parsed);
+
+  // engine.cc
+  uint32_t TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data);
+  void FreeConnection(Connection& connection);
+  void RemoveHalfOpen(uint32_t index, bool erase_flow);
+  void RemoveTimeWait(uint32_t index, bool erase_flow);
+  void EnterTimeWait(Connection& connection);
+  void LeaveTable(Connection& connection);
+  bool IsTupleFree(const FlowKey& key) const;
+  ConnectResult Open(const FlowKey& key, uint64_t user_data, Socket* socket);
+  bool Check(const Endpoint& remote, ConnectResult* why) const;
+  void DoClose(Connection& connection);
+  uint32_t time_wait_tick() const {
+    return static_cast<uint32_t>(env_.now.ns() >> kTimeWaitShift);
+  }
+  void ScheduleTimeWait(uint32_t index);
+
+  EngineConfig config_;
+  EngineSecrets secrets_;
+  tcp::Env env_;
+  wire::LocalNet net_;
+  FrameBuilder builder_;
+  FlowTable table_;
+  Slab<Connection> connections_;
+  Slab<HalfOpen> half_opens_;
+  Slab<TimeWait> time_waits_;
+  TimerWheel<Connection, &Connection::timer, 4, 8> connection_wheel_;
+  TimerWheel<HalfOpen, &HalfOpen::timer, 4, 8> half_open_wheel_;
+  TimerWheel<TimeWait, &TimeWait::timer, 1, 12> time_wait_wheel_;
+  Neighbors neighbors_;
+  Route route_;
+  SourcePorts source_ports_;
+  ListenerTable listeners_;
+  TokenBucket stateless_limit_;
+  Counters counters_;
+  bool ok_ = false;
+
+  uint32_t dirty_head_ = Connection::kNotListed, dirty_tail_ = Connection::kNotListed;
+  uint32_t visiting_ = 0;    // index + 1 of the connection between PopDirty and FinishVisit
+  uint32_t delivering_ = 0;  // index + 1 of the connection whose OnReceive runs
+  bool close_deferred_ = false;
+
+  size_t reply_count_ = 0, control_count_ = 0, bounce_count_ = 0, unparked_count_ = 0;
+  std::array<Parsed, kBurst> parsed_;
+  std::array<StatelessReply, kRepliesMax> replies_;
+  std::array<ControlFrame, kControlMax> control_;
+  std::array<Bounce, kBurst> bounces_;
+  std::array<Unparked, kBurst * Neighbor::kParkedMax> unparked_;
+};
+
+// Inline definitions
+
+inline Connection* Engine::Find(ConnectionId id) {
+  if (id.generation == 0 || id.index >= connections_.touched()) return nullptr;
+  Connection& connection = connections_[id.index];
+  return connection.in_use && connection.generation == id.generation ? &connection : nullptr;
+}
+
+inline Socket Engine::SocketOf(const Connection& connection) {
+  return Socket(this, {connections_.IndexOf(connection), connection.generation});
+}
+
+inline void Engine::MarkDirty(Connection& connection) {
+  const uint32_t self = connections_.IndexOf(connection) + 1;
+  if (connection.dirty_next != Connection::kNotListed || visiting_ == self) return;
+  connection.dirty_next = self;  // the last of the list points to itself
+  if (dirty_tail_ == Connection::kNotListed) {
+    dirty_head_ = self;
+  } else {
+    connections_[dirty_tail_ - 1].dirty_next = self;
+  }
+  dirty_tail_ = self;
+}
+
+inline Connection* Engine::PopDirty() {
+  if (dirty_head_ == Connection::kNotListed) return nullptr;
+  Connection& connection = connections_[dirty_head_ - 1];
+  if (connection.dirty_next == dirty_head_) {
+    dirty_head_ = dirty_tail_ = Connection::kNotListed;
+  } else {
+    dirty_head_ = connection.dirty_next;
+  }
+  connection.dirty_next = Connection::kNotListed;
+  visiting_ = connections_.IndexOf(connection) + 1;
+  return &connection;
+}
+
+template <class OnClose>
+void Engine::FinishVisit(Connection& connection, OnClose&& on_close) {
+  tcp::Tcb& tcb = connection.tcb;
+  visiting_ = 0;
+  if (!tcp::IsOver(tcb)) [[likely]] {
+    if (tcb.timers.armed != 0) {
+      connection_wheel_.Schedule(connections_, connections_.IndexOf(connection),
+                                 tcb.timers.Next());
+    }
+    return;
+  }
+  if (!connection.detached) {
+    LeaveTable(connection);
+    connection.detached = true;
+  }
+  // What came in order before a normal end still belongs to the application.
+  if (tcb.receive.ready_bytes() > 0 && !tcb.Has(tcp::kReceiveClosed)) return;
+  on_close(SocketOf(connection), tcb.close_reason);
+  FreeConnection(connection);
+}
+
+template <class Visit>
+void Engine::ForEachConnection(Visit&& visit) {
+  for (uint32_t i = 0; i < connections_.touched(); ++i) {
+    if (connections_[i].in_use) visit(connections_[i]);
+  }
+}
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_ENGINE_H_

@@ -1,0 +1,65 @@
+// stack/engine_config.h - what an engine is made of: addresses, limits, secrets. Fixed at start.
+#ifndef MILLRACE_STACK_ENGINE_CONFIG_H_
+#define MILLRACE_STACK_ENGINE_CONFIG_H_
+
+#include <cstdint>
+
+#include "millrace/base/ip_address.h"
+#include "millrace/base/memory.h"
+#include "millrace/base/secret.h"
+#include "millrace/base/siphash.h"
+#include "millrace/stack/flow_table.h"
+#include "millrace/tcp/config.h"
+
+namespace millrace::stack {
+
+// Bounds of one worker; memory is reserved for all of it at start (and touched when used).
+struct Limits {
+  uint32_t connections = 65'536;    // 256 octets each
+  uint32_t half_open = 65'536;      // 64 octets each
+  uint32_t time_wait = 1'048'576;   // 48 octets each; when full, the oldest goes early
+  uint32_t send_extents = 131'072;  // 24 octets each: pieces of data not yet acknowledged
+  uint32_t send_chunks = 16'384;    // 2 KiB each: copied data not yet acknowledged
+  uint32_t receive_nodes = 65'536;  // 32 octets each: packets held for the application
+};
+
+struct EngineConfig {
+  tcp::Config tcp;
+  Limits limits;
+  // "10.1.0.1/24": our address and the attached network.
+  IpPrefix address;
+  // The prefix of addresses that are ours, all of which are answered and opened from:
+  // 32 for one address. At least address.length_bits.
+  int owned_bits = 32;
+  uint32_t gateway_v4 = 0;  // 0: none, only the attached network is reached
+  // Local ports of active opens, per source address (RFC 6056 3.2: the whole range 1024-65535).
+  uint16_t source_port_min = 1024, source_port_max = 65535;
+  uint8_t ttl = 64;         // MUST-49
+  // Answers to nobody's segments and packets: RST to closed ports, ICMP errors.
+  uint32_t stateless_replies_per_s = 1000;
+  uint32_t stateless_replies_burst = 100;
+  Region::Pages pages = Region::Pages::kPreferHuge;
+};
+
+// Different keys for different purposes (tcp-ISN, table, ports), from the operating system; the
+// simulator gives fixed ones so that a seed repeats a run.
+struct EngineSecrets {
+  SipKey isn;
+  FlowTable::Key table;
+  SipKey ports;
+  uint64_t neighbor = 0;
+
+  static EngineSecrets FromOperatingSystem() {
+    EngineSecrets s;
+    s.isn = RandomSipKey();
+    s.ports = RandomSipKey();
+    const SipKey a = RandomSipKey(), b = RandomSipKey();
+    s.table = {{a.k0, a.k1, b.k0, b.k1}};
+    s.neighbor = RandomSipKey().k0;
+    return s;
+  }
+};
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_ENGINE_CONFIG_H_

@@ -1,0 +1,129 @@
+// stack/engine_control.cc - ARP, ICMP and datagrams that nobody here wants (RFC 826, RFC 792,
+// RFC 1122 section 3.2).
+
+#include <algorithm>
+#include <cstring>
+
+#include "millrace/base/endian.h"
+#include "millrace/stack/engine.h"
+#include "millrace/tcp/connection.h"
+#include "millrace/wire/icmp.h"
+
+namespace millrace::stack {
+
+void Engine::OnArp(const wire::ParsedFrame& frame) {
+  const auto arp = wire::ParseArp(frame.network_header, wire::kArpBytes);
+  if (!arp.has_value()) {
+    counters_.Drop(wire::DropReason::kArpMalformed);
+    return;
+  }
+  const ArpResult result = neighbors_.OnArp(*arp, env_.now);
+  if (result.reply && control_count_ < kControlMax) {
+    ControlFrame& out = control_[control_count_++];
+    out.length = static_cast<uint16_t>(builder_.BuildArp(out.bytes.data(), arp->sender_mac,
+                                                         wire::kArpReply, arp->target_ip,
+                                                         arp->sender_mac, arp->sender_ip));
+    ++counters_.arp_replies;
+  }
+  for (size_t i = 0; i < result.packet_count; ++i) {
+    unparked_[unparked_count_++] = {result.packets[i], neighbors_[result.resolved].mac};
+  }
+}
+
+void Engine::OnIcmp(const wire::ParsedFrame& frame, RxFrame packet) {
+  const auto header = wire::ParseIcmpHeader(frame.transport_header, frame.transport_length);
+  if (!header.has_value()) {
+    counters_.Drop(wire::DropReason::kIcmpMalformed);
+  } else if (header->type == wire::kIcmpEchoRequest && !frame.link_group) {
+    if (stateless_limit_.Take(env_.now)) {
+      // RFC 1122 3.2.2.6: every host answers echo requests, with the data of the request. The
+      // packet itself goes back: addresses change places, which leaves the IP checksum as it is.
+      std::byte* const ip = packet.data + (frame.network_header - packet.data);
+      std::byte* const icmp = packet.data + (frame.transport_header - packet.data);
+      wire::TurnEchoIntoReply(icmp);
+      StoreBe32(ip + wire::kIpv4SourceAt, frame.destination_v4);
+      StoreBe32(ip + wire::kIpv4DestinationAt, frame.source_v4);
+      wire::EmitEthernet(packet.data, wire::LoadMac(packet.data + wire::kEthernetSourceAt),
+                         net_.mac, wire::kEtherTypeIpv4);
+      const uint32_t length =
+          static_cast<uint32_t>(icmp - packet.data) + frame.transport_length;
+      bounces_[bounce_count_++] = {packet.packet, length};
+      ++counters_.icmp_echos;
+      return;
+    }
+    ++counters_.icmp_limited;
+  } else if (header->type == wire::kIcmpUnreachable) {
+    OnIcmpError(frame);
+  } else {
+    ++counters_.icmp_ignored;  // source quench (MUST-55), redirects, replies
+  }
+  env_.released.push_back(packet.packet);
+}
+
+// RFC 5927 4.1: an error is believed only about a segment that is in flight. RFC 9293 3.9.2.2:
+// hard errors end an opening (SHLD-26, only in SYN-SENT here, RFC 5927 5.2); soft ones never do
+// (MUST-56).
+void Engine::OnIcmpError(const wire::ParsedFrame& frame) {
+  const auto error = wire::ParseIcmpTcpError(frame.transport_header, frame.transport_length);
+  if (!error.has_value()) {
+    ++counters_.icmp_errors_ignored;
+    return;
+  }
+  const FlowKey key = FlowKey::V4(error->source_v4, error->source_port, error->destination_v4,
+                                  error->destination_port);
+  const FlowRef ref = FindFlow(table_.Hash(key), key);
+  const bool hard = error->icmp.code == wire::kIcmpProtocolUnreachable ||
+                    error->icmp.code == wire::kIcmpPortUnreachable;
+  if (ref.kind() != FlowKind::kConnection || !hard) {
+    ++counters_.icmp_errors_ignored;
+    return;
+  }
+  Connection& connection = connections_[ref.index()];
+  tcp::Tcb& tcb = connection.tcb;
+  if (tcb.state != tcp::State::kSynSent || error->seq != tcb.iss) {
+    ++counters_.icmp_errors_ignored;
+    return;
+  }
+  ++counters_.icmp_errors_used;
+  ++env_.counters.attempt_fails;
+  tcp::Abort(tcb, tcp::CloseReason::kUnreachable, env_);
+  MarkDirty(connection);
+}
+
+// RFC 1122 3.2.2.1: "A host SHOULD generate Destination Unreachable messages with code: 2 (Protocol
+// Unreachable), when the designated transport protocol is not supported; or 3 (Port Unreachable)".
+// Never for what came to a group address (3.2.2), and not faster than the limit.
+void Engine::OnUnwantedDatagram(const wire::ParsedFrame& frame) {
+  ++counters_.datagrams_ignored;
+  if (frame.link_group || frame.network_header == nullptr) return;
+  if (control_count_ >= kControlMax || !stateless_limit_.Take(env_.now)) {
+    ++counters_.icmp_limited;
+    return;
+  }
+  ControlFrame& out = control_[control_count_++];
+  std::byte* const ip = out.bytes.data() + wire::kEthernetHeaderBytes;
+  const uint32_t quoted_length = LoadBe16(frame.network_header + wire::kIpv4TotalLengthAt);
+  const uint8_t code = frame.kind == wire::FrameKind::kUdp ? wire::kIcmpPortUnreachable
+                                                           : wire::kIcmpProtocolUnreachable;
+  const uint32_t icmp_length = wire::EmitIcmpUnreachable(
+      ip + wire::kIpv4HeaderBytes, code, frame.network_header, quoted_length);
+  // Back to where the frame came from, which is the next hop for it.
+  const std::byte* const ethernet = frame.network_header - wire::kEthernetHeaderBytes;
+  wire::EmitEthernet(out.bytes.data(), wire::LoadMac(ethernet + wire::kEthernetSourceAt),
+                     net_.mac, wire::kEtherTypeIpv4);
+  wire::EmitIpv4(ip,
+                 {.total_length = static_cast<uint16_t>(wire::kIpv4HeaderBytes + icmp_length),
+                  .id = 0,
+                  .ttl = config_.ttl,
+                  .protocol = wire::kIpProtocolIcmp,
+                  .tos = 0,
+                  .source = frame.destination_v4,
+                  .destination = frame.source_v4,
+                  .dont_fragment = true},
+                 true);
+  out.length = static_cast<uint16_t>(wire::kEthernetHeaderBytes + wire::kIpv4HeaderBytes +
+                                     icmp_length);
+  ++counters_.icmp_unreachables_sent;
+}
+
+}  // namespace millrace::stack

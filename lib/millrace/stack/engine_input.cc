@@ -1,0 +1,296 @@
+// stack/engine_input.cc - from a burst of frames to the connections they belong to.
+//
+// In stages over the burst, so that memory latency is paid once per burst and not once per packet:
+// parse all and prefetch the table's buckets; look at the tags and prefetch the records; process.
+
+#include <algorithm>
+#include <cstring>
+
+#include "millrace/stack/engine.h"
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/isn.h"
+#include "millrace/wire/icmp.h"
+
+namespace millrace::stack {
+namespace {
+
+constexpr bool kNoFloor = false;
+
+void PrefetchConnection(const Connection& connection) {
+  const std::byte* p = reinterpret_cast<const std::byte*>(&connection);
+  __builtin_prefetch(p);
+  __builtin_prefetch(p + 64);
+  __builtin_prefetch(p + 128);
+  __builtin_prefetch(p + 192);
+}
+
+}  // namespace
+
+const FlowKey& Engine::KeyOf(FlowRef ref) const {
+  switch (ref.kind()) {
+    case FlowKind::kConnection:
+      return connections_[ref.index()].key;
+    case FlowKind::kTimeWait:
+      return time_waits_[ref.index()].key;
+    default:
+      return half_opens_[ref.index()].key;
+  }
+}
+
+FlowRef Engine::FindFlow(uint64_t hash, const FlowKey& key) const {
+  return table_.Find(hash, [&](FlowRef ref) { return KeyOf(ref) == key; });
+}
+
+void Engine::ParseAll(std::span<const RxFrame> frames) {
+  for (size_t i = 0; i < frames.size(); ++i) {
+    const RxFrame& rx = frames[i];
+    Parsed& p = parsed_[i];
+    counters_.rx_bytes += rx.length;
+    p.candidate = FlowRef();
+    wire::ParseFrame(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, net_, p.frame);
+    p.frame.tcp.handle = rx.packet;
+    if (p.frame.kind != wire::FrameKind::kTcp) continue;
+    p.key = FlowKey::V4(p.frame.destination_v4, p.frame.destination_port, p.frame.source_v4,
+                        p.frame.source_port);
+    p.hash = table_.Hash(p.key);
+    table_.PrefetchBucket(p.hash);
+  }
+}
+
+void Engine::Input(std::span<const RxFrame> frames) {
+  counters_.rx_frames += frames.size();
+  ParseAll(frames);
+  for (size_t i = 0; i < frames.size(); ++i) {
+    Parsed& p = parsed_[i];
+    if (p.frame.kind != wire::FrameKind::kTcp) continue;
+    p.candidate = table_.FindCandidate(p.hash);
+    switch (p.candidate.kind()) {
+      case FlowKind::kConnection:
+        PrefetchConnection(connections_[p.candidate.index()]);
+        break;
+      case FlowKind::kTimeWait:
+        time_waits_.Prefetch(p.candidate.index());
+        break;
+      case FlowKind::kHalfOpen:
+        half_opens_.Prefetch(p.candidate.index());
+        break;
+      case FlowKind::kNone:
+        break;
+    }
+  }
+  for (size_t i = 0; i < frames.size(); ++i) {
+    Parsed& p = parsed_[i];
+    switch (p.frame.kind) {
+      case wire::FrameKind::kTcp:
+        OnTcp(p);
+        continue;  // frees or keeps the packet itself
+      case wire::FrameKind::kArp:
+        OnArp(p.frame);
+        break;
+      case wire::FrameKind::kIcmp:
+        OnIcmp(p.frame, frames[i]);
+        continue;
+      case wire::FrameKind::kUdp:
+      case wire::FrameKind::kOtherIpProtocol:
+        OnUnwantedDatagram(p.frame);
+        break;
+      case wire::FrameKind::kDrop:
+        counters_.Drop(p.frame.drop);
+        break;
+    }
+    env_.released.push_back(frames[i].packet);
+  }
+}
+
+void Engine::OnTcp(Parsed& p) {
+  ++env_.counters.in_segs;
+  const FlowRef ref = FindFlow(p.hash, p.key);
+  if (ref.kind() == FlowKind::kConnection) [[likely]] {
+    OnConnection(p, connections_[ref.index()]);
+    return;
+  }
+  switch (ref.kind()) {
+    case FlowKind::kHalfOpen:
+      OnHalfOpen(p, ref);
+      return;  // may have kept the packet
+    case FlowKind::kTimeWait:
+      OnTimeWait(p, ref);
+      break;
+    default:
+      OnUnmatched(p);
+      break;
+  }
+  env_.released.push_back(p.frame.tcp.handle);
+}
+
+void Engine::OnConnection(Parsed& p, Connection& connection) {
+  const tcp::InputResult result = tcp::OnSegment(connection.tcb, p.frame.tcp, env_);
+  if (result.fate == tcp::PayloadFate::kNotKept) env_.released.push_back(p.frame.tcp.handle);
+  if (result.reply == tcp::Reply::kReset) ReplyReset(p);
+  MarkDirty(connection);
+}
+
+// RFC 9293 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
+void Engine::OnUnmatched(const Parsed& p) {
+  const wire::Segment& segment = p.frame.tcp;
+  const uint16_t listener = listeners_.Find(p.key.local_v4(), p.key.local_port);
+  if (listener == ListenerTable::kNone) {
+    ++env_.counters.no_listener;
+    ReplyReset(p);
+    return;
+  }
+  // "First, check for a RST: An incoming RST should be ignored."
+  if (segment.Has(wire::kRst)) {
+    ++env_.counters.rst_ignored;
+  } else if (segment.Has(wire::kAck)) {
+    // "Any acknowledgment is bad if it arrives on a connection still in the LISTEN state."
+    ++env_.counters.ack_invalid;
+    ReplyReset(p);
+  } else if (tcp::IsOpeningSyn(segment)) {
+    OnListenerSyn(p, listener, SeqNum(), kNoFloor);
+  } else {
+    ++env_.counters.syn_flags_invalid;  // SYN with FIN, or nothing that opens
+  }
+}
+
+// `iss_floor`: with has_floor, the new ISS must be above it (reuse of a tuple in TIME-WAIT).
+void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
+  Listener& listener = listeners_[index];
+  if (listener.half_open >= listener.backlog) {
+    ++env_.counters.listen_overflows;
+    ++env_.counters.listen_drops;
+    return;
+  }
+  const uint16_t neighbor = NextHop(p.key.remote_v4());
+  if (neighbor == Neighbors::kNone) {
+    ++counters_.tx_no_route;
+    ++env_.counters.listen_drops;
+    return;
+  }
+  const uint32_t h = half_opens_.Take();
+  if (h == kNoIndex) {
+    ++env_.counters.half_open_full;
+    ++env_.counters.listen_drops;
+    return;
+  }
+  if (!table_.Insert(p.hash, FlowRef(FlowKind::kHalfOpen, h))) {
+    ++env_.counters.table_full;
+    ++env_.counters.listen_drops;
+    half_opens_.Give(h);
+    return;
+  }
+  if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
+  tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
+                                                      p.key.ports_and_pair(), env_.now);
+  if (has_floor && secrets.iss <= iss_floor) secrets.iss = iss_floor + 1;
+  HalfOpen& half_open = half_opens_[h];
+  half_open.key = p.key;
+  half_open.tcp = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
+  half_open.neighbor = neighbor;
+  half_open.listener = index;
+  half_open.deadline_tick = env_.tick + tcp::HalfOpenTimeoutTicks(half_open.tcp, env_.config);
+  neighbors_.Ref(neighbor);
+  ++listener.half_open;
+  half_open_wheel_.Schedule(half_opens_, h, half_open.deadline_tick);
+  Reply(p.key, neighbor, tcp::SynAckOf(half_open.tcp, env_));
+}
+
+void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
+  HalfOpen& half_open = half_opens_[ref.index()];
+  switch (tcp::OnHalfOpenSegment(half_open.tcp, p.frame.tcp, env_)) {
+    case tcp::HalfOpenVerdict::kDrop:
+      break;
+    case tcp::HalfOpenVerdict::kSendSynAck:
+      Reply(p.key, half_open.neighbor, tcp::SynAckOf(half_open.tcp, env_));
+      break;
+    case tcp::HalfOpenVerdict::kSendAck:
+      Reply(p.key, half_open.neighbor, tcp::ChallengeAckOf(half_open.tcp, env_));
+      break;
+    case tcp::HalfOpenVerdict::kSendReset:
+      ReplyReset(p);
+      break;
+    case tcp::HalfOpenVerdict::kRemove:
+      RemoveHalfOpen(ref.index(), true);
+      break;
+    case tcp::HalfOpenVerdict::kEstablish: {
+      const Listener& listener = listeners_[half_open.listener];
+      const uint32_t index = TakeConnection(p.key, half_open.neighbor, listener.user_data);
+      if (index == kNoIndex) {
+        // The entry stays: its SYN-ACK goes out again, and the peer's next ACK may find room.
+        ++env_.counters.connections_full;
+        ++env_.counters.listen_overflows;
+        break;
+      }
+      Connection& connection = connections_[index];
+      connection.listener = half_open.listener;
+      tcp::Establish(connection.tcb, half_open.tcp, env_);
+      table_.Replace(p.hash, ref, FlowRef(FlowKind::kConnection, index));
+      RemoveHalfOpen(ref.index(), false);
+      OnConnection(p, connection);
+      return;
+    }
+  }
+  env_.released.push_back(p.frame.tcp.handle);
+}
+
+void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
+  TimeWait& time_wait = time_waits_[ref.index()];
+  const auto send_ack = [&] {
+    const uint32_t ts_offset = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
+                                                       p.key.ports_and_pair(), env_.now)
+                                   .ts_offset;
+    Reply(p.key, Neighbors::kNone, tcp::AckOf(time_wait.tcp, ts_offset, env_));
+  };
+  switch (tcp::OnTimeWaitSegment(time_wait.tcp, p.frame.tcp, env_)) {
+    case tcp::TimeWaitVerdict::kDrop:
+      return;
+    case tcp::TimeWaitVerdict::kSendAck:
+      send_ack();
+      return;
+    case tcp::TimeWaitVerdict::kRestart:
+      send_ack();
+      time_wait_wheel_.Cancel(time_waits_, ref.index());
+      ScheduleTimeWait(ref.index());
+      return;
+    case tcp::TimeWaitVerdict::kRemove:
+      RemoveTimeWait(ref.index(), true);
+      return;
+    case tcp::TimeWaitVerdict::kAcceptSyn: {
+      const uint16_t listener = listeners_.Find(p.key.local_v4(), p.key.local_port);
+      if (listener == ListenerTable::kNone) {
+        // The tuple was ours to open and nobody listens: the old incarnation stays undisturbed.
+        ++env_.counters.no_listener;
+        send_ack();
+        return;
+      }
+      const SeqNum floor = tcp::IssAbove(time_wait.tcp, time_wait.tcp.snd_nxt);
+      ++env_.counters.time_wait_recycled;
+      RemoveTimeWait(ref.index(), true);
+      OnListenerSyn(p, listener, floor, true);
+      return;
+    }
+  }
+}
+
+void Engine::Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment) {
+  // One reply per received frame and per popped timer at most: the array cannot overflow.
+  MR_DCHECK(reply_count_ < kRepliesMax);
+  ++env_.counters.out_segs;
+  replies_[reply_count_++] = {key, neighbor, segment};
+}
+
+void Engine::ReplyReset(const Parsed& p) {
+  tcp::TxSegment reset;
+  if (!tcp::MakeReset(p.frame.tcp, reset)) {
+    ++env_.counters.rst_ignored;
+    return;
+  }
+  if (!stateless_limit_.Take(env_.now)) {
+    ++env_.counters.reset_limited;
+    return;
+  }
+  ++env_.counters.out_rsts;
+  Reply(p.key, Neighbors::kNone, reset);
+}
+
+}  // namespace millrace::stack

@@ -1,0 +1,80 @@
+// stack/flow_key.h - what names a connection on the network, and what the table stores for it.
+//
+// FlowKey is the 4-tuple in 16 bytes, the same for both families. IPv4: `addresses` holds both
+// addresses and `address_pair` is 0. IPv6: `addresses` is a keyed 64-bit digest of both addresses,
+// and `address_pair` names the record in a side pool that holds the 32 octets, so that equal keys
+// mean equal tuples for both (a record exists once per pair of addresses).
+#ifndef MILLRACE_STACK_FLOW_KEY_H_
+#define MILLRACE_STACK_FLOW_KEY_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "millrace/base/check.h"
+
+namespace millrace::stack {
+
+struct FlowKey {
+  uint64_t addresses = 0;     // IPv4: local address in the upper half, remote in the lower
+  uint16_t local_port = 0;    // all in host byte order
+  uint16_t remote_port = 0;
+  uint32_t address_pair = 0;  // IPv4: 0
+
+  static constexpr FlowKey V4(uint32_t local, uint16_t local_port, uint32_t remote,
+                              uint16_t remote_port) {
+    return {.addresses = uint64_t{local} << 32 | remote,
+            .local_port = local_port,
+            .remote_port = remote_port,
+            .address_pair = 0};
+  }
+
+  constexpr bool IsV4() const { return address_pair == 0; }
+  // REQUIRES for both: IsV4().
+  constexpr uint32_t local_v4() const { return static_cast<uint32_t>(addresses >> 32); }
+  constexpr uint32_t remote_v4() const { return static_cast<uint32_t>(addresses); }
+  // Everything but `addresses` as one number, for hashing.
+  constexpr uint64_t ports_and_pair() const {
+    return uint64_t{address_pair} << 32 | uint64_t{local_port} << 16 | remote_port;
+  }
+
+  constexpr bool operator==(const FlowKey&) const = default;
+};
+
+static_assert(sizeof(FlowKey) == 16 && std::is_trivially_copyable_v<FlowKey>);
+
+// Which pool a flow's record lives in.
+enum class FlowKind : uint8_t { kNone, kHalfOpen, kConnection, kTimeWait };
+
+// A record of one of the three pools: kind and slab index in 32 bits. Zero is "none".
+class FlowRef {
+ public:
+  static constexpr uint32_t kIndexMax = (1u << 30) - 1;
+
+  constexpr FlowRef() = default;
+  // REQUIRES: index <= kIndexMax; kind != kNone.
+  constexpr FlowRef(FlowKind kind, uint32_t index)
+      : bits_(static_cast<uint32_t>(kind) << 30 | (index & kIndexMax)) {
+    MR_DCHECK(index <= kIndexMax);
+  }
+  static constexpr FlowRef FromBits(uint32_t bits) {
+    FlowRef ref;
+    ref.bits_ = bits;
+    return ref;
+  }
+
+  constexpr FlowKind kind() const { return static_cast<FlowKind>(bits_ >> 30); }
+  constexpr uint32_t index() const { return bits_ & kIndexMax; }
+  constexpr uint32_t bits() const { return bits_; }
+  explicit constexpr operator bool() const { return bits_ != 0; }
+
+  constexpr bool operator==(const FlowRef&) const = default;
+
+ private:
+  uint32_t bits_ = 0;
+};
+
+static_assert(sizeof(FlowRef) == 4);
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_FLOW_KEY_H_

@@ -1,0 +1,107 @@
+// stack/frame_builder.h - a TxSegment to the bytes of an Ethernet frame: the one builder between
+// the engine and the network.
+//
+// IPv4 headers carry DF and identification 0: an atomic datagram needs none (RFC 6864 4.1), and a
+// constant tells an observer nothing (IPL-10).
+#ifndef MILLRACE_STACK_FRAME_BUILDER_H_
+#define MILLRACE_STACK_FRAME_BUILDER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "millrace/base/endian.h"
+#include "millrace/stack/flow_key.h"
+#include "millrace/stack/port.h"
+#include "millrace/tcp/connection.h"
+#include "millrace/wire/arp.h"
+#include "millrace/wire/checksum.h"
+#include "millrace/wire/ethernet.h"
+#include "millrace/wire/ipv4.h"
+#include "millrace/wire/tcp_header.h"
+
+namespace millrace::stack {
+
+class FrameBuilder {
+ public:
+  FrameBuilder(const PortCapabilities& port, uint8_t ttl) : port_(port), ttl_(ttl) {
+    offload_.ipv4_checksum = port.tx_ipv4_checksum;
+    offload_.tcp_checksum = port.tx_tcp_checksum;
+  }
+
+  const TxOffload& tcp_offload() const { return offload_; }
+
+  // Writes the frame of `segment` for the flow and returns its length in octets. `at` has room for
+  // mtu + 14.
+  uint32_t BuildTcp(std::byte* at, const FlowKey& key, const MacAddress& destination,
+                    const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
+
+  // Writes an ARP packet; returns 42.
+  uint32_t BuildArp(std::byte* at, const MacAddress& destination, uint16_t operation,
+                    uint32_t sender_v4, const MacAddress& target_mac, uint32_t target_v4) const;
+
+ private:
+  PortCapabilities port_;
+  uint8_t ttl_;
+  TxOffload offload_;
+};
+
+// Inline definitions
+
+inline uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
+                                       const MacAddress& destination,
+                                       const tcp::TxSegment& segment,
+                                       const tcp::SendPool& pool) const {
+  wire::EmitEthernet(at, destination, port_.mac, wire::kEtherTypeIpv4);
+  std::byte* const ip = at + wire::kEthernetHeaderBytes;
+  std::byte* const tcp = ip + wire::kIpv4HeaderBytes;
+  const uint32_t header = wire::EmitTcp(tcp, {.source_port = key.local_port,
+                                              .destination_port = key.remote_port,
+                                              .seq = segment.seq,
+                                              .ack = segment.ack,
+                                              .flags = segment.flags,
+                                              .window = segment.window,
+                                              .urgent = 0,
+                                              .options = {.present = segment.options,
+                                                          .mss = segment.mss,
+                                                          .window_scale = segment.window_scale,
+                                                          .tsval = segment.tsval,
+                                                          .tsecr = segment.tsecr}});
+  const uint16_t tcp_length = static_cast<uint16_t>(header + segment.payload_length);
+  if (segment.payload_length > 0) {
+    pool.Copy(segment.payload, segment.payload_length, tcp + header);
+  }
+  const uint16_t checksum =
+      port_.tx_tcp_checksum
+          ? wire::ChecksumFold(wire::PseudoHeaderSumV4(key.local_v4(), key.remote_v4(),
+                                                       wire::kIpProtocolTcp, tcp_length))
+          : wire::TcpChecksumV4(key.local_v4(), key.remote_v4(), tcp, tcp_length);
+  StoreBe16(tcp + wire::kTcpChecksumAt, checksum);
+  const uint32_t ip_length = wire::kIpv4HeaderBytes + tcp_length;
+  wire::EmitIpv4(ip,
+                 {.total_length = static_cast<uint16_t>(ip_length),
+                  .id = 0,
+                  .ttl = ttl_,
+                  .protocol = wire::kIpProtocolTcp,
+                  .tos = 0,
+                  .source = key.local_v4(),
+                  .destination = key.remote_v4(),
+                  .dont_fragment = true},
+                 !port_.tx_ipv4_checksum);
+  return wire::kEthernetHeaderBytes + ip_length;
+}
+
+inline uint32_t FrameBuilder::BuildArp(std::byte* at, const MacAddress& destination,
+                                       uint16_t operation, uint32_t sender_v4,
+                                       const MacAddress& target_mac, uint32_t target_v4) const {
+  wire::EmitEthernet(at, destination, port_.mac, wire::kEtherTypeArp);
+  wire::EmitArp(at + wire::kEthernetHeaderBytes, {.operation = operation,
+                                                  .sender_mac = port_.mac,
+                                                  .target_mac = target_mac,
+                                                  .sender_ip = sender_v4,
+                                                  .target_ip = target_v4});
+  return wire::kEthernetHeaderBytes + wire::kArpBytes;
+}
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_FRAME_BUILDER_H_

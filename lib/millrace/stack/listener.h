@@ -1,0 +1,81 @@
+// stack/listener.h - passive OPENs of one worker (RFC 9293 3.9.1.1, MUST-41, MUST-42).
+//
+// A listener names a local port and an address or any address; the exact address wins. Its backlog
+// bounds the half-open connections: there is no accept queue, because the application is told of a
+// connection in the poll that completes it. A SYN beyond the backlog is dropped and counted, never
+// answered by RST, so that the peer tries again (OPN-08).
+// Cost: Find is one load for a port without a listener, two or three with.
+#ifndef MILLRACE_STACK_LISTENER_H_
+#define MILLRACE_STACK_LISTENER_H_
+
+#include <cstdint>
+#include <vector>
+
+namespace millrace::stack {
+
+struct Listener {
+  uint32_t address_v4 = 0;     // 0: any of ours
+  uint16_t port = 0;
+  bool open = false;
+  uint32_t backlog = 0;        // half-open connections, at most
+  uint32_t half_open = 0;      // now
+  uint64_t user_data = 0;      // given to each accepted connection
+  uint16_t next = 0xFFFF;      // another address with the same port
+};
+
+class ListenerTable {
+ public:
+  static constexpr uint16_t kNone = 0xFFFF;
+  static constexpr size_t kListenersMax = 4096;
+
+  ListenerTable() : first_(65536, kNone) {}
+
+  // kNone when the same address and port are listening already, or the table is full.
+  uint16_t Add(uint32_t address_v4, uint16_t port, uint32_t backlog, uint64_t user_data) {
+    uint16_t reuse = kNone;
+    for (uint16_t i = 0; i < listeners_.size(); ++i) {
+      const Listener& l = listeners_[i];
+      if (l.open && l.address_v4 == address_v4 && l.port == port) return kNone;
+      if (!l.open && l.half_open == 0) reuse = i;
+    }
+    if (reuse == kNone) {
+      if (listeners_.size() >= kListenersMax) return kNone;
+      reuse = static_cast<uint16_t>(listeners_.size());
+      listeners_.emplace_back();
+    }
+    listeners_[reuse] = {address_v4, port, true, backlog, 0, user_data, first_[port]};
+    first_[port] = reuse;
+    return reuse;
+  }
+
+  // Half-open connections of it go on; new SYNs find it no more.
+  void Close(uint16_t index) {
+    Listener& listener = listeners_[index];
+    if (!listener.open) return;
+    listener.open = false;
+    uint16_t* link = &first_[listener.port];
+    while (*link != index) link = &listeners_[*link].next;
+    *link = listener.next;
+  }
+
+  uint16_t Find(uint32_t address_v4, uint16_t port) const {
+    uint16_t any = kNone;
+    for (uint16_t i = first_[port]; i != kNone; i = listeners_[i].next) {
+      if (listeners_[i].address_v4 == address_v4) return i;
+      if (listeners_[i].address_v4 == 0) any = i;
+    }
+    return any;
+  }
+
+  Listener& operator[](uint16_t index) { return listeners_[index]; }
+  const Listener& operator[](uint16_t index) const { return listeners_[index]; }
+  size_t size() const { return listeners_.size(); }
+
+ private:
+  std::vector<uint16_t> first_;  // by port
+  std::vector<Listener> listeners_;
+};
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_LISTENER_H_

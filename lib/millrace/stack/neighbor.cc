@@ -1,0 +1,332 @@
+#include "millrace/stack/neighbor.h"
+
+#include <algorithm>
+
+#include "millrace/base/check.h"
+
+namespace millrace::stack {
+
+Neighbors::Neighbors(const wire::LocalNet& net, const NeighborConfig& config)
+    : net_(net), config_(config) {
+  MR_CHECK(config.capacity > 0 && config.capacity < kNone);
+  entries_.resize(config.capacity);
+  size_t bucket_count = 1;
+  while (bucket_count < config.capacity) bucket_count *= 2;
+  buckets_.assign(bucket_count, kNone);
+  free_.reserve(config.capacity);
+  for (uint16_t i = config.capacity; i > 0; --i) free_.push_back(static_cast<uint16_t>(i - 1));
+  asking_.reserve(config.capacity);
+}
+
+uint16_t Neighbors::BucketOf(uint32_t v4) const {
+  const uint64_t mixed = (v4 ^ config_.hash_secret) * 0x9E37'79B9'7F4A'7C15 ^ config_.hash_secret;
+  const uint64_t folded = (mixed ^ mixed >> 32) * 0xD6E8'FEB8'6659'FD93;
+  return static_cast<uint16_t>((folded >> 40) & (buckets_.size() - 1));
+}
+
+uint16_t Neighbors::Find(uint32_t v4) const {
+  const IpAddress address = IpAddress::V4(v4);
+  uint16_t index = buckets_[BucketOf(v4)];
+  while (index != kNone && entries_[index].address != address) index = entries_[index].hash_next;
+  return index;
+}
+
+// A new entry without users. REQUIRES: a free one.
+uint16_t Neighbors::Create(uint32_t v4, NeighborState state) {
+  const uint16_t index = free_.back();
+  free_.pop_back();
+  Neighbor& n = entries_[index];
+  n = Neighbor();
+  n.address = IpAddress::V4(v4);
+  n.state = state;
+  n.hash_bucket = BucketOf(v4);
+  n.hash_next = buckets_[n.hash_bucket];
+  buckets_[n.hash_bucket] = index;
+  ++size_;
+  if (InLru(n)) LruInsert(index);
+  return index;
+}
+
+// REQUIRES: no users.
+void Neighbors::Drop(uint16_t index) {
+  Neighbor& n = entries_[index];
+  MR_DCHECK(n.users == 0);
+  StopAsking(index);
+  ReleaseParked(n);
+  LruRemove(index);
+  uint16_t* link = &buckets_[n.hash_bucket];
+  while (*link != index) link = &entries_[*link].hash_next;
+  *link = n.hash_next;
+  n.state = NeighborState::kFree;
+  n.address = IpAddress();
+  free_.push_back(index);
+  --size_;
+}
+
+void Neighbors::LruInsert(uint16_t index) {
+  Neighbor& n = entries_[index];
+  n.lru_prev = kNone;
+  n.lru_next = lru_first_;
+  (lru_first_ == kNone ? lru_last_ : entries_[lru_first_].lru_prev) = index;
+  lru_first_ = index;
+}
+
+void Neighbors::LruRemove(uint16_t index) {
+  const Neighbor& n = entries_[index];
+  (n.lru_prev == kNone ? lru_first_ : entries_[n.lru_prev].lru_next) = n.lru_next;
+  (n.lru_next == kNone ? lru_last_ : entries_[n.lru_next].lru_prev) = n.lru_prev;
+}
+
+bool Neighbors::AddStatic(uint32_t v4, const MacAddress& mac) {
+  uint16_t index = Find(v4);
+  if (index == kNone) {
+    if (free_.empty()) return false;
+    index = Create(v4, NeighborState::kStatic);
+  } else {
+    StopAsking(index);
+    ReleaseParked(entries_[index]);
+    if (InLru(entries_[index])) LruRemove(index);
+    entries_[index].state = NeighborState::kStatic;
+  }
+  entries_[index].mac = mac;
+  return true;
+}
+
+uint16_t Neighbors::Lookup(uint32_t v4, Instant now) {
+  uint16_t index = Find(v4);
+  if (index != kNone) {
+    if (InLru(entries_[index])) {
+      LruRemove(index);
+      LruInsert(index);
+    }
+    return index;
+  }
+  if (free_.empty()) {
+    if (lru_last_ == kNone) {
+      ++counters_.table_full;
+      return kNone;
+    }
+    ++counters_.evicted;
+    Drop(lru_last_);
+  }
+  index = Create(v4, NeighborState::kIncomplete);
+  Ask(index, NeighborState::kIncomplete, now);
+  return index;
+}
+
+void Neighbors::Ref(uint16_t index) {
+  if (InLru(entries_[index])) LruRemove(index);
+  ++entries_[index].users;
+}
+
+void Neighbors::Unref(uint16_t index) {
+  Neighbor& n = entries_[index];
+  MR_DCHECK(n.users > 0);
+  --n.users;
+  if (!InLru(n)) return;
+  LruInsert(index);
+  if (n.state == NeighborState::kFailed) Drop(index);
+}
+
+// Starts a series of requests; the first is due at once.
+void Neighbors::Ask(uint16_t index, NeighborState state, Instant now) {
+  Neighbor& n = entries_[index];
+  n.state = state;
+  n.probes = 0;
+  n.next_probe = now;
+  asking_.push_back(index);
+  next_poll_ = std::min(next_poll_, now);
+}
+
+void Neighbors::StopAsking(uint16_t index) {
+  const NeighborState state = entries_[index].state;
+  if (state != NeighborState::kIncomplete && state != NeighborState::kProbing) return;
+  const auto at = std::find(asking_.begin(), asking_.end(), index);
+  MR_DCHECK(at != asking_.end());
+  *at = asking_.back();
+  asking_.pop_back();
+}
+
+bool Neighbors::Use(uint16_t index, Instant now) {
+  Neighbor& n = entries_[index];
+  switch (n.state) {
+    case NeighborState::kReachable:
+      if (now - n.confirmed < config_.reachable) [[likely]] return true;
+      Ask(index, NeighborState::kProbing, now);
+      return true;
+    case NeighborState::kStale:
+      Ask(index, NeighborState::kProbing, now);
+      return true;
+    case NeighborState::kStatic:
+    case NeighborState::kProbing:
+      return true;
+    case NeighborState::kFailed:
+      // RFC 1122 2.3.2.1: "prevent ARP flooding (repeatedly sending an ARP Request for the same
+      // IP address, at a high rate)".
+      if (now >= n.next_probe) Ask(index, NeighborState::kIncomplete, now);
+      return false;
+    case NeighborState::kIncomplete:
+    case NeighborState::kFree:
+      return false;
+  }
+  return false;
+}
+
+bool Neighbors::Park(uint16_t index, wire::PacketHandle packet) {
+  Neighbor& n = entries_[index];
+  MR_DCHECK(!n.HasMac());
+  if (parked_ + released_count_ == kParkedMax) {
+    ++counters_.park_refused;
+    return false;
+  }
+  if (n.parked_count == Neighbor::kParkedMax) {
+    // RFC 1122 2.3.2.2: "The link layer SHOULD save (rather than discard) at least one (the
+    // latest) packet of each set of packets destined to the same unresolved IP address".
+    ++counters_.park_displaced;
+    released_[released_count_++] = n.parked[0];
+    std::move(n.parked.begin() + 1, n.parked.end(), n.parked.begin());
+    --n.parked_count;
+    --parked_;
+  }
+  n.parked[n.parked_count++] = packet;
+  ++parked_;
+  return true;
+}
+
+void Neighbors::ReleaseParked(Neighbor& n) {
+  for (size_t i = 0; i < n.parked_count; ++i) released_[released_count_++] = n.parked[i];
+  parked_ -= n.parked_count;
+  n.parked_count = 0;
+}
+
+void Neighbors::ReleaseAll() {
+  for (Neighbor& n : entries_) ReleaseParked(n);
+}
+
+size_t Neighbors::TakeReleased(std::span<wire::PacketHandle> out) {
+  const size_t count = std::min(out.size(), released_count_);
+  released_count_ -= count;
+  std::copy_n(released_.begin() + static_cast<std::ptrdiff_t>(released_count_), count,
+              out.begin());
+  return count;
+}
+
+// Whether the sender's claim to have this MAC address is believed.
+bool Neighbors::MayUpdate(const Neighbor& n, const MacAddress& mac, Instant now) const {
+  switch (n.state) {
+    case NeighborState::kStatic:
+    case NeighborState::kFree:
+      return false;
+    case NeighborState::kReachable:
+      // Nobody asked: only the same again, or one whose time is over.
+      return n.mac == mac || now - n.confirmed >= config_.reachable;
+    default:
+      return true;
+  }
+}
+
+void Neighbors::Confirm(uint16_t index, const MacAddress& mac, Instant now, ArpResult& result) {
+  StopAsking(index);
+  Neighbor& n = entries_[index];
+  n.mac = mac;
+  n.state = NeighborState::kReachable;
+  n.confirmed = now;
+  n.probes = 0;
+  result.resolved = index;
+  result.packet_count = n.parked_count;
+  result.packets = n.parked;
+  parked_ -= n.parked_count;
+  n.parked_count = 0;
+}
+
+ArpResult Neighbors::OnArp(const wire::ArpPacket& arp, Instant now) {
+  ArpResult result;
+  const bool request = arp.operation == wire::kArpRequest;
+  if (!request && arp.operation != wire::kArpReply) {
+    ++counters_.arp_ignored;
+    return result;
+  }
+  const bool for_us = net_.Owns(arp.target_ip);
+  if (arp.sender_mac.IsGroup() || arp.sender_mac == MacAddress() || arp.sender_mac == net_.mac) {
+    ++counters_.arp_ignored;
+    return result;
+  }
+  if (arp.sender_ip == 0) {  // RFC 5227 2.1.1: an ARP Probe asks and must teach nothing
+    result.reply = request && for_us;
+    return result;
+  }
+  if (net_.Owns(arp.sender_ip)) {
+    ++counters_.arp_duplicate_address;
+    return result;
+  }
+  const uint32_t host_bits = arp.sender_ip & ~net_.network_mask;
+  const bool whole_net_is_hosts = net_.network_mask >= 0xFFFF'FFFE;  // RFC 3021
+  const bool on_link = ((arp.sender_ip ^ net_.address_v4) & net_.network_mask) == 0;
+  if (!on_link || (!whole_net_is_hosts && (host_bits == 0 || host_bits == ~net_.network_mask))) {
+    ++counters_.arp_ignored;
+    return result;
+  }
+  result.reply = request && for_us;
+
+  uint16_t index = Find(arp.sender_ip);
+  if (index != kNone) {
+    Neighbor& n = entries_[index];
+    if (MayUpdate(n, arp.sender_mac, now)) {
+      Confirm(index, arp.sender_mac, now, result);
+    } else if (n.mac != arp.sender_mac) {
+      ++counters_.arp_conflict;
+    }
+    return result;
+  }
+  if (!result.reply) {
+    if (!request) ++counters_.arp_unsolicited;
+    return result;
+  }
+  // Who asks for us is about to talk to us (RFC 826), but may not push anybody out.
+  if (free_.empty()) {
+    ++counters_.arp_no_room;
+    return result;
+  }
+  index = Create(arp.sender_ip, NeighborState::kStale);
+  entries_[index].mac = arp.sender_mac;
+  return result;
+}
+
+void Neighbors::Fail(uint16_t index, Instant now) {
+  Neighbor& n = entries_[index];
+  ++counters_.failed;
+  if (n.users == 0) {
+    Drop(index);
+    return;
+  }
+  StopAsking(index);
+  ReleaseParked(n);
+  n.state = NeighborState::kFailed;
+  n.next_probe = now + config_.probe_interval;
+}
+
+size_t Neighbors::PollProbes(Instant now, std::span<ArpProbe> out) {
+  if (now < next_poll_) [[likely]] return 0;
+  size_t count = 0;
+  next_poll_ = Instant::Never();
+  for (size_t i = 0; i < asking_.size();) {
+    const uint16_t index = asking_[i];
+    Neighbor& n = entries_[index];
+    if (now >= n.next_probe && n.probes == config_.probes_max) {
+      Fail(index, now);  // takes it out of asking_ and puts another one in its place
+      continue;
+    }
+    if (now >= n.next_probe && count < out.size()) {
+      out[count++] = {.target_v4 = n.address.v4(),
+                      .destination = n.state == NeighborState::kProbing ? n.mac
+                                                                        : MacAddress::Broadcast()};
+      ++n.probes;
+      n.next_probe = now + config_.probe_interval;
+    }
+    next_poll_ = std::min(next_poll_, n.next_probe);
+    ++i;
+  }
+  return count;
+}
+
+}  // namespace millrace::stack

@@ -1,0 +1,136 @@
+// stack/socket.cc - the application's calls: find the connection, do it, see that it is visited.
+
+#include "millrace/stack/socket.h"
+
+#include <algorithm>
+
+#include "millrace/stack/engine.h"
+#include "millrace/tcp/connection.h"
+
+namespace millrace::stack {
+namespace {
+
+// The connection, or null when the handle is stale or the connection is over.
+Connection* FindLive(Engine* engine, ConnectionId id) {
+  Connection* c = engine == nullptr ? nullptr : engine->Find(id);
+  return c == nullptr || tcp::IsOver(c->tcb) ? nullptr : c;
+}
+
+}  // namespace
+
+bool Socket::IsOpen() const { return engine_ != nullptr && engine_->Find(id_) != nullptr; }
+
+size_t Socket::Send(std::span<const std::byte> data) const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr) return 0;
+  const size_t sent = tcp::Send(c->tcb, data, engine_->env());
+  if (sent > 0) engine_->MarkDirty(*c);
+  return sent;
+}
+
+bool Socket::SendStatic(std::span<const std::byte> data) const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr || !tcp::SendStatic(c->tcb, data, engine_->env())) return false;
+  engine_->MarkDirty(*c);
+  return true;
+}
+
+void Socket::Shutdown() const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr) return;
+  tcp::CloseSend(c->tcb, engine_->env());
+  engine_->MarkDirty(*c);
+}
+
+void Socket::Close() const {
+  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  if (c != nullptr) engine_->DoClose(*c);
+}
+
+void Engine::DoClose(Connection& connection) {
+  if (delivering_ == connections_.IndexOf(connection) + 1) {
+    close_deferred_ = true;  // what OnReceive is about to consume does not count as unread
+    return;
+  }
+  if (tcp::IsOver(connection.tcb)) {
+    if (!connection.detached) return;
+    // The network's part is over; what was not read is dropped.
+    connection.tcb.Set(tcp::kReceiveClosed);
+  } else {
+    tcp::Close(connection.tcb, env_);
+  }
+  MarkDirty(connection);
+}
+
+void Engine::EndDelivery(Connection& connection, size_t consumed) {
+  delivering_ = 0;
+  tcp::Consume(connection.tcb, static_cast<uint32_t>(consumed), env_);
+  if (!close_deferred_) return;
+  close_deferred_ = false;
+  DoClose(connection);
+}
+
+void Socket::Abort() const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr) return;
+  ++engine_->env().counters.abort_by_user;
+  tcp::Abort(c->tcb, tcp::CloseReason::kAborted, engine_->env());
+  engine_->MarkDirty(*c);
+}
+
+void Socket::Resume() const {
+  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  if (c == nullptr || c->tcb.receive.ready_bytes() == 0) return;
+  c->tcb.events |= tcp::kEventReadable;
+  engine_->MarkDirty(*c);
+}
+
+void Socket::SetNoDelay(bool no_delay) const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr) return;
+  if (no_delay) {
+    c->tcb.Set(tcp::kNoDelay);
+    engine_->MarkDirty(*c);
+  } else {
+    c->tcb.Clear(tcp::kNoDelay);
+  }
+}
+
+uint64_t Socket::user_data() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  return c == nullptr ? 0 : c->user_data;
+}
+
+void Socket::set_user_data(uint64_t value) const {
+  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  if (c != nullptr) c->user_data = value;
+}
+
+bool Socket::passive() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  return c != nullptr && c->tcb.Has(tcp::kPassiveOpen);
+}
+
+Endpoint Socket::local() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  if (c == nullptr) return {};
+  return {IpAddress::V4(c->key.local_v4()), c->key.local_port};
+}
+
+Endpoint Socket::remote() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  if (c == nullptr) return {};
+  return {IpAddress::V4(c->key.remote_v4()), c->key.remote_port};
+}
+
+tcp::State Socket::state() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  return c == nullptr ? tcp::State::kClosed : c->tcb.state;
+}
+
+uint32_t Socket::unsent_bytes() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  return c == nullptr ? 0 : c->tcb.send.size_bytes();
+}
+
+}  // namespace millrace::stack

@@ -1,0 +1,89 @@
+// stack/socket.h - a connection as the application sees it, and what an application is.
+//
+// An application is a class with the five calls of the App concept, one instance per worker. They
+// are called inside Stack::Poll, run to completion, and may use any socket and the engine freely.
+// A Socket is a value: it names a connection by index and generation, so one kept too long is
+// recognised and does nothing (IsOpen() is false).
+#ifndef MILLRACE_STACK_SOCKET_H_
+#define MILLRACE_STACK_SOCKET_H_
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "millrace/base/ip_address.h"
+#include "millrace/base/time.h"
+#include "millrace/tcp/state.h"
+#include "millrace/tcp/tcb.h"
+
+namespace millrace::stack {
+
+class Engine;
+
+struct ConnectionId {
+  uint32_t index = 0;
+  uint32_t generation = 0;  // 0 is never in use
+  constexpr bool operator==(const ConnectionId&) const = default;
+};
+
+class Socket {
+ public:
+  Socket() = default;
+  Socket(Engine* engine, ConnectionId id) : engine_(engine), id_(id) {}
+
+  ConnectionId id() const { return id_; }
+  Engine& engine() const { return *engine_; }
+  bool IsOpen() const;  // false once OnClose was called, and for a default-made one
+
+  // Copies what fits into the send buffer and returns how many octets did. When that is less than
+  // all, OnWritable follows. 0 after Shutdown or Close.
+  size_t Send(std::span<const std::byte> data) const;
+  // Takes `data` without a copy: it must stay as it is until OnClose. All or nothing.
+  [[nodiscard]] bool SendStatic(std::span<const std::byte> data) const;
+  // Half-close: FIN after what was sent; OnReceive goes on for as long as the peer sends.
+  void Shutdown() const;
+  // Full close: FIN after what was sent; nothing more is received. With received data that was not
+  // consumed it is a reset (RFC 9293 3.6.1). OnClose follows.
+  void Close() const;
+  // RST now; OnClose follows with kAborted.
+  void Abort() const;
+  // OnReceive again, for data that an earlier call did not consume.
+  void Resume() const;
+  // Nagle off or on (MUST-17). On is the default.
+  void SetNoDelay(bool no_delay) const;
+
+  uint64_t user_data() const;
+  void set_user_data(uint64_t value) const;
+  bool passive() const;  // accepted by a listener (MUST-11)
+  Endpoint local() const;
+  Endpoint remote() const;
+  tcp::State state() const;  // CLOSED for a stale socket
+  uint32_t unsent_bytes() const;  // in the send buffer, acknowledged octets not counted
+
+ private:
+  Engine* engine_ = nullptr;
+  ConnectionId id_;
+};
+
+template <class A>
+concept App = requires(A app, Socket socket, std::span<const std::byte> data,
+                       tcp::CloseReason reason, Engine& engine, Instant now) {
+  // ESTABLISHED.
+  { app.OnOpen(socket) } -> std::same_as<void>;
+  // Data in order. Returns how many octets are done with; the rest is kept and offered again after
+  // Socket::Resume. The span is valid during the call only.
+  { app.OnReceive(socket, data) } -> std::same_as<size_t>;
+  // The peer's FIN, after all of its data was consumed.
+  { app.OnPeerClosed(socket) } -> std::same_as<void>;
+  // Room in the send buffer, after a Send that was cut short.
+  { app.OnWritable(socket) } -> std::same_as<void>;
+  // The connection is over; the last call for it. Also for an active open that failed.
+  { app.OnClose(socket, reason) } -> std::same_as<void>;
+  // Once per poll, before anything is sent: the place to open connections from.
+  { app.OnPoll(engine, now) } -> std::same_as<void>;
+};
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_SOCKET_H_

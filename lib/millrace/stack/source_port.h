@@ -1,0 +1,116 @@
+// stack/source_port.h - source address and port of outgoing connections (RFC 6056).
+//
+// The tuples (address, port) of the configured prefix and port range are numbered. For each
+// destination a keyed random permutation of these numbers is walked by a counter, so that a tuple
+// is given to a destination again only after all others were (a TIME-WAIT has the longest possible
+// time to end), the next one cannot be told from the ones seen, and what one destination sees says
+// nothing about another. This is the double hash of RFC 6056 3.3.4 (algorithm 4) with one
+// difference: its offset + counter walks ports in sequence, a permutation does not.
+//
+// The counters are few: destinations with the same hash share one, and each then skips what the
+// other took. That shortens no distance between two uses of a tuple.
+// Threading: one owner; each worker has its own, with its own secret.
+// Memory: 8 KiB. Cost: Next about 30 ns.
+#ifndef MILLRACE_STACK_SOURCE_PORT_H_
+#define MILLRACE_STACK_SOURCE_PORT_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "millrace/base/ip_address.h"
+#include "millrace/base/siphash.h"
+
+namespace millrace::stack {
+
+// A bijection of [0, size) chosen by a key: a Feistel network over the next power of two, applied
+// again while the result is outside ("cycle walking", Black and Rogaway 2002; under two rounds of
+// it on average, as the power of two is less than twice the size).
+class KeyedPermutation {
+ public:
+  explicit KeyedPermutation(uint64_t size);  // 1 to 2^48
+  // REQUIRES: n < size.
+  uint64_t operator()(uint64_t key, uint64_t n) const;
+  uint64_t size() const { return size_; }
+
+ private:
+  uint64_t Once(uint64_t key, uint64_t n) const;
+
+  uint64_t size_;
+  uint32_t low_bits_;
+  uint64_t low_mask_, high_mask_;
+};
+
+struct SourcePortConfig {
+  IpPrefix addresses;           // IPv4; of /30 and shorter the first and the last are left out
+  uint16_t first_port = 1024;   // RFC 6056 3.2: "SHOULD use the range 1024-65535"
+  uint16_t last_port = 65535;   // inclusive
+  SipKey secret;
+};
+
+class SourcePorts {
+ public:
+  static constexpr uint32_t kTriesMax = 64;
+
+  struct Candidate {
+    uint32_t address_v4 = 0;
+    uint16_t port = 0;
+    bool operator==(const Candidate&) const = default;
+  };
+
+  // REQUIRES: IPv4 addresses; first_port <= last_port; first_port > 0.
+  explicit SourcePorts(const SourcePortConfig& config);
+
+  // The next tuple for this destination; it may be in use.
+  Candidate Next(const Endpoint& destination);
+
+  // The next tuple for which is_free(Candidate) -> bool holds, or nullopt after kTriesMax, which
+  // the application sees as EADDRNOTAVAIL. As tuples come round in order of their last use, those
+  // in the way are connections that have outlived a whole round.
+  template <class IsFree>
+  std::optional<Candidate> Choose(const Endpoint& destination, IsFree&& is_free);
+
+  uint64_t capacity() const { return permutation_.size(); }  // tuples per destination
+  uint64_t taken() const { return taken_; }          // candidates that were in use
+  uint64_t exhausted() const { return exhausted_; }  // Choose found none
+
+ private:
+  static constexpr size_t kCounters = 1024;  // RFC 6056 3.3.4: TABLE_LENGTH, "e.g., 1024"
+
+  struct Walk {
+    uint64_t key;       // of the destination's permutation
+    uint64_t* counter;  // position in it
+  };
+  Walk WalkTo(const Endpoint& destination);
+  Candidate Step(const Walk& walk);
+
+  uint32_t first_address_v4_ = 0;
+  uint16_t first_port_;
+  uint32_t port_count_;
+  KeyedPermutation permutation_;
+  SipKey secret_;
+  std::vector<uint64_t> counters_;
+  uint64_t taken_ = 0, exhausted_ = 0;
+};
+
+// Inline definitions
+
+template <class IsFree>
+std::optional<SourcePorts::Candidate> SourcePorts::Choose(const Endpoint& destination,
+                                                          IsFree&& is_free) {
+  const Walk walk = WalkTo(destination);
+  const uint64_t tries = std::min<uint64_t>(kTriesMax, capacity());
+  for (uint64_t i = 0; i < tries; ++i) {
+    const Candidate candidate = Step(walk);
+    if (is_free(candidate)) [[likely]] return candidate;
+    ++taken_;
+  }
+  ++exhausted_;
+  return std::nullopt;
+}
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_SOURCE_PORT_H_

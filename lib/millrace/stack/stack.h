@@ -1,0 +1,277 @@
+// stack/stack.h - one worker's engine over its port, with its application.
+//
+// Poll is the life of a packet: receive a burst, parse, look up, process, give the application its
+// events, send, run the timers. The simulator and the workers call the same Poll.
+// Threading: one owner; several stacks in a process share nothing.
+#ifndef MILLRACE_STACK_STACK_H_
+#define MILLRACE_STACK_STACK_H_
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "millrace/stack/engine.h"
+#include "millrace/stack/port.h"
+#include "millrace/stack/socket.h"
+#include "millrace/tcp/connection.h"
+
+namespace millrace::stack {
+
+template <Port P, App A>
+class Stack {
+ public:
+  // `port` and `app` outlive the stack. Check engine().ok() before the first Poll.
+  Stack(P& port, A& app, const EngineConfig& config, const EngineSecrets& secrets, Instant now)
+      : port_(port), app_(app), engine_(config, port.capabilities(), secrets, now) {}
+  ~Stack() { ReleaseAll(); }
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+
+  // One round. Returns how much was done: frames received and sent, connections visited; 0 when
+  // idle. Bounded: a burst of frames, kVisitsMax connections, Engine::kTimerWorkMax timers.
+  size_t Poll(Instant now);
+
+  Engine& engine() { return engine_; }
+  const Engine& engine() const { return engine_; }
+  P& port() { return port_; }
+  A& app() { return app_; }
+  // When Poll has something to do without a new frame; now or earlier when there is work waiting.
+  Instant NextDeadline() const;
+  // Frames that the port had no room for; they go first in the next Poll.
+  size_t tx_backlog() const { return tx_count_; }
+
+ private:
+  static constexpr size_t kTxMax = 512;
+  static constexpr size_t kVisitsMax = 1024;
+  static constexpr Duration kHousekeeping = Duration::Milliseconds(1);
+
+  bool TxHasRoom() const { return tx_count_ + tcp::Outbox::kCapacity <= kTxMax; }
+  void Visit(Connection& connection);
+  void DeliverReadable(Connection& connection, Socket socket);
+  void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
+  void SendControl(const ControlFrame& frame);
+  void SendReplies();
+  void Push(wire::PacketHandle packet);
+  void FlushTx();
+  void FreeReleased();
+  void Housekeep();
+  void ReleaseAll();
+
+  P& port_;
+  A& app_;
+  Engine engine_;
+  Instant next_housekeeping_;
+  size_t work_ = 0;
+  size_t tx_count_ = 0;
+  std::array<wire::PacketHandle, kTxMax> tx_;
+  std::array<RxFrame, kBurst> rx_;
+  tcp::Outbox outbox_;
+};
+
+// Inline definitions
+
+template <Port P, App A>
+size_t Stack<P, A>::Poll(Instant now) {
+  work_ = 0;
+  engine_.BeginPoll(now);
+  if (tx_count_ > 0) FlushTx();
+  const size_t received = port_.RxBurst(now, rx_);
+  if (received > 0) {
+    engine_.Input({rx_.data(), received});
+    work_ += received;
+  }
+  engine_.RunTimers();
+  SendReplies();
+  app_.OnPoll(engine_, now);
+  for (size_t visits = 0; visits < kVisitsMax && TxHasRoom(); ++visits) {
+    Connection* connection = engine_.PopDirty();
+    if (connection == nullptr) break;
+    Visit(*connection);
+    ++work_;
+  }
+  if (now >= next_housekeeping_) Housekeep();
+  FlushTx();
+  FreeReleased();
+  return work_;
+}
+
+template <Port P, App A>
+void Stack<P, A>::DeliverReadable(Connection& connection, Socket socket) {
+  tcp::Tcb& tcb = connection.tcb;
+  while (tcb.receive.ready_bytes() > 0 && !tcb.Has(tcp::kReceiveClosed | tcp::kResetNow)) {
+    const std::span<const std::byte> data = tcb.receive.Front(engine_.env().receive_pool);
+    engine_.BeginDelivery(connection);
+    const size_t consumed = std::min(app_.OnReceive(socket, data), data.size());
+    engine_.EndDelivery(connection, consumed);
+    if (consumed < data.size()) break;
+  }
+}
+
+template <Port P, App A>
+void Stack<P, A>::Visit(Connection& connection) {
+  tcp::Tcb& tcb = connection.tcb;
+  const Socket socket = engine_.SocketOf(connection);
+  const uint8_t events = tcb.events;
+  tcb.events = 0;
+  if (events != 0) {
+    if ((events & tcp::kEventOpened) != 0) app_.OnOpen(socket);
+    if ((events & tcp::kEventReadable) != 0) DeliverReadable(connection, socket);
+    if ((events & tcp::kEventPeerClosed) != 0) {
+      if (tcb.receive.ready_bytes() == 0) {
+        if (!tcb.Has(tcp::kReceiveClosed | tcp::kResetNow)) app_.OnPeerClosed(socket);
+      } else {
+        tcb.events |= tcp::kEventPeerClosed;  // after the data before it
+      }
+    }
+    if ((events & tcp::kEventWritable) != 0) app_.OnWritable(socket);
+  }
+  tcp::SendProgress progress;
+  do {
+    progress = tcp::PollSend(tcb, engine_.env(), outbox_);
+    for (const tcp::TxSegment& segment : outbox_.segments()) {
+      SendSegment(connection.key, connection.neighbor, segment);
+    }
+    outbox_.Clear();
+  } while (progress == tcp::SendProgress::kMore && TxHasRoom());
+  engine_.FinishVisit(connection, [this](Socket s, tcp::CloseReason reason) {
+    app_.OnClose(s, reason);
+  });
+  if (progress == tcp::SendProgress::kMore) engine_.MarkDirty(connection);
+}
+
+template <Port P, App A>
+void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
+                              const tcp::TxSegment& segment) {
+  const wire::PacketHandle packet = port_.Allocate();
+  if (packet == wire::PacketHandle::kNone) {
+    ++engine_.counters().tx_no_packet;  // as if the network had lost it: the timer repeats it
+    return;
+  }
+  std::byte* const data = port_.Data(packet);
+  const FrameBuilder& builder = engine_.builder();
+  const uint32_t length = builder.BuildTcp(data, key, engine_.neighbors()[neighbor].mac, segment,
+                                           engine_.env().send_pool);
+  port_.Finish(packet, length, builder.tcp_offload());
+  engine_.counters().tx_bytes += length;
+  if (engine_.neighbors().Use(neighbor, engine_.env().now)) [[likely]] {
+    Push(packet);
+    return;
+  }
+  if (engine_.neighbors().Park(neighbor, packet)) {
+    ++engine_.counters().tx_parked;
+  } else {
+    ++engine_.counters().tx_park_dropped;
+    engine_.released().push_back(packet);
+  }
+}
+
+template <Port P, App A>
+void Stack<P, A>::SendControl(const ControlFrame& frame) {
+  const wire::PacketHandle packet = port_.Allocate();
+  if (packet == wire::PacketHandle::kNone) {
+    ++engine_.counters().tx_no_packet;
+    return;
+  }
+  std::memcpy(port_.Data(packet), frame.bytes.data(), frame.length);
+  port_.Finish(packet, frame.length, TxOffload());
+  Push(packet);
+}
+
+template <Port P, App A>
+void Stack<P, A>::SendReplies() {
+  for (const auto& bounce : engine_.bounces()) {
+    port_.Finish(bounce.packet, bounce.length, TxOffload());
+    Push(bounce.packet);
+  }
+  for (const auto& unparked : engine_.unparked()) {
+    wire::StoreMac(port_.Data(unparked.packet) + wire::kEthernetDestinationAt,
+                   unparked.destination);
+    Push(unparked.packet);
+  }
+  for (const ControlFrame& frame : engine_.control_frames()) SendControl(frame);
+  for (const StatelessReply& reply : engine_.replies()) {
+    uint16_t neighbor = reply.neighbor;
+    if (neighbor == Neighbors::kNone) neighbor = engine_.NextHop(reply.key.remote_v4());
+    if (neighbor == Neighbors::kNone) {
+      ++engine_.counters().tx_no_route;
+      continue;
+    }
+    SendSegment(reply.key, neighbor, reply.segment);
+  }
+  engine_.ClearReplies();
+}
+
+template <Port P, App A>
+void Stack<P, A>::Push(wire::PacketHandle packet) {
+  if (tx_count_ == kTxMax) FlushTx();
+  if (tx_count_ == kTxMax) {
+    // The device takes nothing: what a peer misses it will ask for again.
+    ++engine_.counters().tx_no_packet;
+    engine_.released().push_back(packet);
+    return;
+  }
+  tx_[tx_count_++] = packet;
+}
+
+template <Port P, App A>
+void Stack<P, A>::FlushTx() {
+  if (tx_count_ == 0) return;
+  const size_t sent = port_.TxBurst(engine_.env().now, {tx_.data(), tx_count_});
+  engine_.counters().tx_frames += sent;
+  work_ += sent;
+  tx_count_ -= sent;
+  if (tx_count_ > 0) std::copy_n(tx_.begin() + sent, tx_count_, tx_.begin());
+}
+
+template <Port P, App A>
+void Stack<P, A>::FreeReleased() {
+  std::vector<wire::PacketHandle>& released = engine_.released();
+  if (released.empty()) return;
+  port_.Free(released);
+  released.clear();
+}
+
+template <Port P, App A>
+void Stack<P, A>::Housekeep() {
+  const Instant now = engine_.env().now;
+  next_housekeeping_ = now + kHousekeeping;
+  std::array<ArpProbe, 16> probes;
+  const size_t count = engine_.neighbors().PollProbes(now, probes);
+  for (size_t i = 0; i < count; ++i) {
+    ControlFrame frame;
+    frame.length = static_cast<uint16_t>(engine_.builder().BuildArp(
+        frame.bytes.data(), probes[i].destination, wire::kArpRequest,
+        engine_.config().address.address.v4(), MacAddress(), probes[i].target_v4));
+    ++engine_.counters().arp_requests;
+    SendControl(frame);
+  }
+  std::array<wire::PacketHandle, 16> dropped;
+  const size_t dropped_count = engine_.neighbors().TakeReleased(dropped);
+  engine_.counters().tx_park_dropped += dropped_count;
+  engine_.released().insert(engine_.released().end(), dropped.begin(),
+                            dropped.begin() + dropped_count);
+}
+
+template <Port P, App A>
+Instant Stack<P, A>::NextDeadline() const {
+  if (tx_count_ > 0 || engine_.HasDirty()) return Instant();
+  return engine_.NextDeadline();
+}
+
+// Connections that still live end with the stack; every packet goes back to the port.
+template <Port P, App A>
+void Stack<P, A>::ReleaseAll() {
+  engine_.ForEachConnection([this](Connection& c) { tcp::Release(c.tcb, engine_.env()); });
+  engine_.neighbors().ReleaseAll();
+  std::array<wire::PacketHandle, 16> parked;
+  for (size_t n; (n = engine_.neighbors().TakeReleased(parked)) > 0;) port_.Free({parked.data(), n});
+  port_.Free({tx_.data(), tx_count_});
+  FreeReleased();
+}
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_STACK_H_

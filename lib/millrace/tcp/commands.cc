@@ -1,0 +1,135 @@
+// tcp/commands.cc - what the application may ask for (RFC 9293 section 3.9.1), and the end of a
+// connection.
+
+#include <algorithm>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/internal.h"
+#include "millrace/tcp/window.h"
+
+namespace millrace::tcp {
+namespace {
+
+bool MaySend(const Tcb& tcb) {
+  constexpr unsigned kStates = StateBit(State::kSynSent) | StateBit(State::kSynReceived) |
+                               StateBit(State::kEstablished) | StateBit(State::kCloseWait);
+  return IsIn(tcb.state, kStates) && !tcb.Has(kFinQueued | kResetNow);
+}
+
+}  // namespace
+
+const char* ToString(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kNormal:
+      return "normal";
+    case CloseReason::kRefused:
+      return "refused";
+    case CloseReason::kReset:
+      return "reset";
+    case CloseReason::kTimedOut:
+      return "timed out";
+    case CloseReason::kAborted:
+      return "aborted";
+    case CloseReason::kUnreachable:
+      return "unreachable";
+  }
+  return "?";
+}
+
+uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env) {
+  if (!MaySend(tcb)) return 0;
+  const uint32_t sent = tcb.send.AppendCopy(data, env.config.send_buffer_bytes, env.send_pool);
+  if (sent < data.size()) {
+    if (tcb.send.size_bytes() < env.config.send_buffer_bytes) ++env.counters.send_memory_full;
+    tcb.Set(kWritableWanted);
+  }
+  return sent;
+}
+
+bool SendStatic(Tcb& tcb, std::span<const std::byte> data, Env& env) {
+  if (!MaySend(tcb)) return false;
+  if (tcb.send.AppendStatic(data, env.send_pool)) return true;
+  ++env.counters.send_memory_full;
+  tcb.Set(kWritableWanted);
+  return false;
+}
+
+void CloseSend(Tcb& tcb, Env& env) {
+  if (tcb.Has(kFinQueued | kResetNow)) return;
+  switch (tcb.state) {
+    case State::kSynSent:
+      // RFC 9293 3.10.4: "Delete the TCB and return "error: closing" responses".
+      CloseNow(tcb, CloseReason::kAborted, env);
+      return;
+    case State::kSynReceived:
+    case State::kCloseWait:  // LAST-ACK when the FIN goes out
+      tcb.Set(kFinQueued);
+      return;
+    case State::kEstablished:
+      tcb.Set(kFinQueued);
+      Transition(tcb, State::kFinWait1);  // "In any case, enter FIN-WAIT-1 state."
+      return;
+    default:
+      return;
+  }
+}
+
+void Close(Tcb& tcb, Env& env) {
+  if (IsOver(tcb) || tcb.Has(kReceiveClosed | kResetNow)) return;
+  if (tcb.receive.ready_bytes() > 0) {
+    // RFC 9293 3.6.1 (SHLD-3): "If such a host issues a CLOSE call while received data is still
+    // pending in the TCP connection ... its TCP implementation SHOULD send a RST".
+    ++env.counters.abort_on_close;
+    Abort(tcb, CloseReason::kAborted, env);
+    return;
+  }
+  tcb.Set(kReceiveClosed);
+  CloseSend(tcb, env);
+  if (tcb.state == State::kFinWait2) ArmOrphan(tcb, env);
+}
+
+void Abort(Tcb& tcb, CloseReason reason, Env& env) {
+  if (IsOver(tcb) || tcb.Has(kResetNow)) return;
+  tcb.close_reason = reason;
+  if (tcb.state == State::kSynSent) {
+    CloseNow(tcb, reason, env);  // RFC 9293 3.10.5: no RST before the peer has answered
+    return;
+  }
+  tcb.send.Clear(env.send_pool);
+  tcb.receive.Clear(env.receive_pool, env.released);
+  tcb.Set(kResetNow);
+}
+
+void Consume(Tcb& tcb, uint32_t length, Env& env) {
+  tcb.receive.Consume(std::min(length, tcb.receive.ready_bytes()), env.receive_pool, env.released);
+  if (!IsIn(tcb.state, kReceivingStates)) return;
+  // A window update of its own only when it is worth a packet: half of the buffer or two
+  // segments; or when the window was closed.
+  const uint32_t gain = NextRightEdge(tcb).Since(tcb.rcv_adv);
+  const uint32_t worth = std::min<uint32_t>(tcb.receive_buffer_bytes / 2, 2u * tcb.snd_mss);
+  if (gain >= worth || (gain > 0 && tcb.rcv_wnd() < tcb.snd_mss)) tcb.Set(kAckNow);
+}
+
+void CloseNow(Tcb& tcb, CloseReason reason, Env& env) {
+  Transition(tcb, State::kClosed);
+  tcb.close_reason = reason;
+  tcb.events = kEventClosed;  // what was queued is flushed with the connection
+  tcb.Clear(kAckNow | kRetransmitHead | kProbe | kResetNow);
+  tcb.timers.armed = 0;
+  tcb.send.Clear(env.send_pool);
+  if (reason != CloseReason::kNormal) tcb.receive.Clear(env.receive_pool, env.released);
+}
+
+void EnterTimeWait(Tcb& tcb) {
+  Transition(tcb, State::kTimeWait);
+  tcb.close_reason = CloseReason::kNormal;
+  tcb.events |= kEventClosed;
+  tcb.timers.armed = 0;  // the 2MSL timer belongs to tcp/time_wait.h
+}
+
+void Release(Tcb& tcb, Env& env) {
+  tcb.send.Clear(env.send_pool);
+  tcb.receive.Clear(env.receive_pool, env.released);
+}
+
+}  // namespace millrace::tcp

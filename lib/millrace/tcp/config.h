@@ -1,0 +1,70 @@
+// tcp/config.h - every constant of the protocol, with its unit, its reason and its source.
+//
+// Fixed when an engine starts; the same for all of its connections unless a connection says
+// otherwise (no_delay). Departures from an RFC are said here and in lib/ARCHITECTURE.md.
+#ifndef MILLRACE_TCP_CONFIG_H_
+#define MILLRACE_TCP_CONFIG_H_
+
+#include <cstdint>
+
+#include "millrace/base/time.h"
+
+namespace millrace::tcp {
+
+struct Config {
+  // Octets of TCP payload that the local link carries without options: MTU - 40. Sent as our MSS.
+  uint16_t mss = 1460;
+  // Below this a peer's MSS is taken as this: a peer that asks for 8-octet segments asks for our
+  // CPU (CVE-2019-11479). FreeBSD's TCP_MINMSS.
+  uint16_t mss_min = 216;
+  // RFC 9293 3.7.1 (MUST-15): default send MSS of a peer that names none, IPv4.
+  uint16_t mss_default = 536;
+
+  bool timestamps = true;      // offer and accept RFC 7323 timestamps
+  bool window_scaling = true;  // offer and accept RFC 7323 window scaling
+  bool sack_permitted = true;  // offer and accept the option (RFC 2018)
+
+  // Receive buffer of a connection: the largest window that is advertised. Packet memory is held
+  // only for data that the application has not consumed.
+  uint32_t receive_buffer_bytes = 256 * 1024;
+  // Packets that a connection may hold, in order and out of order together: a window filled with
+  // 1-octet segments would pin a 2 KiB packet for each octet.
+  uint16_t receive_packets_max = 256;
+  // Of those, out of order: FreeBSD's maxqueuelen (SegmentSmack, CVE-2018-5390).
+  uint16_t reassembly_packets_max = 100;
+  // Copied octets that Send accepts before it returns short; static octets cost only an extent.
+  uint32_t send_buffer_bytes = 256 * 1024;
+
+  // RFC 6298 2.1 says 1 s until there is a sample.
+  Duration rto_initial = Duration::Seconds(1);
+  // Departs from RFC 6298 2.4 (SHOULD 1 s): 200 ms, as Linux. ARCHITECTURE.md, "RTO floor".
+  Duration rto_min = Duration::Milliseconds(200);
+  Duration rto_max = Duration::Seconds(60);  // RFC 6298 2.5: at least 60 s
+  // Active open: 1+2+4+8+16+32+60+60 = 183 s before ETIMEDOUT. RFC 9293 3.8.3 (MUST-23): R2 of a
+  // SYN is at least 3 minutes.
+  uint8_t syn_retransmits_max = 7;
+  uint8_t syn_ack_retransmits_max = 5;  // passive open, as Linux: 1+2+4+8+16+32 = 63 s
+  uint8_t r1_retransmits = 3;           // RFC 9293 3.8.3 (SHLD-10)
+  Duration r2 = Duration::Seconds(120);  // RFC 9293 3.8.3 (SHLD-11): at least 100 s
+
+  // RFC 9293 3.8.6.3 (MUST-40): less than 0.5 s; 40 ms as Linux.
+  Duration delayed_ack = Duration::Milliseconds(40);
+  // One challenge ACK (RFC 5961) or answer to an unacceptable segment without data per this time
+  // and connection; never a limit shared by connections (CVE-2016-5696).
+  Duration challenge_ack_interval = Duration::Milliseconds(500);
+
+  // TIME-WAIT. Departs from RFC 9293 3.4.2 (MSL of 2 minutes, so 4 minutes here), as Linux does.
+  // 1 s to 4 minutes.
+  Duration time_wait = Duration::Seconds(60);
+  // RFC 1337: a RST does not end TIME-WAIT. true follows RFC 9293's letter instead.
+  bool time_wait_honours_rst = false;
+  // FIN-WAIT-2 of a connection that the application has closed altogether, as Linux.
+  Duration fin_wait_2_orphan = Duration::Seconds(60);
+
+  uint8_t initial_window_segments = 10;  // RFC 6928
+  uint32_t congestion_window_max_bytes = 1u << 30;
+};
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_CONFIG_H_

@@ -1,0 +1,117 @@
+// tcp/connection.h - the calls on a connection: segments, time and commands in; facts, events and
+// segments out.
+//
+// The order of use, once per poll:
+//   OnSegment for each segment that belongs to the connection, OnTimeout when its deadline is
+//   reached, commands (Send..., Close, ...) at any time: they change variables and leave facts;
+//   then PollSend, the only place that builds segments: it turns the facts into at most
+//   Outbox::room() of them and is called again while it returns kMore;
+//   then take `events` for the application, and ask timers.Next() for the next deadline.
+// A connection whose state became CLOSED (or TIME-WAIT) is given back by the engine after its
+// events were delivered. Nothing here allocates, reads a clock or looks into a packet.
+#ifndef MILLRACE_TCP_CONNECTION_H_
+#define MILLRACE_TCP_CONNECTION_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "millrace/tcp/env.h"
+#include "millrace/tcp/tcb.h"
+#include "millrace/wire/segment.h"
+
+namespace millrace::tcp {
+
+// What happens to the packet of a segment.
+enum class [[nodiscard]] PayloadFate : uint8_t { kNotKept, kKept };
+
+// A stateless answer that the caller has to send: a RST made from the segment by MakeReset.
+enum class Reply : uint8_t { kNone, kReset };
+
+struct [[nodiscard]] InputResult {
+  PayloadFate fate = PayloadFate::kNotKept;
+  Reply reply = Reply::kNone;
+};
+
+// A segment to be built: header values and where its payload is.
+struct TxSegment {
+  SeqNum seq, ack;
+  uint32_t tsval = 0, tsecr = 0;
+  uint16_t window = 0;  // as on the wire
+  wire::Flags flags = 0;
+  wire::OptionBits options = 0;
+  uint16_t mss = 0;
+  uint8_t window_scale = 0;
+  uint16_t payload_length = 0;
+  SendCursor payload;
+};
+
+// Segments of one PollSend. The caller builds frames from them before it lets the send buffer
+// change.
+class Outbox {
+ public:
+  static constexpr size_t kCapacity = 32;
+
+  size_t size() const { return size_; }
+  size_t room() const { return kCapacity - size_; }
+  TxSegment& Add() { return segments_[size_++]; }
+  std::span<const TxSegment> segments() const { return {segments_.data(), size_}; }
+  void Clear() { size_ = 0; }
+
+ private:
+  size_t size_ = 0;
+  std::array<TxSegment, kCapacity> segments_;
+};
+
+enum class [[nodiscard]] SendProgress : uint8_t { kDone, kMore };
+
+// What an active open needs beside the configuration.
+struct OpenParameters {
+  SeqNum iss;
+  uint32_t ts_offset = 0;
+  uint16_t mss = 0;  // ours; also the bound of what we send
+};
+
+// Active OPEN: SYN-SENT, the SYN is due. `tcb` may hold anything before.
+void OpenActive(Tcb& tcb, const OpenParameters& parameters, Env& env);
+
+// RFC 9293 section 3.10.7.3 and 3.10.7.4 for one segment of this connection.
+InputResult OnSegment(Tcb& tcb, const wire::Segment& segment, Env& env);
+
+// Acts on every timer that is due at env.tick.
+void OnTimeout(Tcb& tcb, Env& env);
+
+// Builds what is due. kMore: the outbox is full; call again after sending it.
+SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out);
+
+// Commands of the application. Each returns at once; PollSend does the sending.
+// Octets accepted, 0 after CloseSend. When short, kEventWritable follows once there is room.
+uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env);
+// All or nothing; `data` must stay unchanged until the connection is gone.
+[[nodiscard]] bool SendStatic(Tcb& tcb, std::span<const std::byte> data, Env& env);
+// Half-close: FIN after what was sent; data of the peer is still taken, for as long as it comes.
+void CloseSend(Tcb& tcb, Env& env);
+// Full close: FIN after what was sent and no more data taken. Data that was not consumed, or that
+// arrives later, resets the connection (RFC 9293 3.6.1, SHLD-3).
+void Close(Tcb& tcb, Env& env);
+// Abort: RST, everything queued is dropped.
+void Abort(Tcb& tcb, CloseReason reason, Env& env);
+// The application is done with `length` octets of what was delivered.
+void Consume(Tcb& tcb, uint32_t length, Env& env);
+
+// True when the engine should keep a TIME-WAIT for it, false when it may vanish.
+inline bool IsOver(const Tcb& tcb) {
+  return tcb.state == State::kClosed || tcb.state == State::kTimeWait;
+}
+
+// Gives back all that the connection holds. Its packets go to env.released.
+void Release(Tcb& tcb, Env& env);
+
+// RFC 9293 3.5.2: the RST that answers a segment which belongs to no connection. False when there
+// is none to send (never a RST for a RST).
+[[nodiscard]] bool MakeReset(const wire::Segment& segment, TxSegment& out);
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_CONNECTION_H_

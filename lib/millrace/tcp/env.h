@@ -1,0 +1,53 @@
+// tcp/env.h - what protocol code of one core shares: configuration, counters, pools, the present.
+//
+// An argument of every call; there are no globals. The engine sets the time once per poll, so all
+// inside a poll see one instant.
+#ifndef MILLRACE_TCP_ENV_H_
+#define MILLRACE_TCP_ENV_H_
+
+#include <cstdint>
+
+#include "millrace/base/time.h"
+#include "millrace/tcp/config.h"
+#include "millrace/tcp/counters.h"
+#include "millrace/tcp/receive_queue.h"
+#include "millrace/tcp/send_buffer.h"
+#include "millrace/tcp/timers.h"
+
+namespace millrace::tcp {
+
+struct Env {
+  Env(const Config& config_in, uint32_t extents_max, uint32_t chunks_max, uint32_t nodes_max)
+      : config(config_in),
+        send_pool(extents_max, chunks_max),
+        receive_pool(nodes_max),
+        delayed_ack_ticks(TicksOf(config_in.delayed_ack)),
+        challenge_ticks(TicksOf(config_in.challenge_ack_interval)) {}
+
+  void SetNow(Instant t) {
+    now = t;
+    tick = TickFloor(t);
+    us = static_cast<uint32_t>(t.ns() / 1'000);
+    // RFC 7323 5.4: the timestamp clock ticks between once per second and once per millisecond;
+    // 2^20 ns (1.05 ms) is the nearest that needs only a shift.
+    ts_clock = static_cast<uint32_t>(t.ns() >> 20);
+  }
+
+  const Config config;
+  Counters counters;
+  SendPool send_pool;
+  ReceivePool receive_pool;
+  ReleasedPackets released;  // packets that nothing holds any more; the shell frees them in bulk
+
+  Instant now;
+  uint32_t tick = 0;      // floor, see timers.h
+  uint32_t us = 0;        // wraps after 71 minutes
+  uint32_t ts_clock = 0;  // before the offset of a connection is added
+
+  const uint32_t delayed_ack_ticks;
+  const uint32_t challenge_ticks;
+};
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_ENV_H_

@@ -1,0 +1,170 @@
+#include "millrace/tcp/half_open.h"
+
+#include <algorithm>
+
+#include "millrace/tcp/internal.h"
+#include "millrace/tcp/window.h"
+
+namespace millrace::tcp {
+namespace {
+
+using wire::Segment;
+
+// At most one answer per Config::challenge_ack_interval, of either kind.
+bool MayAnswer(HalfOpen& half_open, Env& env) {
+  const uint32_t interval_us = static_cast<uint32_t>(env.config.challenge_ack_interval.us());
+  if (env.us - half_open.sent_us < interval_us) {
+    ++env.counters.challenge_acks_skipped;
+    return false;
+  }
+  half_open.sent_us = env.us;
+  return true;
+}
+
+uint32_t OfferedWindow(const Config& config) {
+  return std::min<uint32_t>(config.receive_buffer_bytes, 0xFFFF);
+}
+
+}  // namespace
+
+HalfOpen MakeHalfOpen(const Segment& syn, const TupleSecrets& secrets, const Env& env) {
+  const Config& config = env.config;
+  HalfOpen h{};
+  h.iss = secrets.iss;
+  h.irs = syn.seq;
+  h.ts_offset = secrets.ts_offset;
+  h.sent_us = env.us;
+  wire::OptionBits wanted = wire::kMssOption;
+  if (config.timestamps) wanted |= wire::kTimestampsOption;
+  if (config.window_scaling) wanted |= wire::kWindowScaleOption;
+  if (config.sack_permitted) wanted |= wire::kSackPermittedOption;
+  h.options = syn.options & wanted;
+  h.ts_recent = syn.tsval;
+  h.peer_mss = syn.HasOption(wire::kMssOption) ? syn.mss : config.mss_default;
+  h.peer_window_scale = std::min(syn.window_scale, kWindowShiftMax) & 0x0F;
+  return h;
+}
+
+TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
+  TxSegment segment;
+  segment.seq = h.iss;
+  segment.ack = h.irs + 1;
+  segment.flags = wire::kSyn | wire::kAck;
+  segment.window = static_cast<uint16_t>(OfferedWindow(env.config));
+  segment.options = h.options | wire::kMssOption;
+  segment.mss = env.config.mss;
+  segment.window_scale = WindowShiftFor(env.config.receive_buffer_bytes);
+  segment.tsval = env.ts_clock + h.ts_offset;
+  segment.tsecr = h.ts_recent;
+  return segment;
+}
+
+TxSegment ChallengeAckOf(const HalfOpen& h, const Env& env) {
+  TxSegment segment = SynAckOf(h, env);
+  segment.seq = h.iss + 1;
+  segment.flags = wire::kAck;
+  segment.options &= wire::kTimestampsOption;
+  return segment;
+}
+
+HalfOpenVerdict OnHalfOpenSegment(HalfOpen& h, const Segment& segment, Env& env) {
+  const bool is_syn = segment.Has(wire::kSyn);
+  const SeqNum rcv_nxt = h.irs + 1;
+  if (is_syn && segment.seq == h.irs && !segment.Has(wire::kAck | wire::kRst)) {
+    // The peer's SYN again: our SYN-ACK was lost.
+    return MayAnswer(h, env) ? HalfOpenVerdict::kSendSynAck : HalfOpenVerdict::kDrop;
+  }
+  if ((h.options & wire::kTimestampsOption) != 0 && !segment.Has(wire::kRst) && !is_syn) {
+    if (!segment.HasOption(wire::kTimestampsOption)) {
+      ++env.counters.timestamp_missing;
+      return HalfOpenVerdict::kDrop;
+    }
+    if (static_cast<int32_t>(segment.tsval - h.ts_recent) < 0) {
+      ++env.counters.paws_estab;
+      return MayAnswer(h, env) ? HalfOpenVerdict::kSendAck : HalfOpenVerdict::kDrop;
+    }
+  }
+  if (!IsAcceptable(segment.seq, segment.SequenceLength(), rcv_nxt, OfferedWindow(env.config))) {
+    ++env.counters.unacceptable;
+    if (segment.Has(wire::kRst)) {
+      ++env.counters.rst_out_of_window;
+      return HalfOpenVerdict::kDrop;
+    }
+    return MayAnswer(h, env) ? HalfOpenVerdict::kSendAck : HalfOpenVerdict::kDrop;
+  }
+  if (segment.Has(wire::kRst)) {
+    if (segment.seq == rcv_nxt) {
+      // "If this connection was initiated with a passive OPEN ... then return this connection to
+      // LISTEN state and return. The user need not be informed."
+      ++env.counters.rst_received;
+      ++env.counters.attempt_fails;
+      return HalfOpenVerdict::kRemove;
+    }
+    ++env.counters.challenge_acks;
+    return MayAnswer(h, env) ? HalfOpenVerdict::kSendAck : HalfOpenVerdict::kDrop;
+  }
+  if (is_syn) {
+    // Departs from RFC 9293 3.10.7.4 ("return to the LISTEN state"), which would let anybody end
+    // an opening connection blindly: a challenge ACK, as in the synchronized states (RFC 5961).
+    ++env.counters.syn_challenge;
+    return MayAnswer(h, env) ? HalfOpenVerdict::kSendAck : HalfOpenVerdict::kDrop;
+  }
+  if (!segment.Has(wire::kAck)) {
+    ++env.counters.ack_missing;
+    return HalfOpenVerdict::kDrop;
+  }
+  if (segment.ack != h.iss + 1) {
+    ++env.counters.ack_invalid;
+    return HalfOpenVerdict::kSendReset;
+  }
+  return HalfOpenVerdict::kEstablish;
+}
+
+bool OnHalfOpenTimeout(HalfOpen& h, Env& env) {
+  if (h.retransmits >= env.config.syn_ack_retransmits_max) {
+    ++env.counters.syn_ack_timeouts;
+    ++env.counters.attempt_fails;
+    return false;
+  }
+  h.retransmits = static_cast<uint8_t>(h.retransmits + 1) & 0x0F;
+  h.sent_us = env.us;
+  ++env.counters.retrans_segs;
+  return true;
+}
+
+uint32_t HalfOpenTimeoutTicks(const HalfOpen& h, const Config& config) {
+  const int64_t ns = config.rto_initial.ns() << h.retransmits;
+  return 1 + TicksOf(Duration::Nanoseconds(std::min(ns, config.rto_max.ns())));
+}
+
+void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
+  InitTcb(tcb, h.iss, h.ts_offset, env);
+  tcb.state = State::kSynReceived;
+  tcb.bits = kPassiveOpen;
+  tcb.irs = h.irs;
+  tcb.rcv_nxt = tcb.last_ack_sent = h.irs + 1;
+  tcb.rcv_adv = tcb.rcv_nxt + OfferedWindow(env.config);
+  tcb.snd_nxt = tcb.rtx_nxt = h.iss + 1;
+  const bool timestamps = (h.options & wire::kTimestampsOption) != 0;
+  if (timestamps) {
+    tcb.Set(kTimestampsOn | kTsRecentValid);
+    tcb.ts_recent = h.ts_recent;
+    tcb.ts_recent_s = SecondsOf(env.now);
+  }
+  if ((h.options & wire::kSackPermittedOption) != 0) tcb.Set(kSackOn);
+  if ((h.options & wire::kWindowScaleOption) != 0) {
+    tcb.Set(kWindowScalingOn);
+    const int shift = WindowShiftFor(env.config.receive_buffer_bytes);
+    tcb.window_scales = static_cast<uint8_t>(shift << 4 | h.peer_window_scale);
+  }
+  tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, timestamps, env.config);
+  if (h.retransmits == 0) {
+    tcb.Set(kRttTiming);
+    tcb.rtt_start_us = h.sent_us;
+  } else {
+    tcb.Set(kSynRetransmitted);
+  }
+  ++env.counters.passive_opens;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,386 @@
+// tcp/input.cc - RFC 9293 section 3.10.7.4: a segment for a connection that knows its peer.
+//
+// One function per step of the RFC, in the RFC's order. Everything a peer can do wrong ends in a
+// counter, an ACK or nothing.
+
+#include <algorithm>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/internal.h"
+#include "millrace/tcp/window.h"
+
+namespace millrace::tcp {
+namespace {
+
+using wire::Segment;
+
+// What is left of a segment's text after it was cut to the window.
+struct Text {
+  SeqNum seq;
+  const std::byte* data = nullptr;
+  uint32_t length = 0;
+  bool fin = false;
+};
+
+// RFC 7323 5.3 R1. False: the segment is dropped.
+bool CheckTimestamp(Tcb& tcb, const Segment& segment, Env& env) {
+  if (!tcb.Has(kTimestampsOn) || segment.Has(wire::kRst)) return true;
+  if (!segment.HasOption(wire::kTimestampsOption)) {
+    // RFC 7323 3.2: "If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently
+    // drop the segment."
+    ++env.counters.timestamp_missing;
+    return false;
+  }
+  if (!tcb.Has(kTsRecentValid)) return true;
+  if (static_cast<int32_t>(segment.tsval - tcb.ts_recent) >= 0) return true;
+  // RFC 7323 5.5: after 24 days of silence TS.Recent says nothing any more.
+  constexpr uint32_t kIdleSeconds = 24 * 24 * 3600;
+  if (SecondsOf(env.now) - tcb.ts_recent_s > kIdleSeconds) {
+    tcb.Clear(kTsRecentValid);
+    return true;
+  }
+  ++env.counters.paws_estab;
+  AckUnacceptable(tcb, segment, env);
+  return false;
+}
+
+// First: check sequence number. False: dropped. *take_text is false for a segment of which only
+// ACK, URG and RST count.
+bool CheckSequence(Tcb& tcb, const Segment& segment, Env& env, bool* take_text) {
+  const uint32_t window = tcb.rcv_wnd();
+  if (IsAcceptable(segment.seq, segment.SequenceLength(), tcb.rcv_nxt, window)) [[likely]] {
+    return true;
+  }
+  if (window == 0 && segment.seq == tcb.rcv_nxt) {
+    // RFC 9293 3.10.7.4: "If the RCV.WND is zero, no segments will be acceptable, but special
+    // allowance should be made to accept valid ACKs, URGs, and RSTs." (MUST-66)
+    *take_text = false;
+    if (!segment.Has(wire::kRst)) tcb.Set(kAckNow);
+    return true;
+  }
+  ++env.counters.unacceptable;
+  if (segment.Has(wire::kRst)) {
+    ++env.counters.rst_out_of_window;
+  } else {
+    // "If an incoming segment is not acceptable, an acknowledgment should be sent in reply"
+    AckUnacceptable(tcb, segment, env);
+  }
+  return false;
+}
+
+// RFC 7323 4.3 (2): TS.Recent moves with segments at the left edge only, so that a delayed ACK
+// echoes the earliest one.
+void UpdateTsRecent(Tcb& tcb, const Segment& segment, const Env& env) {
+  if (!tcb.Has(kTimestampsOn) || !segment.HasOption(wire::kTimestampsOption)) return;
+  if (segment.seq > tcb.last_ack_sent) return;
+  if (tcb.Has(kTsRecentValid) && static_cast<int32_t>(segment.tsval - tcb.ts_recent) < 0) return;
+  tcb.ts_recent = segment.tsval;
+  tcb.ts_recent_s = SecondsOf(env.now);
+  tcb.Set(kTsRecentValid);
+}
+
+// Second: check the RST bit (RFC 5961 section 3.2).
+void OnReset(Tcb& tcb, const Segment& segment, Env& env) {
+  if (segment.seq != tcb.rcv_nxt) {
+    ++env.counters.challenge_acks;
+    AckLimited(tcb, env);
+    return;
+  }
+  ++env.counters.rst_received;
+  if (tcb.state == State::kSynReceived) {
+    // Only an active open has its SYN-RECEIVED here: "the connection was refused".
+    ++env.counters.attempt_fails;
+    CloseNow(tcb, CloseReason::kRefused, env);
+  } else if (tcb.state == State::kClosing || tcb.state == State::kLastAck) {
+    // "enter the CLOSED state, delete the TCB, and return": both sides were done.
+    CloseNow(tcb, CloseReason::kReset, env);
+  } else {
+    ++env.counters.estab_resets;
+    CloseNow(tcb, CloseReason::kReset, env);
+  }
+}
+
+void SampleRtt(Tcb& tcb, const Segment& segment, Env& env) {
+  if (tcb.Has(kRttTiming)) {
+    if (segment.ack < tcb.rtt_seq) return;
+    tcb.Clear(kRttTiming);
+    tcb.rtt.OnSample(env.us - tcb.rtt_start_us);
+    return;
+  }
+  // Karn's rule (MUST-18) forbade timing what was retransmitted; a timestamp tells which copy
+  // arrived. An echo that we cannot have sent is ignored.
+  if (tcb.backoff != 0) SampleRttByTimestamp(tcb, segment, env);
+}
+
+// "<SEG.ACK covers new data>": RFC 5681, 6582 and 6298 section 5.
+void OnNewAck(Tcb& tcb, const Segment& segment, Env& env) {
+  const uint32_t acked = segment.ack.Since(tcb.snd_una);
+  const uint32_t flight = tcb.flight();
+  SampleRtt(tcb, segment, env);
+  const bool fin_acked = tcb.FinSent() && !tcb.Has(kFinAcked) && segment.ack == tcb.snd_nxt;
+  tcb.send.Consume(acked - (fin_acked ? 1 : 0), env.send_pool);
+  if (fin_acked) tcb.Set(kFinAcked);
+  tcb.snd_una = segment.ack;
+  tcb.rtx_nxt = Max(tcb.rtx_nxt, tcb.snd_una);
+  tcb.duplicate_acks = 0;
+  tcb.backoff = 0;
+  tcb.progress_tick = env.tick;
+  if (tcb.Has(kFastRecovery)) {
+    if (tcb.snd_una >= tcb.recover) {
+      tcb.Clear(kFastRecovery);
+      tcb.congestion.OnRecoveryEnd(tcb.flight(), tcb.snd_mss);
+    } else {
+      // RFC 6582 3.2 step 5, a partial ACK: the next hole is retransmitted at once.
+      tcb.Set(kRetransmitHead);
+      tcb.congestion.OnPartialAck(acked, tcb.snd_mss);
+    }
+  } else {
+    if (tcb.Has(kTimeoutRecovery) && tcb.snd_una >= tcb.recover) tcb.Clear(kTimeoutRecovery);
+    tcb.congestion.OnAck(acked, flight, tcb.snd_mss, env.config);
+  }
+  // RFC 6298 5.2 and 5.3.
+  if (tcb.snd_una == tcb.snd_nxt) {
+    tcb.timers.Stop(Timer::kRetransmit);
+  } else {
+    ArmRetransmit(tcb, env);
+  }
+  if (tcb.Has(kWritableWanted) && tcb.send.size_bytes() <= env.config.send_buffer_bytes / 2) {
+    tcb.Clear(kWritableWanted);
+    tcb.events |= kEventWritable;
+  }
+}
+
+// RFC 5681 section 2, the five marks of a duplicate ACK, and 3.2.
+void OnDuplicateAck(Tcb& tcb, Env& env) {
+  if (tcb.duplicate_acks < 255) ++tcb.duplicate_acks;
+  if (tcb.Has(kFastRecovery)) {
+    tcb.congestion.OnDuplicateAckInRecovery(tcb.snd_mss, env.config);
+    return;
+  }
+  if (tcb.duplicate_acks != 3 || tcb.Has(kTimeoutRecovery)) return;
+  // RFC 6582 3.2 step 2: no second fast retransmit for the same window of data.
+  if (tcb.Has(kRecoverValid) && tcb.snd_una <= tcb.recover) return;
+  ++env.counters.fast_retrans;
+  tcb.congestion.OnFastRetransmit(tcb.flight(), tcb.snd_mss);
+  tcb.recover = tcb.snd_nxt;
+  tcb.Set(kFastRecovery | kRecoverValid | kRetransmitHead);
+}
+
+// "SND.WND <- SEG.WND" unless the segment is older than what the window was taken from.
+void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window) {
+  if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
+    if (tcb.snd_wnd == 0 && window > 0) {
+      // The persist timer has done its work; what follows is timed afresh.
+      tcb.backoff = 0;
+      if (tcb.flight() == 0) tcb.timers.Stop(Timer::kRetransmit);
+    }
+    tcb.snd_wnd = window;
+    tcb.snd_wnd_max = std::max(tcb.snd_wnd_max, window);
+    tcb.snd_wl1 = segment.seq;
+    tcb.snd_wl2 = segment.ack;
+  }
+}
+
+// What the acknowledgment of our FIN does. True: the connection is over.
+bool AfterFinAcked(Tcb& tcb, Env& env) {
+  switch (tcb.state) {
+    case State::kFinWait1:
+      Transition(tcb, State::kFinWait2);
+      if (tcb.Has(kReceiveClosed)) ArmOrphan(tcb, env);
+      return false;
+    case State::kClosing:
+      EnterTimeWait(tcb);
+      return true;
+    case State::kLastAck:
+      CloseNow(tcb, CloseReason::kNormal, env);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Fourth: check the ACK field. False: the segment is dropped.
+bool CheckAck(Tcb& tcb, const Segment& segment, Env& env, InputResult& result) {
+  if (!segment.Has(wire::kAck)) {
+    ++env.counters.ack_missing;  // "if the ACK bit is off, drop the segment and return"
+    return false;
+  }
+  if (tcb.state == State::kSynReceived) {
+    if (!(tcb.snd_una < segment.ack && segment.ack <= tcb.snd_nxt)) {
+      ++env.counters.ack_invalid;
+      result.reply = Reply::kReset;  // "<SEQ=SEG.ACK><CTL=RST>"
+      return false;
+    }
+    EnterEstablished(tcb, segment, uint32_t{segment.window} << tcb.snd_window_shift(), env);
+  }
+  // RFC 5961 5.2 (MAY-12): "((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT)"
+  if (segment.ack > tcb.snd_nxt || segment.ack < tcb.snd_una - tcb.snd_wnd_max) {
+    ++env.counters.ack_invalid;
+    AckLimited(tcb, env);
+    return false;
+  }
+  const uint32_t window = uint32_t{segment.window} << tcb.snd_window_shift();
+  if (segment.ack > tcb.snd_una) {
+    OnNewAck(tcb, segment, env);
+  } else if (segment.ack == tcb.snd_una) {
+    if (segment.SequenceLength() == 0 && tcb.flight() > 0 && window == tcb.snd_wnd &&
+        tcb.snd_wnd != 0) {
+      OnDuplicateAck(tcb, env);
+    }
+    // RFC 9293 3.8.6.1 (MUST-37): a closed window stays open to probes while they are answered.
+    if (tcb.snd_wnd == 0) tcb.progress_tick = env.tick;
+  }
+  if (segment.ack >= tcb.snd_una) UpdateSendWindow(tcb, segment, window);
+  return !(tcb.Has(kFinAcked) && AfterFinAcked(tcb, env));
+}
+
+// Cuts the text to what is new and inside the window.
+Text Trim(const Tcb& tcb, const Segment& segment) {
+  Text text{segment.seq, segment.payload, segment.payload_length, segment.Has(wire::kFin)};
+  if (text.seq < tcb.rcv_nxt) {
+    const uint32_t old = std::min(tcb.rcv_nxt.Since(text.seq), text.length);
+    text.seq += old;
+    text.data += old;
+    text.length -= old;
+    if (text.seq != tcb.rcv_nxt) text.fin = false;  // the FIN itself is old
+  }
+  // "Segments with higher beginning sequence numbers SHOULD be held for later processing"; what
+  // lies right of the window is cut, a FIN there with it, and so is what follows the peer's FIN.
+  SeqNum right = tcb.rcv_adv;
+  if (tcb.Has(kFinSeen) && tcb.rcv_fin_seq < right) right = tcb.rcv_fin_seq;
+  if (text.seq + text.length > right) {
+    text.length = right > text.seq ? right.Since(text.seq) : 0;
+    text.fin = false;
+  }
+  if (text.fin && text.seq + text.length == tcb.rcv_adv) text.fin = false;
+  return text;
+}
+
+// RFC 9293 3.8.6.3: when the next ACK goes out.
+void ScheduleAck(Tcb& tcb, bool had_gap, Env& env) {
+  // (SHLD-19): "an ACK SHOULD be generated for at least every second full-sized segment"; and
+  // RFC 5681 4.2: at once when a gap is there or was just filled.
+  if (had_gap || tcb.receive.has_gap() ||
+      tcb.rcv_nxt.Since(tcb.last_ack_sent) >= 2u * tcb.snd_mss) {
+    tcb.Set(kAckNow);
+  } else if (!tcb.timers.IsArmed(Timer::kDelayedAck)) {
+    tcb.timers.Set(Timer::kDelayedAck, env.tick + 1 + env.delayed_ack_ticks);
+  }
+}
+
+// Seventh: process the segment text.
+PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& env) {
+  if (text.length == 0) {
+    ++env.counters.rcv_collapsed_trim;
+    tcb.Set(kAckNow);
+    return PayloadFate::kNotKept;
+  }
+  if (tcb.Has(kReceiveClosed)) {
+    // RFC 9293 3.6.1 (SHLD-3): data for an application that has gone.
+    ++env.counters.abort_on_data;
+    Abort(tcb, CloseReason::kAborted, env);
+    return PayloadFate::kNotKept;
+  }
+  const bool had_gap = tcb.receive.has_gap();
+  const ReceiveQueue::Limits limits{env.config.receive_packets_max,
+                                    env.config.reassembly_packets_max};
+  const auto outcome = tcb.receive.Offer(text.seq, text.data, text.length, segment.handle, limits,
+                                         &tcb.rcv_nxt, env.receive_pool, env.released);
+  switch (outcome) {
+    case ReceiveQueue::Insert::kAdvanced:
+      tcb.events |= kEventReadable;
+      ScheduleAck(tcb, had_gap, env);
+      return PayloadFate::kKept;
+    case ReceiveQueue::Insert::kQueued:
+      ++env.counters.ofo_queue;
+      tcb.Set(kAckNow);
+      return PayloadFate::kKept;
+    case ReceiveQueue::Insert::kDuplicate:
+      ++env.counters.rcv_collapsed_trim;
+      break;
+    case ReceiveQueue::Insert::kFull:
+      ++(text.seq == tcb.rcv_nxt ? env.counters.rcv_queue_drop : env.counters.ofo_drop);
+      break;
+  }
+  tcb.Set(kAckNow);
+  return PayloadFate::kNotKept;
+}
+
+// Eighth: check the FIN bit; also called when reassembly has reached a FIN that came early.
+void TakeFin(Tcb& tcb) {
+  tcb.rcv_nxt += 1;
+  tcb.Set(kFinReceived | kAckNow);
+  tcb.events |= kEventPeerClosed;
+  switch (tcb.state) {
+    case State::kEstablished:
+      Transition(tcb, State::kCloseWait);
+      break;
+    case State::kFinWait1:
+      // An ACK of our FIN in this segment has already moved us to FIN-WAIT-2.
+      Transition(tcb, State::kClosing);
+      break;
+    case State::kFinWait2:
+      EnterTimeWait(tcb);
+      break;
+    default:
+      break;
+  }
+}
+
+// A SYN-ACK that crosses ours in a simultaneous open has its SYN where we have it already, so the
+// acceptability test would refuse it together with the ACK that we wait for.
+Segment WithoutKnownSyn(const Tcb& tcb, Segment segment) {
+  if (tcb.state == State::kSynReceived && segment.Has(wire::kSyn) && segment.Has(wire::kAck) &&
+      segment.seq == tcb.irs && segment.ack == tcb.snd_nxt) {
+    segment.seq += 1;
+    segment.flags = static_cast<wire::Flags>(segment.flags & ~wire::kSyn);
+  }
+  return segment;
+}
+
+}  // namespace
+
+InputResult OnSegment(Tcb& tcb, const wire::Segment& received, Env& env) {
+  InputResult result;
+  if (tcb.state == State::kSynSent) {
+    result.reply = OnSynSentSegment(tcb, received, env);
+    return result;
+  }
+  if (IsOver(tcb) || tcb.Has(kResetNow)) return result;
+  const Segment segment = WithoutKnownSyn(tcb, received);
+  bool take_text = true;
+  if (!CheckTimestamp(tcb, segment, env)) return result;
+  if (!CheckSequence(tcb, segment, env, &take_text)) return result;
+  if (segment.Has(wire::kRst | wire::kSyn)) [[unlikely]] {
+    if (segment.Has(wire::kRst)) {
+      OnReset(tcb, segment, env);
+    } else {
+      // RFC 5961 4.2: "If the SYN bit is set, irrespective of the sequence number, TCP MUST send
+      // an ACK (also referred to as challenge ACK)".
+      ++env.counters.syn_challenge;
+      AckLimited(tcb, env);
+    }
+    return result;
+  }
+  UpdateTsRecent(tcb, segment, env);
+  if (!CheckAck(tcb, segment, env, result)) return result;
+  if (segment.Has(wire::kUrg)) ++env.counters.urgent_seen;  // in line, RFC 6093
+  if (segment.payload_length == 0 && !segment.Has(wire::kFin)) return result;
+  if (!take_text) return result;
+  if (!IsIn(tcb.state, kReceivingStates)) {
+    // "This should not occur since a FIN has been received from the remote side. Ignore".
+    ++env.counters.data_after_fin;
+    return result;
+  }
+  const Text text = Trim(tcb, segment);
+  if (segment.payload_length > 0) result.fate = TakeText(tcb, segment, text, env);
+  if (tcb.Has(kResetNow)) return result;
+  if (text.fin && !tcb.Has(kFinSeen)) {
+    tcb.rcv_fin_seq = text.seq + text.length;
+    tcb.Set(kFinSeen | kAckNow);
+  }
+  if (tcb.Has(kFinSeen) && tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb);
+  return result;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,130 @@
+// tcp/input_syn.cc - RFC 9293 section 3.10.7.3: a segment in SYN-SENT, and what opening shares.
+
+#include <algorithm>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/internal.h"
+#include "millrace/tcp/window.h"
+
+namespace millrace::tcp {
+
+using wire::Segment;
+
+void OpenActive(Tcb& tcb, const OpenParameters& parameters, Env& env) {
+  InitTcb(tcb, parameters.iss, parameters.ts_offset, env);
+  tcb.state = State::kClosed;
+  Transition(tcb, State::kSynSent);
+  tcb.snd_mss = parameters.mss;
+  const Config& config = env.config;
+  if (config.timestamps) tcb.Set(kTimestampsOn);
+  if (config.sack_permitted) tcb.Set(kSackOn);
+  if (config.window_scaling) tcb.Set(kWindowScalingOn);
+  ++env.counters.active_opens;
+}
+
+void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env) {
+  tcb = Tcb();
+  tcb.iss = iss;
+  tcb.snd_una = tcb.snd_nxt = tcb.rtx_nxt = iss;
+  tcb.ts_offset = ts_offset;
+  tcb.receive_buffer_bytes = env.config.receive_buffer_bytes;
+  tcb.challenge_tick = env.tick - env.challenge_ticks;  // the first one is free
+  tcb.progress_tick = env.tick;
+}
+
+void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
+  const Config& config = env.config;
+  tcb.irs = syn.seq;
+  tcb.rcv_nxt = tcb.last_ack_sent = syn.seq + 1;
+  // RFC 7323 2.2: "The window field in a segment where the SYN bit is set (i.e., a <SYN> or
+  // <SYN,ACK>) MUST NOT be scaled."
+  tcb.rcv_adv = tcb.rcv_nxt + std::min<uint32_t>(tcb.receive_buffer_bytes, 0xFFFF);
+  if (!syn.HasOption(wire::kTimestampsOption)) tcb.Clear(kTimestampsOn);
+  if (!syn.HasOption(wire::kSackPermittedOption)) tcb.Clear(kSackOn);
+  if (!syn.HasOption(wire::kWindowScaleOption)) tcb.Clear(kWindowScalingOn);
+  if (tcb.Has(kTimestampsOn)) {
+    tcb.ts_recent = syn.tsval;
+    tcb.ts_recent_s = SecondsOf(env.now);
+    tcb.Set(kTsRecentValid);
+  }
+  if (tcb.Has(kWindowScalingOn)) {
+    const int send_shift = std::min(syn.window_scale, kWindowShiftMax);
+    const int receive_shift = WindowShiftFor(tcb.receive_buffer_bytes);
+    tcb.window_scales = static_cast<uint8_t>(receive_shift << 4 | send_shift);
+  }
+  // RFC 9293 3.7.1 (MUST-15): "If an MSS Option is not received at connection setup, TCP
+  // implementations MUST assume a default send MSS of 536".
+  const uint16_t peer = syn.HasOption(wire::kMssOption) ? syn.mss : config.mss_default;
+  tcb.snd_mss = EffectiveMss(peer, tcb.snd_mss, tcb.Has(kTimestampsOn), config);
+}
+
+void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& env) {
+  if (tcb.Has(kRttTiming)) {
+    tcb.Clear(kRttTiming);
+    tcb.rtt.OnSample(env.us - tcb.rtt_start_us);
+  } else if (tcb.Has(kSynRetransmitted)) {
+    SampleRttByTimestamp(tcb, segment, env);
+    // RFC 6298 5.7: without a sample the time-out starts at 3 seconds when the SYN was lost; a
+    // first sample of 1 s gives just that.
+    if (!tcb.rtt.has_sample()) tcb.rtt.OnSample(1'000'000);
+  }
+  Transition(tcb, State::kEstablished);
+  tcb.snd_una = tcb.iss + 1;
+  tcb.rtx_nxt = tcb.snd_nxt = tcb.snd_una;
+  tcb.snd_wnd = tcb.snd_wnd_max = window;
+  tcb.snd_wl1 = segment.seq;
+  tcb.snd_wl2 = segment.ack;
+  tcb.backoff = 0;
+  tcb.progress_tick = env.tick;
+  tcb.timers.Stop(Timer::kRetransmit);
+  tcb.congestion.Open(tcb.snd_mss, env.config, tcb.Has(kSynRetransmitted));
+  tcb.events |= kEventOpened;
+  // A close that was waiting for the handshake (RFC 9293 3.10.4: "queue for processing after
+  // entering ESTABLISHED state").
+  if (tcb.Has(kFinQueued)) Transition(tcb, State::kFinWait1);
+}
+
+Reply OnSynSentSegment(Tcb& tcb, const Segment& segment, Env& env) {
+  // First: "check the ACK bit". With <=, not ==: data on our SYN could be acknowledged in part.
+  const bool has_ack = segment.Has(wire::kAck);
+  if (has_ack && (segment.ack <= tcb.iss || segment.ack > tcb.snd_nxt)) {
+    ++env.counters.ack_invalid;
+    if (!segment.Has(wire::kRst)) return Reply::kReset;
+    ++env.counters.rst_ignored;
+    return Reply::kNone;
+  }
+  // Second: "check the RST bit": believed only with an acceptable ACK.
+  if (segment.Has(wire::kRst)) {
+    if (!has_ack) {
+      ++env.counters.rst_ignored;
+      return Reply::kNone;
+    }
+    ++env.counters.rst_received;
+    ++env.counters.attempt_fails;
+    CloseNow(tcb, CloseReason::kRefused, env);
+    return Reply::kNone;
+  }
+  // Fifth: "if neither of the SYN or RST bits is set, then drop the segment and return".
+  if (!segment.Has(wire::kSyn)) {
+    ++env.counters.ack_missing;
+    return Reply::kNone;
+  }
+  // Text or a FIN on a SYN is left for the peer to send again: we acknowledge the SYN alone.
+  if (segment.payload_length > 0 || segment.Has(wire::kFin)) ++env.counters.syn_data_ignored;
+  // Fourth: "check the SYN bit".
+  Negotiate(tcb, segment, env);
+  tcb.Set(kAckNow);
+  if (has_ack) {
+    EnterEstablished(tcb, segment, segment.window, env);
+  } else {
+    // (MUST-10) simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment ... and send it".
+    Transition(tcb, State::kSynReceived);
+    tcb.snd_wnd = tcb.snd_wnd_max = segment.window;
+    tcb.snd_wl1 = segment.seq;
+    tcb.Clear(kRttTiming);
+    tcb.rtx_nxt = tcb.iss;
+  }
+  return Reply::kNone;
+}
+
+}  // namespace millrace::tcp

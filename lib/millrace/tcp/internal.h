@@ -1,0 +1,86 @@
+// tcp/internal.h - steps that several files of tcp/ share; not for use outside of this folder.
+#ifndef MILLRACE_TCP_INTERNAL_H_
+#define MILLRACE_TCP_INTERNAL_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/env.h"
+#include "millrace/tcp/tcb.h"
+#include "millrace/wire/segment.h"
+
+namespace millrace::tcp {
+
+inline uint32_t SecondsOf(Instant t) { return static_cast<uint32_t>(t.ns() / 1'000'000'000); }
+
+// An ACK that an attacker could provoke: one per Config::challenge_ack_interval and connection.
+inline void AckLimited(Tcb& tcb, Env& env) {
+  if (env.tick - tcb.challenge_tick < env.challenge_ticks) {
+    ++env.counters.challenge_acks_skipped;
+    return;
+  }
+  tcb.challenge_tick = env.tick;
+  tcb.Set(kAckNow);
+}
+
+// The ACK for an unacceptable segment. One with text or a FIN cannot be an answer to an ACK of
+// ours, so it cannot loop and is always acknowledged: our ACK may have been lost.
+inline void AckUnacceptable(Tcb& tcb, const wire::Segment& segment, Env& env) {
+  if (segment.payload_length > 0 || segment.Has(wire::kFin)) {
+    tcb.Set(kAckNow);
+  } else {
+    AckLimited(tcb, env);
+  }
+}
+
+// RFC 6298 5.5: the time-out, doubled for each expiry in a row, at most rto_max.
+inline uint32_t RetransmitTicks(const Tcb& tcb, const Config& config) {
+  const Duration rto = tcb.rtt.Rto(config);
+  const int shift = std::min<int>(tcb.backoff, 16);
+  const int64_t ns = std::min(rto.ns() << shift, config.rto_max.ns());
+  return TicksOf(Duration::Nanoseconds(ns));
+}
+
+// (Re)starts the retransmission timer. One tick more, because env.tick was rounded down.
+inline void ArmRetransmit(Tcb& tcb, const Env& env) {
+  tcb.timers.Set(Timer::kRetransmit, env.tick + 1 + RetransmitTicks(tcb, env.config));
+}
+
+// A round-trip time from the echoed timestamp; an echo that we cannot have sent is ignored.
+inline void SampleRttByTimestamp(Tcb& tcb, const wire::Segment& segment, const Env& env) {
+  if (!tcb.Has(kTimestampsOn) || !segment.HasOption(wire::kTimestampsOption)) return;
+  const uint32_t age = env.ts_clock + tcb.ts_offset - segment.tsecr;
+  constexpr uint32_t kAgeMax = 1u << 16;      // 68 s; in microseconds it still fits 32 bits
+  if (age < kAgeMax) tcb.rtt.OnSample(age * 1049);  // 2^20 ns in microseconds
+}
+
+// FIN-WAIT-2 without an application behind it ends after Config::fin_wait_2_orphan.
+inline void ArmOrphan(Tcb& tcb, const Env& env) {
+  tcb.timers.Set(Timer::kLifetime, env.tick + 1 + TicksOf(env.config.fin_wait_2_orphan));
+}
+
+// A fresh block in state CLOSED with everything but the state's own business set.
+void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env);
+// Straight to CLOSED, nothing is sent.
+void CloseNow(Tcb& tcb, CloseReason reason, Env& env);
+void EnterTimeWait(Tcb& tcb);
+// SYN-SENT or SYN-RECEIVED to ESTABLISHED by a segment that acknowledges our SYN and offers
+// `window` octets. Opens the congestion window.
+void EnterEstablished(Tcb& tcb, const wire::Segment& segment, uint32_t window, Env& env);
+// Stores what a SYN negotiates (RFC 7323 2.2, RFC 9293 3.7.1).
+void Negotiate(Tcb& tcb, const wire::Segment& syn, const Env& env);
+// RFC 9293 section 3.10.7.3.
+Reply OnSynSentSegment(Tcb& tcb, const wire::Segment& segment, Env& env);
+
+// RFC 9293 3.7.1 (MUST-16): what we send at most per segment, options subtracted.
+inline uint16_t EffectiveMss(uint16_t peer_mss, uint16_t our_mss, bool timestamps,
+                             const Config& config) {
+  const uint16_t floor = std::min(config.mss_min, our_mss);
+  const uint16_t mss = std::clamp(peer_mss, floor, our_mss);
+  return static_cast<uint16_t>(mss - (timestamps ? 12 : 0));
+}
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_INTERNAL_H_

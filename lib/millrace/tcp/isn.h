@@ -1,0 +1,34 @@
+// tcp/isn.h - initial sequence numbers and timestamp offsets (RFC 6528, RFC 9293 3.4.1, RFC 7323
+// section 5.4).
+//
+// One SipHash-2-4 of the 4-tuple under a key from the operating system gives 64 bits; the low half
+// is F of RFC 6528, the high half offsets the timestamp clock. The halves of a pseudo-random
+// function's output are independent, so the TSval that a peer sees tells nothing about F.
+#ifndef MILLRACE_TCP_ISN_H_
+#define MILLRACE_TCP_ISN_H_
+
+#include <cstdint>
+
+#include "millrace/base/seq.h"
+#include "millrace/base/siphash.h"
+#include "millrace/base/time.h"
+
+namespace millrace::tcp {
+
+struct TupleSecrets {
+  SeqNum iss;
+  uint32_t ts_offset;
+};
+
+// `addresses` and `ports` name the tuple, our side first. RFC 9293 3.4.1 (SHLD-1, MUST-8):
+// "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", M the 4-microsecond clock.
+inline TupleSecrets DeriveTupleSecrets(SipKey key, uint64_t addresses, uint64_t ports,
+                                       Instant now) {
+  const uint64_t f = SipHash24(key, addresses, ports);
+  const uint32_t m = static_cast<uint32_t>(now.ns() >> 12);  // 4.096 us
+  return {SeqNum(m + static_cast<uint32_t>(f)), static_cast<uint32_t>(f >> 32)};
+}
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_ISN_H_

@@ -1,0 +1,224 @@
+// tcp/output.cc - the only place that builds segments: turns the facts that input, timers and the
+// application left into what goes out (RFC 9293 sections 3.7 and 3.8).
+
+#include <algorithm>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/internal.h"
+#include "millrace/tcp/window.h"
+
+namespace millrace::tcp {
+namespace {
+
+using wire::Flags;
+
+// Header values that every segment of a synchronized connection shares; carries the ACK.
+TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) {
+  TxSegment& segment = out.Add();
+  segment.seq = seq;
+  segment.ack = tcb.rcv_nxt;
+  segment.flags = flags;
+  segment.options = 0;
+  segment.payload_length = 0;
+  if (tcb.Has(kTimestampsOn)) {
+    // RFC 7323 3.2: "Once TSopt has been successfully negotiated ... the TSopt MUST be sent in
+    // every non-<RST> segment".
+    segment.options = wire::kTimestampsOption;
+    segment.tsval = env.ts_clock + tcb.ts_offset;
+    segment.tsecr = tcb.ts_recent;
+  }
+  if ((flags & wire::kSyn) == 0) {
+    tcb.rcv_adv = NextRightEdge(tcb);
+    segment.window = WindowField(tcb.rcv_wnd(), tcb.rcv_window_shift());
+    tcb.last_ack_sent = tcb.rcv_nxt;
+    tcb.Clear(kAckNow);
+    tcb.timers.Stop(Timer::kDelayedAck);
+  }
+  ++env.counters.out_segs;
+  return segment;
+}
+
+// SYN of an active open, SYN-ACK of a simultaneous one.
+void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
+  const bool with_ack = tcb.state == State::kSynReceived;
+  const Flags flags = with_ack ? wire::kSyn | wire::kAck : wire::kSyn;
+  TxSegment& segment = AddSegment(tcb, env, out, tcb.iss, flags);
+  if (!with_ack) {
+    segment.ack = SeqNum();
+    segment.tsecr = 0;
+  } else {
+    tcb.Clear(kAckNow);
+    tcb.last_ack_sent = tcb.rcv_nxt;
+  }
+  segment.window = WindowField(tcb.receive_buffer_bytes, 0);  // never scaled in a SYN
+  segment.options |= wire::kMssOption;
+  segment.mss = env.config.mss;
+  if (tcb.Has(kWindowScalingOn)) {
+    segment.options |= wire::kWindowScaleOption;
+    segment.window_scale = WindowShiftFor(tcb.receive_buffer_bytes);
+  }
+  if (tcb.Has(kSackOn)) segment.options |= wire::kSackPermittedOption;
+  if (tcb.snd_nxt == tcb.iss) {
+    tcb.Set(kRttTiming);
+    tcb.rtt_start_us = env.us;
+  }
+  tcb.snd_nxt = tcb.rtx_nxt = tcb.iss + 1;
+  ArmRetransmit(tcb, env);
+}
+
+// Sends `length` octets at `seq` and the FIN behind them if `fin`.
+void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool fin) {
+  Flags flags = wire::kAck;
+  const SeqNum data_end = tcb.data_end();
+  // RFC 9293 3.9.1.2 (MUST-60): PSH on the last segment of what is buffered.
+  if (length > 0 && seq + length == data_end) flags |= wire::kPsh;
+  if (fin) {
+    flags |= wire::kFin;
+    if (tcb.state == State::kCloseWait) Transition(tcb, State::kLastAck);
+  }
+  TxSegment& segment = AddSegment(tcb, env, out, seq, flags);
+  segment.payload_length = static_cast<uint16_t>(length);
+  if (length > 0) {
+    segment.payload = tcb.send.At(seq.Since(tcb.data_begin()), env.send_pool);
+  }
+  const SeqNum end = seq + length + (fin ? 1 : 0);
+  if (seq < tcb.snd_nxt) {
+    ++env.counters.retrans_segs;
+    // RFC 6298 3 (Karn, MUST-18): a retransmitted segment is not timed.
+    if (tcb.Has(kRttTiming) && seq < tcb.rtt_seq) tcb.Clear(kRttTiming);
+  } else if (!tcb.Has(kRttTiming)) {
+    tcb.Set(kRttTiming);
+    tcb.rtt_seq = end;
+    tcb.rtt_start_us = env.us;
+  }
+  if (tcb.snd_una == tcb.snd_nxt) tcb.progress_tick = env.tick;
+  tcb.snd_nxt = Max(tcb.snd_nxt, end);
+  // RFC 6298 5.1: "if the timer is not running, start it".
+  if (!tcb.timers.IsArmed(Timer::kRetransmit)) ArmRetransmit(tcb, env);
+}
+
+// True when a segment of `length` of `pending` octets, less than the effective MSS, may go now:
+// Nagle (RFC 9293 3.7.4, SHLD-7) and the sender's SWS avoidance (3.8.6.2.1, MUST-38).
+bool MaySendSmall(const Tcb& tcb, uint32_t length, uint32_t pending, bool fin) {
+  if (tcb.rtx_nxt < tcb.snd_nxt) return true;  // a retransmission repeats what went before
+  if (fin) return true;                        // nothing will ever be added to it
+  const bool idle = tcb.snd_una == tcb.snd_nxt;
+  if (length == pending) return idle || tcb.Has(kNoDelay);
+  // The window cut it: worth sending if it is half of the largest window ever offered.
+  return length >= tcb.snd_wnd_max / 2 && length > 0 && tcb.snd_wnd < tcb.congestion.cwnd;
+}
+
+// One segment from rtx_nxt on, if the windows allow one. False: nothing to send now.
+bool SendNext(Tcb& tcb, Env& env, Outbox& out) {
+  const SeqNum data_end = tcb.data_end();
+  if (tcb.rtx_nxt > data_end) return false;  // everything and the FIN are out
+  const uint32_t pending = data_end.Since(tcb.rtx_nxt);
+  const bool fin_due = tcb.Has(kFinQueued) && !tcb.Has(kFinAcked);
+  if (pending == 0 && !fin_due) return false;
+  const SeqNum edge = tcb.snd_una + std::min(tcb.snd_wnd, tcb.congestion.cwnd);
+  const int32_t usable = edge - tcb.rtx_nxt;
+  if (usable <= 0) return false;
+  const uint32_t length = std::min({pending, uint32_t{tcb.snd_mss}, static_cast<uint32_t>(usable)});
+  const bool fin = fin_due && length == pending && length < static_cast<uint32_t>(usable);
+  if (length == 0 && !fin) return false;
+  if (length < tcb.snd_mss && !MaySendSmall(tcb, length, pending, fin)) return false;
+  if (tcb.rtx_nxt < tcb.snd_nxt && tcb.Has(kTimeoutRecovery)) ++env.counters.slow_start_retrans;
+  SendText(tcb, env, out, tcb.rtx_nxt, length, fin);
+  tcb.rtx_nxt += length + (fin ? 1 : 0);
+  return true;
+}
+
+// The first unacknowledged segment again (RFC 5681 3.2, RFC 6582 3.2).
+void RetransmitHead(Tcb& tcb, Env& env, Outbox& out) {
+  tcb.Clear(kRetransmitHead);
+  if (tcb.snd_una == tcb.snd_nxt) return;
+  const uint32_t data = Min(tcb.data_end(), tcb.snd_nxt).Since(tcb.snd_una);
+  const uint32_t length = std::min(data, uint32_t{tcb.snd_mss});
+  const bool fin = tcb.FinSent() && !tcb.Has(kFinAcked) && length == data;
+  SendText(tcb, env, out, tcb.snd_una, length, fin);
+  tcb.rtx_nxt = Max(tcb.rtx_nxt, tcb.snd_una + length + (fin ? 1 : 0));
+}
+
+// RFC 9293 3.8.6.1 (MUST-36): "The sending TCP peer must regularly transmit at least one octet of
+// new data (if available), or retransmit to the receiving TCP peer, even if the send window is
+// zero". Also the override of SWS avoidance: then as much goes as the window takes.
+void SendProbe(Tcb& tcb, Env& env, Outbox& out) {
+  tcb.Clear(kProbe);
+  ++env.counters.win_probes;
+  const SeqNum from = tcb.snd_una;
+  const SeqNum data_end = tcb.data_end();
+  if (from > data_end) return;
+  const uint32_t pending = data_end.Since(from);
+  const uint32_t window = std::max<uint32_t>(tcb.snd_wnd, 1);
+  const uint32_t length = std::min({pending, window, uint32_t{tcb.snd_mss}});
+  const bool fin = length == pending && tcb.Has(kFinQueued) && !tcb.Has(kFinAcked) &&
+                   (length < window || length == 0);
+  if (length == 0 && !fin) return;
+  SendText(tcb, env, out, from, length, fin);
+  // The peer may refuse the octet: it is sent again, with what follows, when the window opens.
+  tcb.rtx_nxt = from;
+}
+
+// Data waits, nothing is in flight, and neither window nor Nagle will call us again: the persist
+// timer does (RFC 9293 3.8.6.1, SHLD-29: first after the retransmission time-out).
+void ArmPersist(Tcb& tcb, const Env& env) {
+  if (tcb.timers.IsArmed(Timer::kRetransmit)) return;
+  const bool waiting = tcb.send.size_bytes() > 0 || (tcb.Has(kFinQueued) && !tcb.Has(kFinAcked));
+  if (!waiting) return;
+  tcb.progress_tick = env.tick;
+  ArmRetransmit(tcb, env);
+}
+
+void SendReset(Tcb& tcb, Env& env, Outbox& out) {
+  // RFC 9293 3.10.5: "<SEQ=SND.NXT><CTL=RST>", with ACK so that a peer which checks only the
+  // acknowledgment of a SYN-ACK believes it.
+  TxSegment& segment = out.Add();
+  segment = TxSegment();
+  segment.seq = tcb.snd_nxt;
+  segment.ack = tcb.rcv_nxt;
+  segment.flags = wire::kRst | wire::kAck;
+  ++env.counters.out_rsts;
+  ++env.counters.out_segs;
+  tcb.Clear(kResetNow);
+  CloseNow(tcb, tcb.close_reason, env);
+}
+
+}  // namespace
+
+SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
+  if (out.room() == 0) return SendProgress::kMore;
+  if (tcb.Has(kResetNow)) [[unlikely]] {
+    SendReset(tcb, env, out);
+    return SendProgress::kDone;
+  }
+  if (tcb.SynOutstanding()) {
+    if (tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);
+  } else if (IsIn(tcb.state, kSendingStates)) {
+    if (tcb.Has(kRetransmitHead)) RetransmitHead(tcb, env, out);
+    if (tcb.Has(kProbe) && out.room() > 0) SendProbe(tcb, env, out);
+    do {
+      if (out.room() == 0) return SendProgress::kMore;
+    } while (SendNext(tcb, env, out));
+    ArmPersist(tcb, env);
+  }
+  if (tcb.Has(kAckNow) && tcb.state != State::kClosed) {
+    if (out.room() == 0) return SendProgress::kMore;
+    AddSegment(tcb, env, out, tcb.snd_nxt, wire::kAck);
+  }
+  return SendProgress::kDone;
+}
+
+bool MakeReset(const wire::Segment& segment, TxSegment& out) {
+  if (segment.Has(wire::kRst)) return false;
+  out = TxSegment();
+  if (segment.Has(wire::kAck)) {
+    out.seq = segment.ack;
+    out.flags = wire::kRst;
+  } else {
+    out.ack = segment.seq + segment.SequenceLength();
+    out.flags = wire::kRst | wire::kAck;
+  }
+  return true;
+}
+
+}  // namespace millrace::tcp

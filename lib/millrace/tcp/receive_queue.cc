@@ -1,0 +1,138 @@
+#include "millrace/tcp/receive_queue.h"
+
+#include <algorithm>
+
+namespace millrace::tcp {
+
+ReceiveQueue::Insert ReceiveQueue::Offer(SeqNum seq, const std::byte* data, uint32_t length,
+                                         wire::PacketHandle handle, Limits limits,
+                                         SeqNum* rcv_nxt, ReceivePool& pool,
+                                         ReleasedPackets& released) {
+  if (packets_ >= limits.packets_max) return Insert::kFull;
+  if (seq != *rcv_nxt) {
+    return OfferOutOfOrder(seq, data, length, handle, limits, pool, released);
+  }
+  const uint32_t index = pool.nodes.Take();
+  if (index == kNoIndex) return Insert::kFull;
+  pool.nodes[index] = {kNoIndex, length, seq, data, handle};
+  ++packets_;
+  AppendReady(index, pool);
+  *rcv_nxt += length;
+  if (ooo_head_ != kNoIndex) DrainContiguous(rcv_nxt, pool, released);
+  return Insert::kAdvanced;
+}
+
+// What is there already stays as it is: the first copy of an octet that arrived is the one that is
+// delivered. The new piece is cut at its neighbours; when it covers whole older pieces, those go.
+ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* data,
+                                                   uint32_t length, wire::PacketHandle handle,
+                                                   Limits limits, ReceivePool& pool,
+                                                   ReleasedPackets& released) {
+  uint32_t previous = kNoIndex;
+  uint32_t next = ooo_head_;
+  while (next != kNoIndex && pool.nodes[next].seq <= seq) {
+    previous = next;
+    next = pool.nodes[next].next;
+  }
+  if (previous != kNoIndex) {
+    const ReceiveNode& before = pool.nodes[previous];
+    const int32_t overlap = (before.seq + before.length) - seq;
+    if (overlap >= static_cast<int32_t>(length)) return Insert::kDuplicate;
+    if (overlap > 0) {
+      seq += static_cast<uint32_t>(overlap);
+      data += overlap;
+      length -= static_cast<uint32_t>(overlap);
+    }
+  }
+  const SeqNum end = seq + length;
+  while (next != kNoIndex && pool.nodes[next].seq + pool.nodes[next].length <= end) {
+    const uint32_t covered = next;
+    next = pool.nodes[covered].next;
+    (previous == kNoIndex ? ooo_head_ : pool.nodes[previous].next) = next;
+    --ooo_packets_;
+    FreeNode(covered, pool, released);
+  }
+  if (next != kNoIndex && pool.nodes[next].seq < end) length = pool.nodes[next].seq.Since(seq);
+  if (ooo_packets_ >= limits.reassembly_max) return Insert::kFull;
+  const uint32_t index = pool.nodes.Take();
+  if (index == kNoIndex) return Insert::kFull;
+  pool.nodes[index] = {next, length, seq, data, handle};
+  (previous == kNoIndex ? ooo_head_ : pool.nodes[previous].next) = index;
+  ++packets_;
+  ++ooo_packets_;
+  return Insert::kQueued;
+}
+
+void ReceiveQueue::AppendReady(uint32_t index, ReceivePool& pool) {
+  if (tail_ == kNoIndex) {
+    head_ = index;
+  } else {
+    pool.nodes[tail_].next = index;
+  }
+  tail_ = index;
+  ready_bytes_ += pool.nodes[index].length;
+}
+
+void ReceiveQueue::DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool,
+                                   ReleasedPackets& released) {
+  while (ooo_head_ != kNoIndex && pool.nodes[ooo_head_].seq <= *rcv_nxt) {
+    const uint32_t index = ooo_head_;
+    ReceiveNode& node = pool.nodes[index];
+    ooo_head_ = node.next;
+    --ooo_packets_;
+    const uint32_t old = rcv_nxt->Since(node.seq);  // octets that came in order meanwhile
+    if (old >= node.length) {
+      FreeNode(index, pool, released);
+      continue;
+    }
+    node.seq += old;
+    node.data += old;
+    node.length -= old;
+    node.next = kNoIndex;
+    *rcv_nxt += node.length;
+    AppendReady(index, pool);
+  }
+}
+
+void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {
+  released.push_back(pool.nodes[index].handle);
+  pool.nodes.Give(index);
+  --packets_;
+}
+
+std::span<const std::byte> ReceiveQueue::Front(const ReceivePool& pool) const {
+  if (head_ == kNoIndex) return {};
+  const ReceiveNode& node = pool.nodes[head_];
+  return {node.data, node.length};
+}
+
+void ReceiveQueue::Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released) {
+  MR_DCHECK(length <= ready_bytes_);
+  ready_bytes_ -= length;
+  while (length > 0) {
+    ReceiveNode& node = pool.nodes[head_];
+    if (length < node.length) {
+      node.seq += length;
+      node.data += length;
+      node.length -= length;
+      return;
+    }
+    length -= node.length;
+    const uint32_t gone = head_;
+    head_ = node.next;
+    FreeNode(gone, pool, released);
+  }
+  if (head_ == kNoIndex) tail_ = kNoIndex;
+}
+
+void ReceiveQueue::Clear(ReceivePool& pool, ReleasedPackets& released) {
+  Consume(ready_bytes_, pool, released);
+  while (ooo_head_ != kNoIndex) {
+    const uint32_t index = ooo_head_;
+    ooo_head_ = pool.nodes[index].next;
+    FreeNode(index, pool, released);
+  }
+  ooo_packets_ = 0;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,86 @@
+// tcp/receive_queue.h - received packets that wait for the application or for what is missing.
+//
+// Two chains of nodes from a pool that all connections of a core share: data in order, ready for
+// the application, and data out of order, sorted and without overlap (RFC 9293 3.10.7.4,
+// SHLD-31). A node holds a packet of the port by its handle; a packet leaves the queue exactly
+// once, through `released`. Bounds: Config::receive_packets_max per connection in all, of those
+// Config::reassembly_packets_max out of order, the pool for the core.
+// Cost: in order O(1); out of order O(nodes in the chain), at most reassembly_packets_max.
+#ifndef MILLRACE_TCP_RECEIVE_QUEUE_H_
+#define MILLRACE_TCP_RECEIVE_QUEUE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "millrace/base/seq.h"
+#include "millrace/base/slab.h"
+#include "millrace/wire/segment.h"
+
+namespace millrace::tcp {
+
+struct ReceiveNode {
+  uint32_t next;
+  uint32_t length;  // octets of payload
+  SeqNum seq;       // of data[0]
+  const std::byte* data;
+  wire::PacketHandle handle;
+};
+
+using ReleasedPackets = std::vector<wire::PacketHandle>;  // reserved at start, freed in bulk
+
+struct ReceivePool {
+  explicit ReceivePool(uint32_t nodes_max) : nodes(nodes_max) {}
+  Slab<ReceiveNode> nodes;
+};
+
+class ReceiveQueue {
+ public:
+  enum class Insert : uint8_t {
+    kQueued,     // the packet is kept; rcv_nxt did not move (out of order)
+    kAdvanced,   // the packet is kept or its octets were; rcv_nxt moved
+    kDuplicate,  // nothing new in it; not kept
+    kFull,       // a bound was reached; not kept
+  };
+  struct Limits {
+    uint16_t packets_max, reassembly_max;
+  };
+
+  void Init() { *this = ReceiveQueue(); }
+
+  // Octets in order that the application has not consumed.
+  uint32_t ready_bytes() const { return ready_bytes_; }
+  bool has_gap() const { return ooo_head_ != kNoIndex; }
+  uint16_t packets() const { return packets_; }
+
+  // Offers `length` octets at `seq`, which lie in the window and not before *rcv_nxt. Moves
+  // *rcv_nxt over everything that became contiguous.
+  [[nodiscard]] Insert Offer(SeqNum seq, const std::byte* data, uint32_t length,
+                             wire::PacketHandle handle, Limits limits, SeqNum* rcv_nxt,
+                             ReceivePool& pool, ReleasedPackets& released);
+
+  // The first contiguous piece that is ready; empty when there is none.
+  std::span<const std::byte> Front(const ReceivePool& pool) const;
+  // The application is done with the first `length` ready octets; whole packets are released.
+  void Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released);
+  void Clear(ReceivePool& pool, ReleasedPackets& released);
+
+ private:
+  Insert OfferOutOfOrder(SeqNum seq, const std::byte* data, uint32_t length,
+                         wire::PacketHandle handle, Limits limits, ReceivePool& pool,
+                         ReleasedPackets& released);
+  void AppendReady(uint32_t index, ReceivePool& pool);
+  void DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool, ReleasedPackets& released);
+  void FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released);
+
+  uint32_t head_ = kNoIndex, tail_ = kNoIndex;
+  uint32_t ready_bytes_ = 0;
+  uint32_t ooo_head_ = kNoIndex;
+  uint16_t packets_ = 0;      // nodes in both chains
+  uint16_t ooo_packets_ = 0;
+};
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_RECEIVE_QUEUE_H_

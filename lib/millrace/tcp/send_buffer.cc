@@ -1,0 +1,116 @@
+#include "millrace/tcp/send_buffer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace millrace::tcp {
+namespace {
+
+constexpr uint32_t kBufferMax = 1u << 30;  // keeps sequence arithmetic away from 2^31
+
+}  // namespace
+
+void SendPool::Copy(SendCursor cursor, uint32_t length, std::byte* out) const {
+  while (length > 0) {
+    const Extent& extent = extents[cursor.extent];
+    const uint32_t part = std::min(length, extent.length - cursor.offset);
+    std::memcpy(out, extent.data + cursor.offset, part);
+    out += part;
+    length -= part;
+    cursor = {extent.next, 0};
+  }
+}
+
+uint32_t SendBuffer::Append(const std::byte* data, uint32_t length, uint32_t chunk,
+                            SendPool& pool) {
+  const uint32_t index = pool.extents.Take();
+  if (index == kNoIndex) return kNoIndex;
+  pool.extents[index] = {kNoIndex, length, data, chunk};
+  if (tail_ == kNoIndex) {
+    head_ = index;
+  } else {
+    pool.extents[tail_].next = index;
+  }
+  tail_ = index;
+  bytes_ += length;
+  return index;
+}
+
+uint32_t SendBuffer::AppendCopy(std::span<const std::byte> data, uint32_t limit_bytes,
+                                SendPool& pool) {
+  uint32_t taken = 0;
+  const uint32_t room = bytes_ < limit_bytes ? limit_bytes - bytes_ : 0;
+  const uint32_t wanted = static_cast<uint32_t>(std::min<size_t>(data.size(), room));
+  while (taken < wanted) {
+    uint32_t part = 0;
+    if (tail_ != kNoIndex && pool.extents[tail_].chunk != kNoIndex) {
+      Extent& extent = pool.extents[tail_];
+      std::byte* const begin = pool.chunks[extent.chunk].bytes.data();
+      const uint32_t used = static_cast<uint32_t>(extent.data + extent.length - begin);
+      part = std::min(wanted - taken, kChunkBytes - used);
+      std::memcpy(begin + used, data.data() + taken, part);
+      extent.length += part;
+      bytes_ += part;
+    }
+    if (part == 0) {
+      const uint32_t chunk = pool.chunks.Take();
+      if (chunk == kNoIndex) break;
+      std::byte* const begin = pool.chunks[chunk].bytes.data();
+      part = std::min(wanted - taken, kChunkBytes);
+      std::memcpy(begin, data.data() + taken, part);
+      if (Append(begin, part, chunk, pool) == kNoIndex) {
+        pool.chunks.Give(chunk);
+        break;
+      }
+    }
+    taken += part;
+  }
+  return taken;
+}
+
+bool SendBuffer::AppendStatic(std::span<const std::byte> data, SendPool& pool) {
+  if (data.empty()) return true;
+  if (data.size() > kBufferMax || bytes_ + data.size() > kBufferMax) return false;
+  return Append(data.data(), static_cast<uint32_t>(data.size()), kNoIndex, pool) != kNoIndex;
+}
+
+void SendBuffer::Consume(uint32_t length, SendPool& pool) {
+  MR_DCHECK(length <= bytes_);
+  bytes_ -= length;
+  hint_position_ -= length;  // wraps when the hint itself is consumed; it is dropped below then
+  while (length > 0) {
+    Extent& extent = pool.extents[head_];
+    if (length < extent.length) {
+      extent.data += length;
+      extent.length -= length;
+      if (hint_ == head_) hint_position_ = 0;
+      return;
+    }
+    length -= extent.length;
+    const uint32_t gone = head_;
+    head_ = extent.next;
+    if (hint_ == gone) hint_ = kNoIndex;
+    if (extent.chunk != kNoIndex) pool.chunks.Give(extent.chunk);
+    pool.extents.Give(gone);
+  }
+  if (head_ == kNoIndex) tail_ = kNoIndex;
+}
+
+SendCursor SendBuffer::At(uint32_t position, const SendPool& pool) {
+  MR_DCHECK(position < bytes_);
+  uint32_t extent = head_;
+  uint32_t begin = 0;
+  if (hint_ != kNoIndex && hint_position_ <= position) {
+    extent = hint_;
+    begin = hint_position_;
+  }
+  while (position - begin >= pool.extents[extent].length) {
+    begin += pool.extents[extent].length;
+    extent = pool.extents[extent].next;
+  }
+  hint_ = extent;
+  hint_position_ = begin;
+  return {extent, position - begin};
+}
+
+}  // namespace millrace::tcp

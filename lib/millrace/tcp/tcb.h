@@ -1,0 +1,145 @@
+// tcp/tcb.h - the transmission control block: one connection from SYN-SENT to LAST-ACK.
+//
+// The variables carry the names of RFC 9293 section 3.3.1. The layout is by use: the first cache
+// line is what every segment touches, the second what sending and timers touch, the third what
+// opening, closing and loss touch. The static_asserts at the end keep it so.
+// SYN-RECEIVED of a passive open lives in tcp/half_open.h, TIME-WAIT in tcp/time_wait.h.
+#ifndef MILLRACE_TCP_TCB_H_
+#define MILLRACE_TCP_TCB_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "millrace/base/check.h"
+#include "millrace/base/seq.h"
+#include "millrace/tcp/congestion.h"
+#include "millrace/tcp/receive_queue.h"
+#include "millrace/tcp/rtt.h"
+#include "millrace/tcp/send_buffer.h"
+#include "millrace/tcp/state.h"
+#include "millrace/tcp/timers.h"
+
+namespace millrace::tcp {
+
+// Properties and facts of a connection, in Tcb::bits.
+enum TcbBit : uint32_t {
+  // Negotiated.
+  kTimestampsOn = 1u << 0,
+  kWindowScalingOn = 1u << 1,
+  kSackOn = 1u << 2,
+  kPassiveOpen = 1u << 3,  // RFC 9293 (MUST-11): the origin of the OPEN is remembered
+  // The application's wishes.
+  kNoDelay = 1u << 4,       // Nagle off (MUST-17)
+  kFinQueued = 1u << 5,     // nothing will be sent after what is in the buffer
+  kReceiveClosed = 1u << 6,  // the application takes no more data (full close)
+  kWritableWanted = 1u << 7,  // Send returned short; say when there is room
+  // Facts that input, timers and the application leave for output.
+  kAckNow = 1u << 8,
+  kRetransmitHead = 1u << 9,  // fast retransmit, partial ACK
+  kProbe = 1u << 10,          // zero-window probe or the SWS override (RFC 9293 3.8.6.2.1)
+  kResetNow = 1u << 11,       // send RST, then CLOSED
+  // State of algorithms.
+  kRttTiming = 1u << 12,        // rtt_seq and rtt_start_us are valid
+  kFastRecovery = 1u << 13,     // RFC 6582
+  kTimeoutRecovery = 1u << 14,  // between a retransmission time-out and its recover
+  kTsRecentValid = 1u << 15,
+  kFinSeen = 1u << 16,          // rcv_fin_seq is valid: the peer's FIN arrived, maybe early
+  kFinReceived = 1u << 17,      // and everything before it: rcv_nxt counts it
+  kSynRetransmitted = 1u << 18,
+  kRecoverValid = 1u << 19,     // recover holds a value (RFC 6582: initially none)
+  kFinAcked = 1u << 20,         // the peer acknowledged our FIN
+};
+
+// What the application is to be told, in Tcb::events.
+enum Event : uint8_t {
+  kEventOpened = 1u << 0,
+  kEventReadable = 1u << 1,
+  kEventPeerClosed = 1u << 2,  // FIN after all data
+  kEventWritable = 1u << 3,
+  kEventClosed = 1u << 4,      // close_reason says why; the last event
+};
+
+enum class CloseReason : uint8_t {
+  kNormal,           // both FINs acknowledged (MUST-12: told from an abort)
+  kRefused,          // RST in SYN-SENT or SYN-RECEIVED of an active open
+  kReset,            // RST from the peer
+  kTimedOut,         // R2 (RFC 9293 3.8.3), or SYN retries used up
+  kAborted,          // by the application, or because its close lost data (SHLD-3)
+  kUnreachable,      // no neighbour answers, or ICMP in SYN-SENT
+};
+const char* ToString(CloseReason reason);
+
+struct alignas(64) Tcb {
+  // Line 0: every segment.
+  SeqNum snd_una, snd_nxt;
+  SeqNum rtx_nxt;  // what output sends next: snd_nxt, or below it while retransmitting
+  uint32_t snd_wnd;  // scaled, octets
+  SeqNum rcv_nxt;
+  SeqNum rcv_adv;  // right edge of the window that was advertised; never moves left (SHLD-14)
+  SeqNum last_ack_sent;
+  uint32_t ts_recent;
+  uint32_t bits;  // TcbBit
+  State state;
+  uint8_t events;
+  CloseReason close_reason;
+  uint8_t window_scales;  // low nibble: shift for what the peer sends; high: for what we send
+  uint16_t snd_mss;       // effective, options subtracted (MUST-16)
+  uint8_t duplicate_acks;
+  uint8_t backoff;        // time-outs in a row without progress
+  SeqNum snd_wl1, snd_wl2;
+  uint32_t snd_wnd_max;
+  uint32_t ts_offset;  // added to the timestamp clock, per tuple (RFC 7323 5.4)
+  uint32_t receive_buffer_bytes;
+
+  // Line 1: sending, receiving, timers.
+  SendBuffer send;        // 20
+  ReceiveQueue receive;   // 20
+  TimerTable timers;      // 16
+  RttEstimator rtt;       // 8
+
+  // Line 2: opening, closing, loss.
+  Congestion congestion;  // 12
+  SeqNum recover;         // RFC 6582
+  SeqNum rtt_seq;
+  uint32_t rtt_start_us;
+  SeqNum iss, irs;
+  SeqNum rcv_fin_seq;       // sequence number of the peer's FIN
+  uint32_t challenge_tick;  // of the last limited ACK
+  uint32_t progress_tick;   // when the peer last showed life while we waited for it (R2)
+  uint32_t ts_recent_s;     // seconds of `now` when ts_recent was taken (24 days, RFC 7323 5.5)
+
+  bool Has(uint32_t any_of) const { return (bits & any_of) != 0; }
+  void Set(uint32_t which) { bits |= which; }
+  void Clear(uint32_t which) { bits &= ~which; }
+
+  int snd_window_shift() const { return window_scales & 0x0F; }
+  int rcv_window_shift() const { return window_scales >> 4; }
+  uint32_t flight() const { return snd_nxt.Since(snd_una); }  // octets sent, not acknowledged
+  // The window that the peer may use, from rcv_nxt on.
+  uint32_t rcv_wnd() const { return rcv_adv.Since(rcv_nxt); }
+
+  // True while our SYN is not acknowledged: it occupies snd_una.
+  bool SynOutstanding() const { return !IsSynchronized(state) && state != State::kClosed; }
+  // Sequence number of the first octet of the send buffer, and of the octet behind the last one,
+  // which is where our FIN goes.
+  SeqNum data_begin() const { return SynOutstanding() ? snd_una + 1 : snd_una; }
+  SeqNum data_end() const { return data_begin() + send.size_bytes(); }
+  // True when our FIN was sent at least once; false before, and when none is queued.
+  bool FinSent() const {
+    return Has(kFinAcked) || (Has(kFinQueued) && snd_nxt == data_end() + 1);
+  }
+};
+
+static_assert(offsetof(Tcb, send) == 64, "line 0 is what every segment touches");
+static_assert(offsetof(Tcb, congestion) == 128, "line 1 is sending, receiving and timers");
+static_assert(sizeof(Tcb) == 192);
+
+// The only way to change the state: checks the table of state.h.
+inline void Transition(Tcb& tcb, State to) {
+  MR_DCHECK(IsLegalTransition(tcb.state, to));
+  tcb.state = to;
+}
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_TCB_H_

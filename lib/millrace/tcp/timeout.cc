@@ -1,0 +1,76 @@
+// tcp/timeout.cc - what happens when a deadline is reached (RFC 6298 section 5, RFC 9293 3.8.3).
+
+#include <algorithm>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/internal.h"
+
+namespace millrace::tcp {
+namespace {
+
+void OnSynTimeout(Tcb& tcb, Env& env) {
+  if (tcb.backoff >= env.config.syn_retransmits_max) {
+    ++env.counters.attempt_fails;
+    ++env.counters.abort_on_timeout;
+    CloseNow(tcb, CloseReason::kTimedOut, env);
+    return;
+  }
+  ++tcb.backoff;
+  ++env.counters.syn_retrans;
+  ++env.counters.retrans_segs;
+  tcb.Clear(kRttTiming);
+  tcb.Set(kSynRetransmitted);
+  tcb.rtx_nxt = tcb.iss;
+  tcb.timers.Stop(Timer::kRetransmit);
+}
+
+// RFC 6298 5.4 to 5.6; or, with nothing in flight or no window, a probe.
+void OnRetransmitTimeout(Tcb& tcb, Env& env) {
+  // RFC 9293 3.8.3 (MUST-20): R2 as a time without any sign of life of the peer.
+  if (env.tick - tcb.progress_tick >= TicksOf(env.config.r2)) {
+    ++env.counters.abort_on_timeout;
+    CloseNow(tcb, CloseReason::kTimedOut, env);
+    return;
+  }
+  const bool first = tcb.backoff == 0;
+  if (tcb.backoff < 255) ++tcb.backoff;
+  if (tcb.backoff == env.config.r1_retransmits) ++env.counters.r1_reached;
+  if (tcb.flight() == 0 || tcb.snd_wnd == 0) {
+    tcb.Set(kProbe);
+  } else {
+    ++env.counters.timeouts;
+    tcb.congestion.OnTimeout(tcb.flight(), tcb.snd_mss, first);
+    tcb.rtx_nxt = tcb.snd_una;  // all that is in flight counts as lost; cwnd lets one segment out
+    tcb.recover = tcb.snd_nxt;
+    tcb.duplicate_acks = 0;
+    tcb.Clear(kFastRecovery | kRetransmitHead | kRttTiming);
+    tcb.Set(kTimeoutRecovery | kRecoverValid);
+  }
+  ArmRetransmit(tcb, env);
+}
+
+}  // namespace
+
+void OnTimeout(Tcb& tcb, Env& env) {
+  if (IsOver(tcb)) return;
+  if (tcb.timers.IsDue(Timer::kDelayedAck, env.tick)) {
+    tcb.timers.Stop(Timer::kDelayedAck);
+    ++env.counters.delayed_acks;
+    tcb.Set(kAckNow);
+  }
+  if (tcb.timers.IsDue(Timer::kLifetime, env.tick)) {
+    ++env.counters.abort_on_fin_wait_2;
+    CloseNow(tcb, CloseReason::kTimedOut, env);
+    return;
+  }
+  if (tcb.timers.IsDue(Timer::kRetransmit, env.tick)) {
+    tcb.timers.Stop(Timer::kRetransmit);
+    if (tcb.SynOutstanding()) {
+      OnSynTimeout(tcb, env);
+    } else {
+      OnRetransmitTimeout(tcb, env);
+    }
+  }
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,50 @@
+// tcp/window.h - receive window and segment acceptability (RFC 9293 sections 3.8.6 and 3.10.7.4).
+#ifndef MILLRACE_TCP_WINDOW_H_
+#define MILLRACE_TCP_WINDOW_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "millrace/tcp/tcb.h"
+
+namespace millrace::tcp {
+
+// RFC 7323 2.3: a shift above 14 is taken as 14.
+inline constexpr uint8_t kWindowShiftMax = 14;
+
+// The smallest shift that lets `buffer_bytes` be advertised.
+constexpr uint8_t WindowShiftFor(uint32_t buffer_bytes) {
+  uint8_t shift = 0;
+  while (shift < kWindowShiftMax && (buffer_bytes >> shift) > 0xFFFF) ++shift;
+  return shift;
+}
+
+// RFC 9293 3.10.7.4, table 6: "There are four cases for the acceptability test for an incoming
+// segment".
+constexpr bool IsAcceptable(SeqNum seq, uint32_t length, SeqNum rcv_nxt, uint32_t rcv_wnd) {
+  if (length == 0) {
+    return rcv_wnd == 0 ? seq == rcv_nxt : seq.InWindow(rcv_nxt, rcv_wnd);
+  }
+  if (rcv_wnd == 0) return false;
+  return seq.InWindow(rcv_nxt, rcv_wnd) || (seq + (length - 1)).InWindow(rcv_nxt, rcv_wnd);
+}
+
+// Where the right edge may be now: never left of what was advertised (SHLD-14), moved right only
+// by at least a segment or half of the buffer (RFC 9293 3.8.6.2.2, receiver's SWS avoidance).
+inline SeqNum NextRightEdge(const Tcb& tcb) {
+  const uint32_t held = tcb.receive.ready_bytes();
+  const uint32_t buffer = tcb.receive_buffer_bytes;
+  const SeqNum edge = tcb.rcv_nxt + (buffer > held ? buffer - held : 0);
+  if (edge <= tcb.rcv_adv) return tcb.rcv_adv;
+  const uint32_t step = std::min<uint32_t>(buffer / 2, tcb.snd_mss);
+  return edge.Since(tcb.rcv_adv) >= step ? edge : tcb.rcv_adv;
+}
+
+// The window field for an edge: rounded down to the scale.
+inline uint16_t WindowField(uint32_t window, int shift) {
+  return static_cast<uint16_t>(std::min<uint32_t>(window >> shift, 0xFFFF));
+}
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_WINDOW_H_

@@ -1,0 +1,55 @@
+#include "millrace/wire/tcp_options.h"
+
+namespace millrace::wire {
+namespace {
+
+// Takes over one option of `length` octets (at least 2) at `p` that lies inside the header.
+void TakeOption(const std::byte* p, uint32_t length, Segment& out) {
+  switch (static_cast<TcpOptionKind>(LoadU8(p))) {
+    case TcpOptionKind::kMss:
+      if (length != kMssOptionBytes || out.HasOption(kMssOption)) return;
+      out.mss = LoadBe16(p + 2);
+      out.options |= kMssOption;
+      return;
+    case TcpOptionKind::kWindowScale:
+      if (length != kWindowScaleOptionBytes || out.HasOption(kWindowScaleOption)) return;
+      out.window_scale = LoadU8(p + 2);
+      out.options |= kWindowScaleOption;
+      return;
+    case TcpOptionKind::kSackPermitted:
+      if (length == kSackPermittedOptionBytes) out.options |= kSackPermittedOption;
+      return;
+    case TcpOptionKind::kTimestamps:
+      if (length != kTimestampsOptionBytes || out.HasOption(kTimestampsOption)) return;
+      out.tsval = LoadBe32(p + 2);
+      out.tsecr = LoadBe32(p + 6);
+      out.options |= kTimestampsOption;
+      return;
+    default:
+      return;  // RFC 9293 3.1 (MUST-6): "ignore without error any TCP Option it does not implement"
+  }
+}
+
+}  // namespace
+
+bool ParseTcpOptions(const std::byte* options, uint32_t length, Segment& out) {
+  uint32_t at = 0;
+  while (at < length) {
+    const auto kind = static_cast<TcpOptionKind>(LoadU8(options + at));
+    if (kind == TcpOptionKind::kEnd) return true;
+    if (kind == TcpOptionKind::kNop) {
+      ++at;
+      continue;
+    }
+    const uint32_t left = length - at;
+    if (left < 2) return false;
+    const uint32_t option_length = LoadU8(options + at + 1);
+    // RFC 9293 3.1 (MUST-7): "MUST be prepared to handle an illegal option length (e.g., zero)"
+    if (option_length < 2 || option_length > left) return false;
+    TakeOption(options + at, option_length, out);
+    at += option_length;
+  }
+  return true;
+}
+
+}  // namespace millrace::wire

@@ -1,0 +1,95 @@
+// wire/tcp_options.h - TCP options to values and back (RFC 9293 3.2, RFC 7323, RFC 2018).
+//
+// Known here: end of list, no-operation, MSS, window scale, SACK-permitted, timestamps. Everything
+// else, SACK blocks included, is skipped by its length (MUST-6). SACK blocks (kind 5) are for
+// later, in this way: a bit kSackOption, and in Segment the offset of the first block and the
+// number of blocks (two octets, there is room), so that only loss recovery reads the blocks, from
+// the header that the packet handle keeps alive.
+// Threading: pure functions. Cost: emitting timestamps is three stores; parsing is a walk, which
+// ParseFrame avoids for the common layout.
+#ifndef MILLRACE_WIRE_TCP_OPTIONS_H_
+#define MILLRACE_WIRE_TCP_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "millrace/base/endian.h"
+#include "millrace/wire/segment.h"
+
+namespace millrace::wire {
+
+enum class TcpOptionKind : uint8_t {
+  kEnd = 0,
+  kNop = 1,
+  kMss = 2,
+  kWindowScale = 3,
+  kSackPermitted = 4,
+  kSack = 5,
+  kTimestamps = 8,
+};
+
+// Octets of an option, kind and length included.
+inline constexpr uint8_t kMssOptionBytes = 4, kWindowScaleOptionBytes = 3;
+inline constexpr uint8_t kSackPermittedOptionBytes = 2, kTimestampsOptionBytes = 10;
+inline constexpr uint32_t kTcpOptionsBytesMax = 40;
+
+// First four octets of the layout that nearly every segment has: NOP NOP timestamps (RFC 7323
+// appendix A), 12 octets in all.
+inline constexpr uint32_t kTimestampsPrefix = 0x0101'080A;
+inline constexpr uint32_t kTimestampsPaddedBytes = 12;
+
+struct TcpOptionValues {
+  OptionBits present = 0;  // which of the fields below are sent
+  uint16_t mss = 0;        // octets
+  uint8_t window_scale = 0;
+  uint32_t tsval = 0, tsecr = 0;
+};
+
+// Octets that EmitTcpOptions writes for a set of options: a multiple of 4, at most 20.
+constexpr uint32_t TcpOptionsLength(OptionBits present) {
+  uint32_t length = (present & kMssOption) != 0 ? 4 : 0;
+  if ((present & kTimestampsOption) != 0) {
+    length += kTimestampsPaddedBytes;
+  } else if ((present & kSackPermittedOption) != 0) {
+    length += 4;
+  }
+  return length + ((present & kWindowScaleOption) != 0 ? 4 : 0);
+}
+
+// Writes the options as Linux orders them and returns their length in octets: MSS; SACK-permitted
+// in the place of the two NOPs before timestamps; NOP and window scale. Each group is filled to
+// four octets with leading NOPs, so no padding is left to do. RFC 9293 3.1 (MUST-69): "The padding
+// is composed of zeros."
+inline uint32_t EmitTcpOptions(std::byte* at, const TcpOptionValues& options) {
+  constexpr uint32_t kSackPermittedWord = 0x0402, kNopNop = 0x0101;
+  std::byte* p = at;
+  if ((options.present & kMssOption) != 0) {
+    StoreBe32(p, 0x0204'0000u | options.mss);
+    p += 4;
+  }
+  const bool sack_permitted = (options.present & kSackPermittedOption) != 0;
+  if ((options.present & kTimestampsOption) != 0) {
+    StoreBe32(p, (sack_permitted ? kSackPermittedWord << 16 : kNopNop << 16) | 0x080Au);
+    StoreBe32(p + 4, options.tsval);
+    StoreBe32(p + 8, options.tsecr);
+    p += kTimestampsPaddedBytes;
+  } else if (sack_permitted) {
+    StoreBe32(p, kNopNop << 16 | kSackPermittedWord);
+    p += 4;
+  }
+  if ((options.present & kWindowScaleOption) != 0) {
+    StoreBe32(p, 0x0103'0300u | options.window_scale);
+    p += 4;
+  }
+  return static_cast<uint32_t>(p - at);
+}
+
+// Reads `length` octets of options (0..40) into the option fields of `out`, whose `options` must be
+// 0. False when an option's length cannot be: below 2, or past the end (MUST-7); `out` is then not
+// to be used. Of a repeated option the first one counts. A known kind with another length than its
+// RFC gives is skipped like an unknown one, as Linux does.
+[[nodiscard]] bool ParseTcpOptions(const std::byte* options, uint32_t length, Segment& out);
+
+}  // namespace millrace::wire
+
+#endif  // MILLRACE_WIRE_TCP_OPTIONS_H_

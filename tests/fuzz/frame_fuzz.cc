@@ -1,0 +1,194 @@
+// fuzz/frame_fuzz.cc - the parser and everything that reads or answers what it lets through.
+//
+// Input: one octet that chooses (bits 0-1 and 2-3: what the port says of the IP and the transport
+// checksum; bit 4: a port that owns a whole prefix; bit 5: make the checksums right first), then
+// the frame.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "fuzz/fuzz_input.h"
+#include "millrace/base/check.h"
+#include "millrace/wire/arp.h"
+#include "millrace/wire/checksum.h"
+#include "millrace/wire/ethernet.h"
+#include "millrace/wire/frame.h"
+#include "millrace/wire/icmp.h"
+#include "millrace/wire/ipv4.h"
+#include "millrace/wire/tcp_header.h"
+
+namespace millrace::fuzz {
+namespace {
+
+using wire::ChecksumState;
+using wire::FrameKind;
+using wire::ParsedFrame;
+
+constexpr wire::LocalNet kHost{.mac = {{2, 0, 0, 0, 0, 1}},
+                               .address_v4 = 0x0A000001,
+                               .owned_mask = 0xFFFFFFFF,
+                               .network_mask = 0xFFFFFF00};
+constexpr wire::LocalNet kPrefix{.mac = {{2, 0, 0, 0, 0, 1}},
+                                 .address_v4 = 0x0A000000,
+                                 .owned_mask = 0xFFFF0000,
+                                 .network_mask = 0xFF000000};
+
+struct Choice {
+  ChecksumState ip_checksum, l4_checksum;
+  const wire::LocalNet* net;
+  bool repair;
+};
+
+Choice Choose(uint8_t octet) {
+  constexpr ChecksumState kStates[] = {ChecksumState::kUnknown, ChecksumState::kGood,
+                                       ChecksumState::kBad, ChecksumState::kGood};
+  return {.ip_checksum = kStates[octet & 3],
+          .l4_checksum = kStates[octet >> 2 & 3],
+          .net = (octet & 0x10) != 0 ? &kPrefix : &kHost,
+          .repair = (octet & 0x20) != 0};
+}
+
+// Makes the checksums right where the lengths allow it: no fuzzer guesses them.
+void Repair(const ExactBytes& frame) {
+  if (frame.length < wire::kEthernetHeaderBytes + wire::kIpv4HeaderBytes) return;
+  std::byte* ip = frame.data.get() + wire::kEthernetHeaderBytes;
+  const uint32_t room = frame.length - wire::kEthernetHeaderBytes;
+  const uint32_t ip_bytes = (LoadU8(ip) & 0xFu) * 4;
+  const uint32_t total = LoadBe16(ip + wire::kIpv4TotalLengthAt);
+  if (ip_bytes < wire::kIpv4HeaderBytes || total < ip_bytes || total > room) return;
+  StoreBe16(ip + wire::kIpv4ChecksumAt, 0);
+  StoreBe16(ip + wire::kIpv4ChecksumAt, wire::IcmpChecksum(ip, ip_bytes));
+  std::byte* inner = ip + ip_bytes;
+  const auto length = static_cast<uint16_t>(total - ip_bytes);
+  const uint8_t protocol = LoadU8(ip + wire::kIpv4ProtocolAt);
+  if (protocol == wire::kIpProtocolIcmp && length >= wire::kIcmpHeaderBytes) {
+    StoreBe16(inner + wire::kIcmpChecksumAt, 0);
+    StoreBe16(inner + wire::kIcmpChecksumAt, wire::IcmpChecksum(inner, length));
+  } else if (protocol == wire::kIpProtocolTcp && length >= wire::kTcpHeaderBytes) {
+    StoreBe16(inner + wire::kTcpChecksumAt, 0);
+    StoreBe16(inner + wire::kTcpChecksumAt,
+              wire::TcpChecksumV4(LoadBe32(ip + wire::kIpv4SourceAt),
+                                  LoadBe32(ip + wire::kIpv4DestinationAt), inner, length));
+  }
+}
+
+void CheckSameSegment(const ParsedFrame& a, const ParsedFrame& b) {
+  MR_CHECK(b.kind == FrameKind::kTcp);
+  MR_CHECK(a.source_v4 == b.source_v4 && a.destination_v4 == b.destination_v4);
+  MR_CHECK(a.source_port == b.source_port && a.destination_port == b.destination_port);
+  MR_CHECK(a.tcp.seq == b.tcp.seq && a.tcp.ack == b.tcp.ack);
+  MR_CHECK(a.tcp.flags == b.tcp.flags && a.tcp.window == b.tcp.window);
+  MR_CHECK(a.tcp.options == b.tcp.options);
+  MR_CHECK(!a.tcp.HasOption(wire::kMssOption) || a.tcp.mss == b.tcp.mss);
+  MR_CHECK(!a.tcp.HasOption(wire::kWindowScaleOption) || a.tcp.window_scale == b.tcp.window_scale);
+  MR_CHECK(!a.tcp.HasOption(wire::kTimestampsOption) ||
+           (a.tcp.tsval == b.tcp.tsval && a.tcp.tsecr == b.tcp.tsecr));
+  MR_CHECK(a.tcp.payload_length == b.tcp.payload_length);
+  MR_CHECK(a.tcp.payload_length == 0 ||
+           std::memcmp(a.tcp.payload, b.tcp.payload, a.tcp.payload_length) == 0);
+}
+
+// Emits what was parsed in our own layout, parses that with all checksums verified, and compares.
+void CheckTcp(const ParsedFrame& parsed, const wire::LocalNet& net) {
+  const wire::Segment& segment = parsed.tcp;
+  const uint32_t tcp_bytes = wire::TcpHeaderLength(segment.options) + segment.payload_length;
+  if (wire::kIpv4HeaderBytes + tcp_bytes > 65535) return;  // NOPs squeezed out, padding put in
+  std::vector<std::byte> frame(wire::kEthernetHeaderBytes + wire::kIpv4HeaderBytes + tcp_bytes);
+  std::byte* at = frame.data();
+  wire::EmitEthernet(at, net.mac, {{2, 0, 0, 0, 0, 9}}, wire::kEtherTypeIpv4);
+  at += wire::kEthernetHeaderBytes;
+  wire::EmitIpv4(at,
+                 {.total_length = static_cast<uint16_t>(wire::kIpv4HeaderBytes + tcp_bytes),
+                  .ttl = parsed.ttl,
+                  .protocol = wire::kIpProtocolTcp,
+                  .source = parsed.source_v4,
+                  .destination = parsed.destination_v4},
+                 true);
+  at += wire::kIpv4HeaderBytes;
+  const uint32_t header_bytes = wire::EmitTcp(at, {.source_port = parsed.source_port,
+                                                   .destination_port = parsed.destination_port,
+                                                   .seq = segment.seq,
+                                                   .ack = segment.ack,
+                                                   .flags = segment.flags,
+                                                   .window = segment.window,
+                                                   .options = {.present = segment.options,
+                                                               .mss = segment.mss,
+                                                               .window_scale = segment.window_scale,
+                                                               .tsval = segment.tsval,
+                                                               .tsecr = segment.tsecr}});
+  std::copy_n(segment.payload, segment.payload_length, at + header_bytes);
+  StoreBe16(at + wire::kTcpChecksumAt,
+            wire::TcpChecksumV4(parsed.source_v4, parsed.destination_v4, at,
+                                static_cast<uint16_t>(tcp_bytes)));
+  ParsedFrame again;
+  wire::ParseFrame(frame.data(), static_cast<uint32_t>(frame.size()), ChecksumState::kUnknown,
+                   ChecksumState::kUnknown, net, again);
+  CheckSameSegment(parsed, again);
+}
+
+void CheckArp(const ParsedFrame& parsed) {
+  const auto arp = wire::ParseArp(parsed.network_header, wire::kArpBytes);
+  MR_CHECK(arp.has_value());
+  std::array<std::byte, wire::kArpBytes> emitted;
+  wire::EmitArp(emitted.data(), *arp);
+  MR_CHECK(std::memcmp(emitted.data(), parsed.network_header, wire::kArpBytes) == 0);
+}
+
+void CheckIcmp(const ParsedFrame& parsed) {
+  std::vector<std::byte> message(parsed.transport_header,
+                                 parsed.transport_header + parsed.transport_length);
+  MR_CHECK(message.size() >= wire::kIcmpHeaderBytes);
+  (void)wire::ParseIcmpTcpError(message.data(), message.size());
+  if (LoadU8(message.data()) != wire::kIcmpEchoRequest) return;
+  wire::TurnEchoIntoReply(message.data());
+  MR_CHECK(wire::IcmpChecksum(message.data(), message.size()) == 0);
+}
+
+void CheckUnreachable(const ParsedFrame& parsed) {
+  const auto ip_bytes = static_cast<uint32_t>(parsed.transport_header - parsed.network_header);
+  std::array<std::byte, wire::kIcmpUnreachableBytesMax> message;
+  const uint32_t length =
+      wire::EmitIcmpUnreachable(message.data(), wire::kIcmpPortUnreachable, parsed.network_header,
+                                ip_bytes + parsed.transport_length);
+  MR_CHECK(length <= message.size());
+  MR_CHECK(wire::IcmpChecksum(message.data(), length) == 0);
+}
+
+void CheckFrame(const ExactBytes& frame, const Choice& choice) {
+  const std::byte* end = frame.data.get() + frame.length;
+  ParsedFrame parsed;
+  wire::ParseFrame(frame.data.get(), frame.length, choice.ip_checksum, choice.l4_checksum,
+                   *choice.net, parsed);
+  MR_CHECK((parsed.kind == FrameKind::kDrop) == (parsed.drop != wire::DropReason::kNone));
+  switch (parsed.kind) {
+    case FrameKind::kDrop:
+      MR_CHECK(parsed.drop < wire::DropReason::kCount);
+      return;
+    case FrameKind::kTcp:
+      MR_CHECK(parsed.tcp.payload + parsed.tcp.payload_length <= end);
+      return CheckTcp(parsed, *choice.net);
+    case FrameKind::kArp:
+      return CheckArp(parsed);
+    case FrameKind::kIcmp:
+      MR_CHECK(parsed.transport_header + parsed.transport_length <= end);
+      return CheckIcmp(parsed);
+    case FrameKind::kUdp:
+    case FrameKind::kOtherIpProtocol:
+      MR_CHECK(parsed.transport_header + parsed.transport_length <= end);
+      return CheckUnreachable(parsed);
+  }
+}
+
+}  // namespace
+}  // namespace millrace::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  constexpr size_t kFrameBytesMax = 65535 + 64;
+  millrace::fuzz::Input input(data, size);
+  const millrace::fuzz::Choice choice = millrace::fuzz::Choose(input.Octet());
+  const millrace::fuzz::ExactBytes frame = input.Take(kFrameBytesMax);
+  if (choice.repair) millrace::fuzz::Repair(frame);
+  millrace::fuzz::CheckFrame(frame, choice);
+  return 0;
+}

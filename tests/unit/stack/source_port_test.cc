@@ -1,0 +1,172 @@
+#include "millrace/stack/source_port.h"
+
+#include <array>
+#include <cstdint>
+#include <set>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace millrace::stack {
+namespace {
+
+using ::testing::Each;
+
+SourcePortConfig Config(const char* prefix, uint16_t first_port = 1024,
+                        uint16_t last_port = 65535) {
+  return {.addresses = IpPrefix::Parse(prefix).value(),
+          .first_port = first_port,
+          .last_port = last_port,
+          .secret = {0x0706'0504'0302'0100, 0x0F0E'0D0C'0B0A'0908}};
+}
+Endpoint Server(uint32_t n, uint16_t port = 80) {
+  return {.address = IpAddress::V4(0x0A01'0000 + n), .port = port};
+}
+std::vector<uint32_t> Ports(SourcePorts& ports, const Endpoint& destination, size_t count) {
+  std::vector<uint32_t> seen;
+  for (size_t i = 0; i < count; ++i) seen.push_back(ports.Next(destination).port);
+  return seen;
+}
+
+// Chi-square of `values` modulo 64 against the uniform distribution, 63 degrees of freedom: mean
+// 63, and above 114 with a probability of 1e-4.
+double ChiSquare64(const std::vector<uint32_t>& values) {
+  std::array<double, 64> counts{};
+  for (const uint32_t v : values) counts[v % 64] += 1;
+  const double expected = static_cast<double>(values.size()) / 64;
+  double sum = 0;
+  for (const double c : counts) sum += (c - expected) * (c - expected) / expected;
+  return sum;
+}
+constexpr double kChiSquareMax = 114;
+
+TEST(KeyedPermutation, IsABijectionForEverySmallSize) {
+  for (uint64_t size = 1; size <= 300; ++size) {
+    const KeyedPermutation permutation(size);
+    std::vector<int> hit(size);
+    for (uint64_t n = 0; n < size; ++n) {
+      const uint64_t image = permutation(0x1234'5678'9ABC'DEF0 + size, n);
+      ASSERT_LT(image, size);
+      ++hit[image];
+    }
+    ASSERT_THAT(hit, Each(1)) << size;
+  }
+}
+
+TEST(KeyedPermutation, StaysInsideForTheLargestSize) {
+  const KeyedPermutation permutation((uint64_t{1} << 48) - 5);
+  std::set<uint64_t> images;
+  for (uint64_t n = 0; n < 10'000; ++n) {
+    const uint64_t image = permutation(42, n);
+    ASSERT_LT(image, permutation.size());
+    images.insert(image);
+  }
+  EXPECT_EQ(images.size(), 10'000u);
+}
+
+// ISN-05
+TEST(SourcePorts, UsesEveryTupleOnceBeforeAnyAgain) {
+  SourcePorts ports(Config("192.168.7.0/29", 32768, 61000));
+  ASSERT_EQ(ports.capacity(), 6u * 28233u);
+  std::set<std::pair<uint32_t, uint32_t>> seen;
+  for (uint64_t i = 0; i < ports.capacity(); ++i) {
+    const SourcePorts::Candidate c = ports.Next(Server(1));
+    ASSERT_GE(c.address_v4, 0xC0A8'0701u);
+    ASSERT_LE(c.address_v4, 0xC0A8'0706u);
+    ASSERT_GE(c.port, 32768);
+    ASSERT_LE(c.port, 61000);
+    ASSERT_TRUE(seen.insert({c.address_v4, c.port}).second);
+  }
+}
+
+TEST(SourcePorts, KeepsTheDistanceBetweenUsesWhenDestinationsShareACounter) {
+  SourcePorts ports(Config("192.168.7.1/32", 1024, 5119));
+  SourcePorts alone(Config("192.168.7.1/32", 1024, 5119));
+  std::set<uint32_t> seen;
+  uint32_t different = 0;
+  for (uint32_t i = 0; i < 4000; ++i) {
+    const SourcePorts::Candidate c = ports.Next(Server(0));
+    ASSERT_TRUE(seen.insert(c.port).second) << i;
+    different += c == alone.Next(Server(0)) ? 0 : 1;
+    // Of 3000 destinations about three share the counter.
+    for (uint32_t n = 1; i % 1024 == 0 && n < 3000; ++n) ports.Next(Server(n));
+  }
+  EXPECT_GT(different, 1000u);  // somebody did
+}
+
+// ISN-05: the default range has 64512 ports for one address.
+TEST(SourcePorts, OffersTheWholeRangeByDefault) {
+  EXPECT_EQ(SourcePorts(Config("192.168.7.1/32")).capacity(), 64512u);
+  EXPECT_EQ(SourcePorts(Config("192.168.7.1/31")).capacity(), 2 * 64512u);
+  EXPECT_EQ(SourcePorts(Config("192.168.7.1/30")).capacity(), 2 * 64512u);
+  EXPECT_EQ(SourcePorts(Config("192.168.7.1/24")).capacity(), 254 * 64512u);
+  EXPECT_EQ(SourcePorts(Config("192.168.7.1/32", 65535, 65535)).Next(Server(1)).port, 65535u);
+}
+
+// ISN-05
+TEST(SourcePorts, OrdersPortsWithoutVisiblePattern) {
+  SourcePorts ports(Config("192.168.7.1/32"));
+  const std::vector<uint32_t> seen = Ports(ports, Server(1), 20'000);
+  EXPECT_LT(ChiSquare64(seen), kChiSquareMax);
+  std::vector<uint32_t> steps, second_steps;
+  uint32_t neighbours = 0;
+  for (size_t i = 2; i < seen.size(); ++i) {
+    steps.push_back((seen[i] - seen[i - 1]) & 0xFFFF);
+    second_steps.push_back((seen[i] - 2 * seen[i - 1] + seen[i - 2]) & 0xFFFF);
+    neighbours += seen[i] == seen[i - 1] + 1 ? 1 : 0;
+  }
+  EXPECT_LT(ChiSquare64(steps), kChiSquareMax);
+  EXPECT_LT(ChiSquare64(second_steps), kChiSquareMax);
+  EXPECT_LT(neighbours, 10u);  // one in 64512 on average
+}
+
+// ISN-05
+TEST(SourcePorts, GivesUnrelatedOrdersToDestinations) {
+  const auto differences = [](const Endpoint& one, const Endpoint& two) {
+    SourcePorts a(Config("192.168.7.1/32")), b(Config("192.168.7.1/32"));
+    const std::vector<uint32_t> x = Ports(a, one, 20'000), y = Ports(b, two, 20'000);
+    std::vector<uint32_t> all;
+    for (size_t i = 0; i < x.size(); ++i) all.push_back((x[i] - y[i]) & 0xFFFF);
+    return all;
+  };
+  EXPECT_LT(ChiSquare64(differences(Server(1), Server(2))), kChiSquareMax);
+  EXPECT_LT(ChiSquare64(differences(Server(1, 80), Server(1, 81))), kChiSquareMax);
+  EXPECT_THAT(differences(Server(1), Server(1)), Each(0u));  // the test can tell
+}
+
+TEST(SourcePorts, OtherSecretsGiveOtherOrders) {
+  SourcePortConfig other = Config("192.168.7.1/32");
+  other.secret.k1 ^= 1;
+  SourcePorts a(Config("192.168.7.1/32")), b(other);
+  const std::vector<uint32_t> x = Ports(a, Server(1), 1000), y = Ports(b, Server(1), 1000);
+  uint32_t equal = 0;
+  for (size_t i = 0; i < x.size(); ++i) equal += x[i] == y[i] ? 1 : 0;
+  EXPECT_LT(equal, 5u);
+}
+
+// ISN-06
+TEST(SourcePorts, GivesUpAfterAFixedNumberOfTries) {
+  SourcePorts ports(Config("192.168.7.1/32"));
+  uint32_t asked = 0;
+  const auto none_is_free = [&](const SourcePorts::Candidate&) { return ++asked == 0; };
+  EXPECT_EQ(ports.Choose(Server(1), none_is_free), std::nullopt);
+  EXPECT_EQ(asked, SourcePorts::kTriesMax);
+  EXPECT_EQ(ports.exhausted(), 1u);
+  EXPECT_EQ(ports.taken(), SourcePorts::kTriesMax);
+}
+
+// ISN-06
+TEST(SourcePorts, FindsTheLastFreeTupleOfASmallSpace) {
+  SourcePorts ports(Config("192.168.7.1/32", 2000, 2031));
+  std::set<uint32_t> used;
+  const auto free = [&](const SourcePorts::Candidate& c) { return !used.contains(c.port); };
+  for (int i = 0; i < 32; ++i) used.insert(ports.Choose(Server(1), free).value().port);
+  EXPECT_EQ(used.size(), 32u);
+  EXPECT_EQ(ports.Choose(Server(1), free), std::nullopt);
+  used.erase(2017);
+  EXPECT_EQ(ports.Choose(Server(1), free).value().port, 2017u);
+}
+
+}  // namespace
+}  // namespace millrace::stack
