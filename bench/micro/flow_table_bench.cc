@@ -47,7 +47,8 @@ class World {
     records_ = reinterpret_cast<Record*>(memory_.data());
     for (uint32_t i = 0; i < count; ++i) {
       records_[i].key = KeyNumber(i);
-      if (!table_.Insert(table_.Hash(KeyNumber(i)), FlowRef(FlowKind::kConnection, i))) std::abort();
+      if (!table_.Insert(table_.Hash(KeyNumber(i)), FlowRef(FlowKind::kConnection, i)))
+        std::abort();
     }
   }
 

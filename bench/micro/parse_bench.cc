@@ -14,9 +14,8 @@ namespace millrace::wire {
 namespace {
 
 constexpr uint32_t kLocal = 0x0A00'0001, kRemote = 0x0A00'0002;
-constexpr LocalNet kNet{.mac = {{2, 0, 0, 0, 0, 1}},
-                        .address_v4 = kLocal,
-                        .network_mask = 0xFFFF'FF00};
+constexpr LocalNet kNet{
+    .mac = {{2, 0, 0, 0, 0, 1}}, .address_v4 = kLocal, .network_mask = 0xFFFF'FF00};
 
 std::vector<std::byte> Frame(Flags flags, const TcpOptionValues& options, uint32_t payload_bytes) {
   const uint32_t tcp_bytes = TcpHeaderLength(options.present) + payload_bytes;
@@ -63,14 +62,14 @@ const TcpOptionValues kSynOptions{
 const TcpOptionValues kUsualOptions{.present = kTimestampsOption, .tsval = 1, .tsecr = 2};
 
 BENCHMARK_CAPTURE(Parse, syn, Frame(kSyn, kSynOptions, 0), ChecksumState::kGood);
-BENCHMARK_CAPTURE(Parse, syn/software_checksums, Frame(kSyn, kSynOptions, 0),
+BENCHMARK_CAPTURE(Parse, syn / software_checksums, Frame(kSyn, kSynOptions, 0),
                   ChecksumState::kUnknown);
 BENCHMARK_CAPTURE(Parse, ack_without_options, Frame(kAck, {}, 0), ChecksumState::kGood);
 BENCHMARK_CAPTURE(Parse, ack, Frame(kAck, kUsualOptions, 0), ChecksumState::kGood);
-BENCHMARK_CAPTURE(Parse, ack/software_checksums, Frame(kAck, kUsualOptions, 0),
+BENCHMARK_CAPTURE(Parse, ack / software_checksums, Frame(kAck, kUsualOptions, 0),
                   ChecksumState::kUnknown);
 BENCHMARK_CAPTURE(Parse, data_100, Frame(kAck | kPsh, kUsualOptions, 100), ChecksumState::kGood);
-BENCHMARK_CAPTURE(Parse, data_1448/software_checksums, Frame(kAck, kUsualOptions, 1448),
+BENCHMARK_CAPTURE(Parse, data_1448 / software_checksums, Frame(kAck, kUsualOptions, 1448),
                   ChecksumState::kUnknown);
 
 }  // namespace

@@ -25,9 +25,7 @@ struct World {
     while (slab.Take() != kNoIndex) {
     }
   }
-  uint32_t Pick() {
-    return static_cast<uint32_t>(((random.Next() >> 32) * slab.capacity()) >> 32);
-  }
+  uint32_t Pick() { return static_cast<uint32_t>(((random.Next() >> 32) * slab.capacity()) >> 32); }
   uint32_t Ticks(uint32_t limit) {
     return 1 + static_cast<uint32_t>(((random.Next() >> 32) * limit) >> 32);
   }

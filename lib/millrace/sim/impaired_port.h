@@ -87,6 +87,8 @@ class ImpairedPort {
     return std::min(tx_.held.NextDue(), rx_.held.NextDue());
   }
   size_t held() const { return tx_.held.size() + rx_.held.size() + ready_count_; }
+  // Packets between Finish and TxBurst or Free.
+  size_t FinishedForTest() const { return finished_.size(); }
   const ImpairedPortCounters& counters() const { return counters_; }
   const ImpairmentCounters& tx_counters() const { return tx_.model.counters(); }
   const ImpairmentCounters& rx_counters() const { return rx_.model.counters(); }

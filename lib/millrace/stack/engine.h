@@ -134,6 +134,8 @@ class Engine {
   template <class Visit>
   void ForEachConnection(Visit&& visit);
 
+  FlowRef FindFlowForTest(const FlowKey& key) const { return FindFlow(table_.Hash(key), key); }
+
   // Set by Stack while OnReceive runs: Close then counts the delivered octets as consumed.
   void BeginDelivery(const Connection& c) { delivering_ = connections_.IndexOf(c) + 1; }
   // Applies what OnReceive consumed, and a Close that was called meanwhile.
@@ -153,7 +155,6 @@ class Engine {
     FlowRef candidate;
   };
 
-  static bool SameKey(const FlowKey& a, const FlowKey& b) { return a == b; }
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
   const FlowKey& KeyOf(FlowRef ref) const;
 

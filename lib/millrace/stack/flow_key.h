@@ -15,8 +15,8 @@
 namespace millrace::stack {
 
 struct FlowKey {
-  uint64_t addresses = 0;     // IPv4: local address in the upper half, remote in the lower
-  uint16_t local_port = 0;    // all in host byte order
+  uint64_t addresses = 0;   // IPv4: local address in the upper half, remote in the lower
+  uint16_t local_port = 0;  // all in host byte order
   uint16_t remote_port = 0;
   uint32_t address_pair = 0;  // IPv4: 0
 

@@ -12,8 +12,8 @@ constexpr uint32_t kEntriesPerBucket = 6;  // 0.75 of the slots: 15 % of the buc
 
 FlowTable::FlowTable(uint32_t capacity_entries, const Key& secret, Region::Pages pages)
     : secret_(secret) {
-  bucket_count_ =
-      std::max<uint64_t>(1, (uint64_t{capacity_entries} + kEntriesPerBucket - 1) / kEntriesPerBucket);
+  bucket_count_ = std::max<uint64_t>(
+      1, (uint64_t{capacity_entries} + kEntriesPerBucket - 1) / kEntriesPerBucket);
   region_ = Region(bucket_count_ * sizeof(Bucket), pages);
   buckets_ = reinterpret_cast<Bucket*>(region_.data());
   capacity_ = buckets_ == nullptr ? 0 : capacity_entries;
@@ -35,7 +35,8 @@ bool FlowTable::Insert(uint64_t hash, FlowRef ref) {
 bool FlowTable::Place(uint64_t hash, FlowRef ref) {
   const uint16_t tag = Tag(hash);
   const uint32_t home = Home(hash);
-  if (PlaceHome(home, tag, ref)) [[likely]] return true;
+  if (PlaceHome(home, tag, ref)) [[likely]]
+    return true;
   // Before anybody leaves, a visitor goes home, if there is room by now: so fewer live away.
   if (SendVisitorHome(home)) return PlaceHome(home, tag, ref);
   if (PlaceAway(home, tag, ref)) return true;
@@ -147,7 +148,8 @@ void FlowTable::Erase(uint64_t hash, FlowRef ref) {
   const uint32_t slot = static_cast<uint32_t>(found - b.refs.data());
   if ((b.visitors >> slot & 1) != 0) --home.away[Group(Tag(hash))];
   Clear(b, slot);
-  if (stash_size_ != 0) [[unlikely]] Unstash(bucket);
+  if (stash_size_ != 0) [[unlikely]]
+    Unstash(bucket);
 }
 
 // A slot of `freed_bucket` became empty: an entry of the stash that belongs there moves in.

@@ -37,7 +37,7 @@ namespace millrace::stack {
 
 class FlowTable {
  public:
-  static constexpr uint32_t kSlots = 8;     // per bucket
+  static constexpr uint32_t kSlots = 8;  // per bucket
   static constexpr uint32_t kStashMax = 64;
 
   // 256 secret random bits, drawn once per process from the operating system.
@@ -192,9 +192,11 @@ FlowRef FlowTable::Find(uint64_t hash, Match&& match) const {
   const Bucket& home = buckets_[Home(hash)];
   for (uint32_t mask = MatchTags(home, Tag(hash)); mask != 0; mask &= mask - 1) {
     const FlowRef ref = home.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
-    if (match(ref)) [[likely]] return ref;
+    if (match(ref)) [[likely]]
+      return ref;
   }
-  if ((home.away[Group(Tag(hash))] | home.stashed) == 0) [[likely]] return FlowRef();
+  if ((home.away[Group(Tag(hash))] | home.stashed) == 0) [[likely]]
+    return FlowRef();
   return FindAway(hash, home, match);
 }
 

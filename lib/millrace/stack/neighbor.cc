@@ -151,7 +151,8 @@ bool Neighbors::Use(uint16_t index, Instant now) {
   Neighbor& n = entries_[index];
   switch (n.state) {
     case NeighborState::kReachable:
-      if (now - n.confirmed < config_.reachable) [[likely]] return true;
+      if (now - n.confirmed < config_.reachable) [[likely]]
+        return true;
       Ask(index, NeighborState::kProbing, now);
       return true;
     case NeighborState::kStale:
@@ -206,8 +207,7 @@ void Neighbors::ReleaseAll() {
 size_t Neighbors::TakeReleased(std::span<wire::PacketHandle> out) {
   const size_t count = std::min(out.size(), released_count_);
   released_count_ -= count;
-  std::copy_n(released_.begin() + static_cast<std::ptrdiff_t>(released_count_), count,
-              out.begin());
+  std::copy_n(released_.begin() + static_cast<std::ptrdiff_t>(released_count_), count, out.begin());
   return count;
 }
 
@@ -306,7 +306,8 @@ void Neighbors::Fail(uint16_t index, Instant now) {
 }
 
 size_t Neighbors::PollProbes(Instant now, std::span<ArpProbe> out) {
-  if (now < next_poll_) [[likely]] return 0;
+  if (now < next_poll_) [[likely]]
+    return 0;
   size_t count = 0;
   next_poll_ = Instant::Never();
   for (size_t i = 0; i < asking_.size();) {
@@ -317,9 +318,9 @@ size_t Neighbors::PollProbes(Instant now, std::span<ArpProbe> out) {
       continue;
     }
     if (now >= n.next_probe && count < out.size()) {
-      out[count++] = {.target_v4 = n.address.v4(),
-                      .destination = n.state == NeighborState::kProbing ? n.mac
-                                                                        : MacAddress::Broadcast()};
+      out[count++] = {
+          .target_v4 = n.address.v4(),
+          .destination = n.state == NeighborState::kProbing ? n.mac : MacAddress::Broadcast()};
       ++n.probes;
       n.next_probe = now + config_.probe_interval;
     }

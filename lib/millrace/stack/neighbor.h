@@ -48,15 +48,15 @@ struct NeighborConfig {
 };
 
 struct NeighborCounters {
-  uint64_t table_full = 0;          // no entry could be made or evicted
-  uint64_t evicted = 0;             // the least recently used one made room
-  uint64_t failed = 0;              // nobody answered
-  uint64_t park_refused = 0;        // 64 packets are waiting
-  uint64_t park_displaced = 0;      // a newer packet for the same neighbour took the place
-  uint64_t arp_ignored = 0;         // sender is not a station of this network
-  uint64_t arp_unsolicited = 0;     // reply from an address that is not in the table
-  uint64_t arp_no_room = 0;         // request of an unknown host, table full
-  uint64_t arp_conflict = 0;        // another MAC address for a reachable or static entry
+  uint64_t table_full = 0;             // no entry could be made or evicted
+  uint64_t evicted = 0;                // the least recently used one made room
+  uint64_t failed = 0;                 // nobody answered
+  uint64_t park_refused = 0;           // 64 packets are waiting
+  uint64_t park_displaced = 0;         // a newer packet for the same neighbour took the place
+  uint64_t arp_ignored = 0;            // sender is not a station of this network
+  uint64_t arp_unsolicited = 0;        // reply from an address that is not in the table
+  uint64_t arp_no_room = 0;            // request of an unknown host, table full
+  uint64_t arp_conflict = 0;           // another MAC address for a reachable or static entry
   uint64_t arp_duplicate_address = 0;  // somebody else uses our address
 };
 
@@ -66,14 +66,14 @@ struct Neighbor {
   IpAddress address;
   MacAddress mac;  // valid when the state says so, see HasMac
   NeighborState state = NeighborState::kFree;
-  uint8_t probes = 0;        // requests sent since it was last confirmed
+  uint8_t probes = 0;  // requests sent since it was last confirmed
   uint8_t parked_count = 0;
-  uint32_t users = 0;        // see Ref
-  Instant confirmed;         // valid with kReachable
-  Instant next_probe;        // valid with kIncomplete, kProbing; kFailed: not before
+  uint32_t users = 0;  // see Ref
+  Instant confirmed;   // valid with kReachable
+  Instant next_probe;  // valid with kIncomplete, kProbing; kFailed: not before
   std::array<wire::PacketHandle, kParkedMax> parked{};  // oldest first
-  uint16_t hash_next = 0, hash_bucket = 0;       // chain of equal hashes; see Neighbors
-  uint16_t lru_prev = 0, lru_next = 0;           // entries that may be evicted
+  uint16_t hash_next = 0, hash_bucket = 0;              // chain of equal hashes; see Neighbors
+  uint16_t lru_prev = 0, lru_next = 0;                  // entries that may be evicted
 
   bool HasMac() const {
     return state == NeighborState::kReachable || state == NeighborState::kStale ||
@@ -181,7 +181,7 @@ class Neighbors {
   std::vector<Neighbor> entries_;
   std::vector<uint16_t> buckets_;  // first entry of a chain
   std::vector<uint16_t> free_;
-  std::vector<uint16_t> asking_;   // kIncomplete and kProbing
+  std::vector<uint16_t> asking_;  // kIncomplete and kProbing
   std::array<wire::PacketHandle, kParkedMax> released_{};
   size_t released_count_ = 0;
   size_t parked_ = 0;

@@ -78,8 +78,8 @@ SourcePorts::SourcePorts(const SourcePortConfig& config)
 
 // The permutation's key and the counter take separate bits of one hash: RFC 6056's F and G.
 SourcePorts::Walk SourcePorts::WalkTo(const Endpoint& destination) {
-  const uint64_t hash = SipHash24(secret_, destination.address.high(), destination.address.low(),
-                                  destination.port);
+  const uint64_t hash =
+      SipHash24(secret_, destination.address.high(), destination.address.low(), destination.port);
   return {.key = hash, .counter = &counters_[Fold(hash, secret_.k1 | 1) % kCounters]};
 }
 

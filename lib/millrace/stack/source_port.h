@@ -44,9 +44,9 @@ class KeyedPermutation {
 };
 
 struct SourcePortConfig {
-  IpPrefix addresses;           // IPv4; of /30 and shorter the first and the last are left out
-  uint16_t first_port = 1024;   // RFC 6056 3.2: "SHOULD use the range 1024-65535"
-  uint16_t last_port = 65535;   // inclusive
+  IpPrefix addresses;          // IPv4; of /30 and shorter the first and the last are left out
+  uint16_t first_port = 1024;  // RFC 6056 3.2: "SHOULD use the range 1024-65535"
+  uint16_t last_port = 65535;  // inclusive
   SipKey secret;
 };
 
@@ -73,8 +73,8 @@ class SourcePorts {
   std::optional<Candidate> Choose(const Endpoint& destination, IsFree&& is_free);
 
   uint64_t capacity() const { return permutation_.size(); }  // tuples per destination
-  uint64_t taken() const { return taken_; }          // candidates that were in use
-  uint64_t exhausted() const { return exhausted_; }  // Choose found none
+  uint64_t taken() const { return taken_; }                  // candidates that were in use
+  uint64_t exhausted() const { return exhausted_; }          // Choose found none
 
  private:
   static constexpr size_t kCounters = 1024;  // RFC 6056 3.3.4: TABLE_LENGTH, "e.g., 1024"
@@ -104,7 +104,8 @@ std::optional<SourcePorts::Candidate> SourcePorts::Choose(const Endpoint& destin
   const uint64_t tries = std::min<uint64_t>(kTriesMax, capacity());
   for (uint64_t i = 0; i < tries; ++i) {
     const Candidate candidate = Step(walk);
-    if (is_free(candidate)) [[likely]] return candidate;
+    if (is_free(candidate)) [[likely]]
+      return candidate;
     ++taken_;
   }
   ++exhausted_;

@@ -109,8 +109,8 @@ class TimerWheel {
   // ticks does not contain current_, or begins there and is about to be moved down.
   uint32_t current_;
   uint32_t size_ = 0;
-  std::array<uint64_t, kLevels * kWords> occupied_{};        // bit per slot
-  std::array<uint32_t, kLevels * kSlotCount> heads_{};       // index + 1, 0 is none
+  std::array<uint64_t, kLevels * kWords> occupied_{};   // bit per slot
+  std::array<uint32_t, kLevels * kSlotCount> heads_{};  // index + 1, 0 is none
 };
 
 // Inline definitions
@@ -120,7 +120,8 @@ void TimerWheel<T, kLink, kLevels, kSlotBits>::Schedule(Slab<T>& slab, uint32_t 
                                                         uint32_t tick) {
   TimerLink& link = slab[index].*kLink;
   if (IsScheduled(link)) {
-    if (!TickBefore(tick, link.tick)) [[likely]] return;
+    if (!TickBefore(tick, link.tick)) [[likely]]
+      return;
     Unlink(slab, link);
     --size_;
   }
@@ -191,8 +192,7 @@ uint32_t TimerWheel<T, kLink, kLevels, kSlotBits>::SlotFor(uint32_t tick) const 
 }
 
 template <class T, TimerLink T::*kLink, int kLevels, int kSlotBits>
-void TimerWheel<T, kLink, kLevels, kSlotBits>::Link(Slab<T>& slab, uint32_t index,
-                                                    uint32_t tick) {
+void TimerWheel<T, kLink, kLevels, kSlotBits>::Link(Slab<T>& slab, uint32_t index, uint32_t tick) {
   MR_DCHECK(static_cast<void*>(&(slab[index].*kLink)) != static_cast<void*>(&slab[index]));
   const uint32_t slot = SlotFor(tick);
   const uint32_t head = heads_[slot];

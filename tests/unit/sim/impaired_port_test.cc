@@ -132,6 +132,27 @@ TEST(ImpairedPort, FramesSentAfterHealingDoNotJumpHeldOnesOfTheSameInstant) {
                                     std::pair(At(1000), 3u)));
 }
 
+TEST(ImpairedPort, FramesSentAfterHealingDoNotOvertakeRefusedOnes) {
+  Rig rig({.delay = kMs}, {}, {.faults = {.transmit_partial = 1}});
+  rig.Send(At(0), 1);
+  rig.Receive(At(1000));  // due, and refused by the inner port
+  rig.port.SetImpairment({}, {});
+  rig.inner.SetFaults({});
+  rig.Send(At(2000), 2);
+  EXPECT_THAT(rig.sent, ElementsAre(std::pair(At(2000), 1u), std::pair(At(2000), 2u)));
+}
+
+TEST(ImpairedPort, DrainFreesRefusedFramesToo) {
+  Rig rig({.delay = kMs}, {}, {.faults = {.transmit_partial = 1}});
+  rig.Send(At(0), 1);
+  rig.Receive(At(1000));
+  EXPECT_EQ(rig.port.held(), 1u);
+  EXPECT_LE(rig.port.NextDue(), At(1000));
+  rig.port.Drain();
+  EXPECT_EQ(rig.port.held(), 0u);
+  EXPECT_EQ(rig.inner.live(), 0u);
+}
+
 TEST(ImpairedPort, FullHeapDropsWithACounter) {
   Rig rig({.delay = kMs}, {}, {}, 2);
   for (uint32_t id = 0; id < 5; ++id) EXPECT_EQ(rig.Send(At(0), id), 1u);
@@ -180,7 +201,9 @@ TEST(ImpairedPort, CorruptsOneBitOfIpv4AndDropsCorruptArp) {
 TEST(ImpairedPort, FreeingAFinishedPacketForgetsIt) {
   Rig rig({.delay = kMs}, {});
   const PacketHandle packet = rig.Build(1);
+  EXPECT_EQ(rig.port.FinishedForTest(), 1u);
   rig.port.Free({&packet, 1});
+  EXPECT_EQ(rig.port.FinishedForTest(), 0u);
   rig.Send(At(0), 2);
   rig.Receive(At(1000));
   EXPECT_THAT(rig.sent, ElementsAre(std::pair(At(1000), 2u)));

@@ -32,8 +32,7 @@ class Flows {
   }
   void Remove(uint32_t index) { table_.Erase(table_.Hash(keys_[index]), Connection(index)); }
   FlowRef Find(const FlowKey& key) const {
-    return table_.Find(table_.Hash(key),
-                       [&](FlowRef ref) { return keys_.at(ref.index()) == key; });
+    return table_.Find(table_.Hash(key), [&](FlowRef ref) { return keys_.at(ref.index()) == key; });
   }
   const FlowTable& table() const { return table_; }
 
@@ -195,7 +194,8 @@ TEST(FlowTable, EmptiesTheStashAsSoonAsABucketHasRoom) {
 
 TEST(FlowTable, WorksWithASingleBucket) {
   FlowTable table(3, kSecret, Region::Pages::kPlain);
-  for (uint32_t i = 0; i < 3; ++i) ASSERT_TRUE(table.Insert(i * 0x9E37'79B9'7F4A'7C15, Connection(i)));
+  for (uint32_t i = 0; i < 3; ++i)
+    ASSERT_TRUE(table.Insert(i * 0x9E37'79B9'7F4A'7C15, Connection(i)));
   EXPECT_FALSE(table.Insert(77, Connection(77)));
   for (uint32_t i = 0; i < 3; ++i) {
     EXPECT_TRUE(table.Find(i * 0x9E37'79B9'7F4A'7C15, Is(Connection(i))));
@@ -245,8 +245,8 @@ std::vector<FlowKey> LinearlyRelatedKeys(uint32_t count) {
   std::mt19937_64 random(7);
   std::vector<FlowKey> basis;
   for (int i = 0; i < 17; ++i) {
-    basis.push_back(FlowKey::V4(0, 0, static_cast<uint32_t>(random()),
-                                static_cast<uint16_t>(random())));
+    basis.push_back(
+        FlowKey::V4(0, 0, static_cast<uint32_t>(random()), static_cast<uint16_t>(random())));
   }
   std::vector<FlowKey> keys;
   for (uint32_t n = 0; n < count; ++n) {

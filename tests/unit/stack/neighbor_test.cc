@@ -15,15 +15,14 @@ using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 using wire::PacketHandle;
 
-constexpr uint32_t kOurs = 0x0A00'0001;     // 10.0.0.1/24
+constexpr uint32_t kOurs = 0x0A00'0001;  // 10.0.0.1/24
 constexpr uint32_t kPeer = 0x0A00'0002;
 constexpr uint32_t kOther = 0x0A00'0003;
 constexpr MacAddress kOurMac{{2, 0, 0, 0, 0, 1}};
 constexpr MacAddress kPeerMac{{2, 0, 0, 0, 0, 2}};
 constexpr MacAddress kEvilMac{{2, 0, 0, 0, 0, 0x66}};
 
-constexpr wire::LocalNet kNet{
-    .mac = kOurMac, .address_v4 = kOurs, .network_mask = 0xFFFF'FF00};
+constexpr wire::LocalNet kNet{.mac = kOurMac, .address_v4 = kOurs, .network_mask = 0xFFFF'FF00};
 
 Instant At(double seconds) {
   return Instant::FromNanoseconds(static_cast<int64_t>(seconds * 1e9) + 5'000'000'000);
@@ -305,6 +304,18 @@ TEST(Neighbors, EmitsDueRequestsOverSeveralCallsWhenTheRoomIsSmall) {
   size_t total = 0;
   for (int call = 0; call < 4; ++call) total += t.PollProbes(At(0), out);
   EXPECT_EQ(total, 5u);
+}
+
+TEST(Neighbors, TellsWhenItHasToBePolledNext) {
+  Neighbors t(kNet);
+  EXPECT_TRUE(t.NextProbe().IsNever());
+  t.Lookup(kPeer, At(2));
+  EXPECT_EQ(t.NextProbe(), At(2));
+  Poll(t, At(2));
+  EXPECT_EQ(t.NextProbe(), At(3));
+  t.OnArp(Reply(kPeer, kPeerMac), At(2.5));
+  Poll(t, At(3));
+  EXPECT_TRUE(t.NextProbe().IsNever());
 }
 
 TEST(Route, SendsToTheGatewayWhatIsNotOnTheLink) {

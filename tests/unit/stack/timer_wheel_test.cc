@@ -73,7 +73,7 @@ TEST(TimerWheel, FiresAPassedTickWithTheNextOne) {
 TEST(TimerWheel, MovesAnEntryEarlierButNotLater) {
   Fine t(0);
   t.Schedule(1, 500);
-  t.Schedule(1, 100'000);  // lazily: stays where it is
+  t.Schedule(1, 100'000);                         // lazily: stays where it is
   EXPECT_EQ(t.wheel().NextTick().value(), 256u);  // a lower bound: the slot that holds 500
   EXPECT_THAT(t.Advance(499), IsEmpty());
   t.Schedule(1, 499);  // passed: fires with the next
@@ -104,6 +104,17 @@ TEST(TimerWheel, CancelsAnywhereInAListAndTwice) {
   for (const uint32_t i : {0u, 2u, 4u, 2u}) t.Cancel(i);
   EXPECT_EQ(t.wheel().size(), 2u);
   EXPECT_THAT(t.Advance(7), UnorderedElementsAre(1, 3));
+}
+
+TEST(TimerWheel, NamesAnEntryThatIsDueFirst) {
+  Coarse t(0xFFFF'FFF0);
+  EXPECT_EQ(t.wheel().Earliest(), kNoIndex);
+  t.Schedule(1, 100);
+  t.Schedule(2, 20);
+  t.Schedule(3, 5000);
+  EXPECT_EQ(t.wheel().Earliest(), 2u);
+  t.Cancel(2);
+  EXPECT_EQ(t.wheel().Earliest(), 1u);
 }
 
 TEST(TimerWheel, KeepsAnEntryWhileItsSlabSlotChangesHands) {
@@ -163,7 +174,8 @@ TEST(TimerWheel, TouchesAnEntryOncePerLevelAtMost) {
   constexpr uint32_t kCount = 1000;
   Fine t(0, kCount);
   std::mt19937 random(5);
-  for (uint32_t i = 0; i < kCount; ++i) t.Schedule(i, static_cast<uint32_t>(random() & 0x7FFF'FFFF));
+  for (uint32_t i = 0; i < kCount; ++i)
+    t.Schedule(i, static_cast<uint32_t>(random() & 0x7FFF'FFFF));
   EXPECT_EQ(t.Advance(0x7FFF'FFFF).size(), kCount);
   EXPECT_LE(t.work(), 4u * kCount);
 }
@@ -223,9 +235,7 @@ void CompareWithReference(uint32_t seed, size_t work_max, uint32_t far_ticks) {
   }
 }
 
-TEST(TimerWheel, AgreesWithAReferenceMap) {
-  CompareWithReference<Fine>(1, kNoLimit, 100'000'000);
-}
+TEST(TimerWheel, AgreesWithAReferenceMap) { CompareWithReference<Fine>(1, kNoLimit, 100'000'000); }
 
 TEST(TimerWheel, AgreesWithAReferenceMapWithBoundedWork) {
   CompareWithReference<Fine>(2, 7, 200'000);

@@ -1,0 +1,89 @@
+// apps/common/http_service.h - a small HTTP/1 server whose paths are sizes: /1, /1k, /100m.
+//
+// Persistent connections and pipelining: requests are answered in order, and the next one is not
+// read while a body waits for room (the peer's window closes). Bounded per connection: a head of
+// kHeadBytesMax, one body; connections themselves are bounded by the engine. A connection that
+// shows no life for kIdle is aborted.
+// Body octet i is Pattern::At(i). Threading: one worker.
+#ifndef MILLRACE_APPS_COMMON_HTTP_SERVICE_H_
+#define MILLRACE_APPS_COMMON_HTTP_SERVICE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/common/body_sender.h"
+#include "apps/common/http_request.h"
+#include "apps/common/pattern.h"
+#include "millrace/base/time.h"
+#include "millrace/stack/socket.h"
+
+namespace millrace::apps {
+
+struct HttpCounters {
+  uint64_t requests = 0;
+  uint64_t responses_2xx = 0, responses_4xx = 0, responses_5xx = 0;
+  uint64_t idle_aborted = 0;
+};
+
+// What a path asks for: the octets of "/1k", or nullopt when it is no size. The bound is 1 TiB.
+std::optional<uint64_t> BodySizeOf(std::string_view path);
+
+class HttpService {
+ public:
+  static constexpr Duration kIdle = Duration::Seconds(60);
+
+  explicit HttpService(const Pattern& pattern) : pattern_(pattern) {}
+
+  void OnOpen(stack::Socket socket);
+  size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
+  void OnPeerClosed(stack::Socket socket);
+  void OnWritable(stack::Socket socket);
+  void OnClose(stack::Socket socket);
+  void OnPoll(stack::Engine& engine, Instant now);
+
+  const HttpCounters& counters() const { return counters_; }
+
+ private:
+  struct Connection {
+    stack::ConnectionId id;   // generation 0: not in use
+    std::string head;         // the incomplete one, when it came in pieces
+    std::string pending;      // of a response head that the engine had no room for
+    uint64_t skip = 0;        // octets of a request's body still to come, ignored
+    BodySender body;
+    Instant last_life;
+    bool close_after = false;  // this response is the last
+    bool draining = false;     // our side is closed; what still comes is ignored
+    bool starved = false;      // in starved_
+
+    bool Busy() const { return !pending.empty() || !body.done(); }
+  };
+  // What a request is answered with.
+  struct Answer {
+    int status = 200;
+    uint64_t generated = 0;  // octets of Pattern
+    std::string_view text;   // or this
+    bool head_only = false;
+    bool close = false;
+  };
+
+  Connection& Of(const stack::Socket& socket) { return connections_[socket.id().index]; }
+  size_t TakeRequest(const stack::Socket& socket, Connection& c, std::string_view data);
+  void Handle(const stack::Socket& socket, Connection& c, const HttpRequest& request);
+  void Respond(const stack::Socket& socket, Connection& c, const Answer& answer);
+  void Continue(const stack::Socket& socket, Connection& c);
+
+  const Pattern& pattern_;
+  HttpCounters counters_;
+  std::vector<Connection> connections_;  // by index of the engine
+  std::vector<stack::ConnectionId> starved_;  // wait for room although nothing of theirs is unsent
+  Instant now_, next_sweep_, next_retry_;
+};
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_COMMON_HTTP_SERVICE_H_

@@ -1,0 +1,31 @@
+// tests/dpdk/environment.h - the one EAL of the test process.
+#ifndef TESTS_DPDK_ENVIRONMENT_H_
+#define TESTS_DPDK_ENVIRONMENT_H_
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "millrace/dpdk/eal.h"
+
+namespace millrace::dpdk {
+
+class EalEnvironment : public ::testing::Environment {
+ public:
+  void SetUp() override;
+  void TearDown() override;
+
+  static EalOptions Options();
+  const Eal& eal() const { return *eal_; }
+  bool affinity_was_kept() const { return affinity_was_kept_; }
+
+ private:
+  std::unique_ptr<Eal> eal_;
+  bool affinity_was_kept_ = false;
+};
+
+EalEnvironment& TestEnvironment();
+
+}  // namespace millrace::dpdk
+
+#endif  // TESTS_DPDK_ENVIRONMENT_H_

@@ -1,0 +1,369 @@
+#include "testing/trace.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "millrace/wire/frame.h"
+
+namespace millrace::testing {
+namespace {
+
+using ::testing::Matcher;
+using ::testing::MatchResultListener;
+
+stack::EngineSecrets FixedSecrets() {
+  stack::EngineSecrets secrets;
+  secrets.isn = {0x0706'0504'0302'0100, 0x0F0E'0D0C'0B0A'0908};
+  secrets.ports = {1, 2};
+  secrets.table = {{3, 4, 5, 6}};
+  secrets.neighbor = 7;
+  return secrets;
+}
+
+sim::SimPortOptions PortOptions(const TraceOptions& options) {
+  sim::SimPortOptions port;
+  port.capabilities = options.capabilities;
+  port.capabilities.mac = Trace::kHostMac;
+  return port;
+}
+
+std::string FlagText(int flags) {
+  static constexpr std::pair<int, char> kLetters[] = {{kSyn, 'S'}, {kFin, 'F'}, {kRst, 'R'},
+                                                      {kPsh, 'P'}, {kUrg, 'U'}, {kAck, '.'}};
+  std::string text;
+  for (const auto& [bit, letter] : kLetters) {
+    if ((flags & bit) != 0) text += letter;
+  }
+  return text.empty() ? "none" : text;
+}
+
+std::span<const std::byte> BytesOf(const std::string& text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+template <class T>
+bool Given(const std::optional<T>& expected, const std::optional<T>& actual) {
+  return !expected.has_value() || expected == actual;
+}
+
+bool Matches(const Seg& e, const Seg& a) {
+  const int ignored = (e.flags & kPsh) != 0 ? 0 : kPsh;
+  return (a.flags & ~ignored) == e.flags && a.seq == e.seq &&
+         ((e.flags & kAck) == 0 || a.ack == e.ack) && a.data == e.data &&
+         Given(e.window, a.window) && Given(e.mss, a.mss) &&
+         Given(e.window_scale, a.window_scale) && Given(e.tsval, a.tsval) &&
+         Given(e.tsecr, a.tsecr) && (!e.sack_permitted || a.sack_permitted);
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Seg& seg) {
+  out << FlagText(seg.flags) << " seq " << seg.seq;
+  if ((seg.flags & kAck) != 0) out << " ack " << seg.ack;
+  if (!seg.data.empty()) {
+    out << " data[" << seg.data.size() << "] \"" << seg.data.substr(0, 16) << '"';
+  }
+  if (seg.window) out << " win " << *seg.window;
+  if (seg.mss) out << " mss " << *seg.mss;
+  if (seg.window_scale) out << " wscale " << int{*seg.window_scale};
+  if (seg.sack_permitted) out << " sackOK";
+  if (seg.tsval) out << " TS " << *seg.tsval << ':' << seg.tsecr.value_or(0);
+  return out;
+}
+
+std::string Octets(size_t count, size_t from) {
+  std::string text(count, '\0');
+  for (size_t i = 0; i < count; ++i) text[i] = static_cast<char>(((i + from) * 7 + 13) % 251);
+  return text;
+}
+
+TraceOptions::TraceOptions() {
+  config.address = *IpPrefix::Parse("10.0.0.1/24");
+  config.limits = {.connections = 64,
+                   .half_open = 64,
+                   .time_wait = 64,
+                   .send_extents = 1024,
+                   .send_chunks = 1024,
+                   .receive_nodes = 1024};
+  config.pages = Region::Pages::kPlain;
+}
+
+void ScriptedApp::OnOpen(stack::Socket s) {
+  socket = s;
+  log.push_back("open");
+}
+
+size_t ScriptedApp::OnReceive(stack::Socket s, std::span<const std::byte> data) {
+  if (!reading) return 0;
+  const std::string text(reinterpret_cast<const char*>(data.data()), data.size());
+  received += text;
+  if (log_data) log.push_back("data " + text);
+  if (!reply_on_data.empty()) s.Send(BytesOf(reply_on_data));
+  if (close_on_data) s.Close();
+  return data.size();
+}
+
+void ScriptedApp::OnClose(stack::Socket, tcp::CloseReason reason) {
+  log.push_back(std::string("close ") + ToString(reason));
+}
+
+Trace::Trace(const TraceOptions& options) : options_(options), port_(PortOptions(options)) {
+  stack_ = std::make_unique<stack::Stack<sim::SimPort, ScriptedApp>>(
+      port_, app_, options_.config, FixedSecrets(), now_);
+  port_.SetSink([this](Instant, sim::Frame frame) { OnFrame(std::move(frame)); });
+  EXPECT_TRUE(engine().neighbors().AddStatic(kPeerAddress, kPeerMac));
+}
+
+stack::FlowKey Trace::key() const {
+  return stack::FlowKey::V4(kHostAddress, options_.local_port, kPeerAddress, options_.peer_port);
+}
+
+void Trace::Listen(uint32_t backlog) {
+  EXPECT_EQ(engine().Listen({IpAddress::V4(0), options_.local_port}, backlog),
+            stack::ListenResult::kOk);
+}
+
+void Trace::Connect() {
+  const Endpoint local{IpAddress::V4(kHostAddress), options_.local_port};
+  const Endpoint remote{IpAddress::V4(kPeerAddress), options_.peer_port};
+  EXPECT_EQ(engine().ConnectFrom(local, remote, 0, &app_.socket), stack::ConnectResult::kOk);
+  Poll();
+}
+
+void Trace::AcceptFromPeer(Seg syn) {
+  Listen();
+  syn.flags = kSyn;
+  syn.seq = 0;
+  Receives(syn);
+  const std::optional<Seg> syn_ack = Sent();
+  ASSERT_THAT(syn_ack, IsSegment({.flags = kSyn | kAck, .seq = 0, .ack = 1}));
+  Seg ack{.flags = kAck, .seq = 1, .ack = 1};
+  if (syn.tsval) {
+    ack.tsval = syn.tsval;
+    ack.tsecr = syn_ack->tsval;
+  }
+  Receives(ack);
+  ASSERT_EQ(state(), tcp::State::kEstablished);
+  ASSERT_TRUE(SentNothing());
+  TakeLog();
+}
+
+void Trace::ConnectToPeer(Seg syn_ack) {
+  Connect();
+  const std::optional<Seg> syn = Sent();
+  ASSERT_THAT(syn, IsSegment({.flags = kSyn, .seq = 0}));
+  syn_ack.flags = kSyn | kAck;
+  syn_ack.ack = 1;
+  if (syn_ack.tsval) syn_ack.tsecr = syn->tsval;
+  Receives(syn_ack);
+  ASSERT_THAT(Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 1}));
+  ASSERT_EQ(state(), tcp::State::kEstablished);
+  TakeLog();
+}
+
+std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint16_t port,
+                                      uint16_t local_port) const {
+  wire::TcpFields fields{
+      .source_port = port == 0 ? options_.peer_port : port,
+      .destination_port = local_port == 0 ? options_.local_port : local_port,
+      .seq = SeqNum(options_.peer_isn + seg.seq),
+      .ack = (seg.flags & kAck) != 0 ? host_isn_ + seg.ack : SeqNum(seg.ack),
+      .flags = static_cast<wire::Flags>(seg.flags),
+      .window = seg.window.value_or(65535),
+      .urgent = seg.urgent,
+      .options = {}};
+  wire::TcpOptionValues& o = fields.options;
+  if (seg.mss) o.present |= wire::kMssOption, o.mss = *seg.mss;
+  if (seg.window_scale) o.present |= wire::kWindowScaleOption, o.window_scale = *seg.window_scale;
+  if (seg.sack_permitted) o.present |= wire::kSackPermittedOption;
+  if (seg.tsval) {
+    o.present |= wire::kTimestampsOption;
+    o.tsval = *seg.tsval;
+    o.tsecr = seg.tsecr.value_or(0);
+  }
+  const uint32_t header = wire::TcpHeaderLength(o.present);
+  const uint16_t tcp_length = static_cast<uint16_t>(header + seg.data.size());
+  std::vector<std::byte> frame(34u + tcp_length);
+  wire::EmitEthernet(frame.data(), kHostMac, kPeerMac, wire::kEtherTypeIpv4);
+  wire::EmitIpv4(frame.data() + 14,
+                 {.total_length = static_cast<uint16_t>(20 + tcp_length),
+                  .ttl = 64,
+                  .protocol = wire::kIpProtocolTcp,
+                  .source = address_v4,
+                  .destination = kHostAddress},
+                 true);
+  std::byte* const tcp = frame.data() + 34;
+  wire::EmitTcp(tcp, fields);
+  std::memcpy(tcp + header, seg.data.data(), seg.data.size());
+  StoreBe16(tcp + wire::kTcpChecksumAt,
+            wire::TcpChecksumV4(address_v4, kHostAddress, tcp, tcp_length));
+  return frame;
+}
+
+void Trace::ReceivesBurst(const std::vector<Seg>& segs) {
+  for (const Seg& seg : segs) {
+    const std::vector<std::byte> frame = FrameOf(seg);
+    port_.Deliver(sim::Frame::CopyOf(frame));
+  }
+  Poll();
+}
+
+void Trace::ReceivesFrom(uint32_t address_v4, uint16_t port, uint16_t local_port,
+                         const Seg& seg) {
+  ReceivesFrame(FrameOf(seg, address_v4, port, local_port));
+}
+
+void Trace::ReceivesFrame(std::vector<std::byte> frame) {
+  port_.Deliver(sim::Frame::CopyOf(frame));
+  Poll();
+}
+
+void Trace::OnFrame(sim::Frame frame) {
+  wire::LocalNet net;
+  net.mac = kPeerMac;
+  net.address_v4 = kPeerAddress;
+  net.network_mask = 0xFFFF'FF00;
+  wire::ParsedFrame parsed;
+  wire::ParseFrame(frame.data(), frame.length(), wire::ChecksumState::kUnknown,
+                   wire::ChecksumState::kUnknown, net, parsed);
+  if (parsed.kind != wire::FrameKind::kTcp) {
+    other_frames.emplace_back(frame.data(), frame.data() + frame.length());
+    return;
+  }
+  const wire::Segment& s = parsed.tcp;
+  if (!host_isn_known_ && s.Has(kSyn)) {
+    host_isn_ = s.seq;
+    host_isn_known_ = true;
+  }
+  Seg seg;
+  seg.flags = s.flags;
+  seg.seq = s.seq.Since(host_isn_);
+  if (s.Has(kAck)) seg.ack = s.ack.value() - options_.peer_isn;
+  seg.data.assign(reinterpret_cast<const char*>(s.payload), s.payload_length);
+  seg.window = s.window;
+  if (s.HasOption(wire::kMssOption)) seg.mss = s.mss;
+  if (s.HasOption(wire::kWindowScaleOption)) seg.window_scale = s.window_scale;
+  seg.sack_permitted = s.HasOption(wire::kSackPermittedOption);
+  if (s.HasOption(wire::kTimestampsOption)) {
+    seg.tsval = s.tsval;
+    seg.tsecr = s.tsecr;
+  }
+  sent_.push_back(std::move(seg));
+}
+
+std::optional<Seg> Trace::Sent() {
+  if (sent_.empty()) return std::nullopt;
+  Seg seg = std::move(sent_.front());
+  sent_.pop_front();
+  return seg;
+}
+
+std::vector<Seg> Trace::AllSent() {
+  std::vector<Seg> all(sent_.begin(), sent_.end());
+  sent_.clear();
+  return all;
+}
+
+void Trace::Poll() {
+  for (int i = 0; i < 1000; ++i) {
+    const size_t work = stack_->Poll(now_);
+    if (work == 0 && port_.rx_queued() == 0 && stack_->tx_backlog() == 0) return;
+  }
+}
+
+void Trace::Advance(Duration duration) {
+  const Instant end = now_ + duration;
+  while (now_ < end) {
+    const Instant deadline = stack_->NextDeadline();
+    // Long silences are crossed in one step, so that a test of hours takes no time.
+    Instant next = std::max(deadline, now_ + Duration::Microseconds(100));
+    next = std::min(next, end);
+    now_ = next;
+    Poll();
+  }
+}
+
+void Trace::Send(const std::string& data) {
+  app_.socket.Send(BytesOf(data));
+  Poll();
+}
+
+void Trace::Shutdown() {
+  app_.socket.Shutdown();
+  Poll();
+}
+
+void Trace::Close() {
+  app_.socket.Close();
+  Poll();
+}
+
+void Trace::Abort() {
+  app_.socket.Abort();
+  Poll();
+}
+
+std::vector<std::string> Trace::TakeLog() { return std::exchange(app_.log, {}); }
+
+tcp::Tcb* Trace::tcb() {
+  stack::Connection* connection = engine().Find(app_.socket.id());
+  return connection == nullptr ? nullptr : &connection->tcb;
+}
+
+tcp::State Trace::FlowState() {
+  const stack::FlowRef ref = engine().FindFlowForTest(key());
+  switch (ref.kind()) {
+    case stack::FlowKind::kHalfOpen:
+      return tcp::State::kSynReceived;
+    case stack::FlowKind::kTimeWait:
+      return tcp::State::kTimeWait;
+    case stack::FlowKind::kConnection:
+      return engine().connections()[ref.index()].tcb.state;
+    case stack::FlowKind::kNone:
+      break;
+  }
+  return tcp::State::kClosed;
+}
+
+void Trace::ExpectNothingHeld() {
+  EXPECT_EQ(engine().connections().used(), 0u);
+  EXPECT_EQ(engine().half_opens().used(), 0u);
+  EXPECT_EQ(engine().time_waits().used(), 0u);
+  EXPECT_EQ(engine().table().size(), 0u);
+  EXPECT_EQ(engine().env().send_pool.extents.used(), 0u);
+  EXPECT_EQ(engine().env().send_pool.chunks.used(), 0u);
+  EXPECT_EQ(engine().env().receive_pool.nodes.used(), 0u);
+  EXPECT_EQ(port_.live(), 0u);
+}
+
+Matcher<const Seg&> SegmentIs(const Seg& expected) {
+  return ::testing::Truly([expected](const Seg& actual) { return Matches(expected, actual); });
+}
+
+namespace {
+
+class IsSegmentMatcher : public ::testing::MatcherInterface<const std::optional<Seg>&> {
+ public:
+  explicit IsSegmentMatcher(Seg expected) : expected_(std::move(expected)) {}
+  bool MatchAndExplain(const std::optional<Seg>& actual, MatchResultListener* why) const override {
+    if (!actual.has_value()) {
+      *why << "nothing was sent";
+      return false;
+    }
+    *why << *actual;
+    return Matches(expected_, *actual);
+  }
+  void DescribeTo(std::ostream* out) const override { *out << "is " << expected_; }
+
+ private:
+  Seg expected_;
+};
+
+}  // namespace
+
+Matcher<const std::optional<Seg>&> IsSegment(const Seg& expected) {
+  return Matcher<const std::optional<Seg>&>(new IsSegmentMatcher(expected));
+}
+
+}  // namespace millrace::testing

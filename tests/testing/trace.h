@@ -1,0 +1,163 @@
+// testing/trace.h - one engine against a scripted peer: tests that read like packet traces.
+//
+// The engine under test (10.0.0.1) is the shipped Stack over a SimPort, in virtual time. The peer
+// (10.0.0.2) is the test itself: it sends segments with Receives and checks what comes back with
+// Sent. Sequence numbers are relative, as tcpdump prints them: `seq` counts from the sender's ISN,
+// `ack` from the other side's, so a SYN has seq 0 and the first octet of data seq 1.
+#ifndef MILLRACE_TESTING_TRACE_H_
+#define MILLRACE_TESTING_TRACE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "millrace/base/time.h"
+#include "millrace/sim/sim_port.h"
+#include "millrace/stack/stack.h"
+#include "millrace/wire/segment.h"
+
+namespace millrace::testing {
+
+using wire::kAck;
+using wire::kFin;
+using wire::kPsh;
+using wire::kRst;
+using wire::kSyn;
+using wire::kUrg;
+
+// A segment as the trace writes it. What is not given is not sent, and not compared.
+struct Seg {
+  int flags = 0;
+  uint32_t seq = 0;
+  uint32_t ack = 0;
+  std::string data;
+  std::optional<uint16_t> window;        // as on the wire; Receives sends 65535 by default
+  std::optional<uint16_t> mss;
+  std::optional<uint8_t> window_scale;
+  bool sack_permitted = false;
+  std::optional<uint32_t> tsval, tsecr;  // both or none
+  uint16_t urgent = 0;
+};
+std::ostream& operator<<(std::ostream& out, const Seg& seg);
+
+// N octets that differ from their neighbours: data for tests of order.
+std::string Octets(size_t count, size_t from = 0);
+
+struct TraceOptions {
+  stack::EngineConfig config;
+  uint32_t peer_isn = 1'000'000;
+  uint16_t local_port = 80, peer_port = 40'000;
+  stack::PortCapabilities capabilities;
+  TraceOptions();
+};
+
+// The application under test does what the test says and writes down what it is told:
+// "open", "data abc", "fin", "writable", "close normal".
+class ScriptedApp {
+ public:
+  void OnOpen(stack::Socket socket);
+  size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
+  void OnPeerClosed(stack::Socket) { log.push_back("fin"); }
+  void OnWritable(stack::Socket) { log.push_back("writable"); }
+  void OnClose(stack::Socket, tcp::CloseReason reason);
+  void OnPoll(stack::Engine&, Instant) {}
+
+  std::vector<std::string> log;
+  std::string received;
+  bool reading = true;            // false: OnReceive consumes nothing
+  bool log_data = true;
+  bool close_on_data = false;     // Close in OnReceive
+  std::string reply_on_data;      // Send in OnReceive
+  stack::Socket socket;           // the connection opened last
+};
+
+class Trace {
+ public:
+  explicit Trace(const TraceOptions& options = {});
+
+  // Opening. Listen is a passive open on local_port; Connect an active one to peer_port.
+  void Listen(uint32_t backlog = 16);
+  void Connect();
+  // The whole three-way handshake, with the peer as the one who opens, or the one who is opened.
+  // Options of the peer's SYN come from `syn` (flags, seq and ack are set here).
+  void AcceptFromPeer(Seg syn = {});
+  void ConnectToPeer(Seg syn_ack = {});
+
+  // The peer sends one segment, or several that arrive in one burst; the engine polls.
+  void Receives(const Seg& seg) { ReceivesBurst({seg}); }
+  void ReceivesBurst(const std::vector<Seg>& segs);
+  // A segment from other ports or addresses than the connection's.
+  void ReceivesFrom(uint32_t address_v4, uint16_t port, uint16_t local_port, const Seg& seg);
+  // A raw Ethernet frame.
+  void ReceivesFrame(std::vector<std::byte> frame);
+
+  // The oldest segment that the engine sent and nobody has looked at; nullopt when there is none.
+  std::optional<Seg> Sent();
+  std::vector<Seg> AllSent();
+  void ForgetSent() { sent_.clear(); }
+  bool SentNothing() const { return sent_.empty(); }
+
+  // Lets time pass; the engine is polled at every deadline and at least every millisecond.
+  void Advance(Duration duration);
+  void Poll();
+  Instant now() const { return now_; }
+
+  // The application.
+  ScriptedApp& app() { return app_; }
+  void Send(const std::string& data);
+  void Shutdown();
+  void Close();
+  void Abort();
+  std::vector<std::string> TakeLog();
+  tcp::State state() const { return app_.socket.state(); }
+  // State of the flow in whatever pool it is: SYN-RECEIVED and TIME-WAIT too; CLOSED for none.
+  tcp::State FlowState();
+  tcp::Tcb* tcb();  // null when there is no connection block
+
+  stack::Engine& engine() { return stack_->engine(); }
+  const tcp::Counters& counters() { return engine().tcp_counters(); }
+  sim::SimPort& port() { return port_; }
+  SeqNum host_isn() const { return host_isn_; }
+  // The next SYN of the engine begins a new connection: its ISN is taken from there.
+  void ForgetIsn() { host_isn_known_ = false; }
+  const TraceOptions& options() const { return options_; }
+  stack::FlowKey key() const;
+  // Nothing is held any more: pools full, no packet out, table empty.
+  void ExpectNothingHeld();
+
+  static constexpr uint32_t kHostAddress = 0x0A00'0001, kPeerAddress = 0x0A00'0002;
+  static constexpr MacAddress kHostMac{{2, 0, 0, 0, 0, 1}}, kPeerMac{{2, 0, 0, 0, 0, 2}};
+
+  // The frame of a segment from the peer, for tests that change it.
+  std::vector<std::byte> FrameOf(const Seg& seg, uint32_t address_v4 = kPeerAddress,
+                                 uint16_t port = 0, uint16_t local_port = 0) const;
+  // Frames that are not TCP (ARP, ICMP), in order.
+  std::vector<std::vector<std::byte>> other_frames;
+
+ private:
+  void OnFrame(sim::Frame frame);
+
+  TraceOptions options_;
+  Instant now_ = Instant::FromNanoseconds(int64_t{1000} * 1'000'000'000);
+  sim::SimPort port_;
+  ScriptedApp app_;
+  std::unique_ptr<stack::Stack<sim::SimPort, ScriptedApp>> stack_;
+  std::deque<Seg> sent_;
+  SeqNum host_isn_;
+  bool host_isn_known_ = false;
+};
+
+// Compares flags (PSH aside unless expected), seq, ack (with ACK), data, and what else is given.
+::testing::Matcher<const Seg&> SegmentIs(const Seg& expected);
+// The same for optional<Seg>, as Sent() returns.
+::testing::Matcher<const std::optional<Seg>&> IsSegment(const Seg& expected);
+
+}  // namespace millrace::testing
+
+#endif  // MILLRACE_TESTING_TRACE_H_
