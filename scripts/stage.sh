@@ -10,7 +10,7 @@ stage() {
   local name=$1 log=$2 start=$SECONDS status=0
   shift 2
   mkdir -p "$(dirname "$log")"
-  printf '%-34s' "$name ..." >&2
+  printf '%-38s' "$name ..." >&2
   "$@" >"$log" 2>&1 </dev/null || status=$?
   if ((status == 0)); then
     printf 'ok (%d s)\n' $((SECONDS - start)) >&2

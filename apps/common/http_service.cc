@@ -36,13 +36,13 @@ void HttpService::OnOpen(stack::Socket socket) {
 
 size_t HttpService::OnReceive(stack::Socket socket, std::span<const std::byte> data) {
   Connection& c = Of(socket);
-  c.last_life = now_;
   std::string_view rest(reinterpret_cast<const char*>(data.data()), data.size());
   while (!rest.empty() && !c.Busy()) {
     if (c.draining) return data.size();
     if (c.skip > 0) {
       const auto skipped = static_cast<size_t>(std::min<uint64_t>(c.skip, rest.size()));
       c.skip -= skipped;
+      c.last_life = now_;
       rest.remove_prefix(skipped);
       continue;
     }
@@ -69,6 +69,7 @@ size_t HttpService::TakeRequest(const stack::Socket& socket, Connection& c,
     case HeadResult::kDone:
       break;
   }
+  c.last_life = now_;  // not for parts of a head: who trickles one has kIdle for all of it
   c.skip = parsed.request.content_length;
   Handle(socket, c, parsed.request);
   c.head.clear();
@@ -155,7 +156,12 @@ void HttpService::OnWritable(stack::Socket socket) {
   if (!c.Busy()) socket.Resume();
 }
 
-void HttpService::OnClose(stack::Socket socket) { Of(socket) = Connection(); }
+void HttpService::OnClose(stack::Socket socket) {
+  // A connection that was reset before it was visited has had no OnOpen.
+  if (socket.id().index < connections_.size() && Of(socket).id == socket.id()) {
+    Of(socket) = Connection();
+  }
+}
 
 void HttpService::OnPoll(stack::Engine& engine, Instant now) {
   now_ = now;

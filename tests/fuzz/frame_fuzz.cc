@@ -118,9 +118,8 @@ void CheckTcp(const ParsedFrame& parsed, const wire::LocalNet& net) {
                                                                .tsval = segment.tsval,
                                                                .tsecr = segment.tsecr}});
   std::copy_n(segment.payload, segment.payload_length, at + header_bytes);
-  StoreBe16(at + wire::kTcpChecksumAt,
-            wire::TcpChecksumV4(parsed.source_v4, parsed.destination_v4, at,
-                                static_cast<uint16_t>(tcp_bytes)));
+  StoreBe16(at + wire::kTcpChecksumAt, wire::TcpChecksumV4(parsed.source_v4, parsed.destination_v4,
+                                                           at, static_cast<uint16_t>(tcp_bytes)));
   ParsedFrame again;
   wire::ParseFrame(frame.data(), static_cast<uint32_t>(frame.size()), ChecksumState::kUnknown,
                    ChecksumState::kUnknown, net, again);

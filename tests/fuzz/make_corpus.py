@@ -54,7 +54,8 @@ def ether(inner, target=OUR_MAC, kind=0x0800):
 
 
 def arp(operation=1, lengths=0x0604, sender=PEER_MAC):
-    return struct.pack("!HHHH", 1, 0x0800, lengths, operation) + sender + PEER_IP + bytes(6) + OUR_IP
+    head = struct.pack("!HHHH", 1, 0x0800, lengths, operation)
+    return head + sender + PEER_IP + bytes(6) + OUR_IP
 
 
 def icmp(kind, code=0, rest=bytes(4), body=b""):
@@ -77,6 +78,7 @@ def frames():
         return bytes([choice]) + ether(ip(inner, **fields))
 
     plain = tcp(ACK)
+    loopback, multicast = bytes([127, 0, 0, 1]), bytes([224, 0, 0, 1])
     return {
         # The life of a connection.
         "syn": segment(SYN, options=SYN_OPTIONS),
@@ -120,8 +122,8 @@ def frames():
         "fragment-first": packet(plain, fragment=0x2000),
         "fragment-later": packet(plain, fragment=0x0010),
         "land": packet(tcp(SYN, ports=(80, 80), source=OUR_IP), source=OUR_IP),
-        "from-loopback": packet(tcp(SYN, source=bytes([127, 0, 0, 1])), source=bytes([127, 0, 0, 1])),
-        "to-multicast": packet(tcp(SYN, target=bytes([224, 0, 0, 1])), target=bytes([224, 0, 0, 1])),
+        "from-loopback": packet(tcp(SYN, source=loopback), source=loopback),
+        "to-multicast": packet(tcp(SYN, target=multicast), target=multicast),
         "to-broadcast-mac": bytes([UNKNOWN]) + ether(ip(tcp(SYN)), BROADCAST),
         # Other protocols.
         "arp-request": bytes([UNKNOWN]) + ether(arp(), BROADCAST, 0x0806) + bytes(18),

@@ -36,12 +36,11 @@ void CheckOptions(const ExactBytes& bytes) {
   if (!possible) return;
   // What was understood comes back from our own layout.
   std::array<std::byte, wire::kTcpOptionsBytesMax> emitted;
-  const uint32_t length =
-      wire::EmitTcpOptions(emitted.data(), {.present = parsed.options,
-                                            .mss = parsed.mss,
-                                            .window_scale = parsed.window_scale,
-                                            .tsval = parsed.tsval,
-                                            .tsecr = parsed.tsecr});
+  const uint32_t length = wire::EmitTcpOptions(emitted.data(), {.present = parsed.options,
+                                                                .mss = parsed.mss,
+                                                                .window_scale = parsed.window_scale,
+                                                                .tsval = parsed.tsval,
+                                                                .tsecr = parsed.tsecr});
   MR_CHECK(length == wire::TcpOptionsLength(parsed.options));
   Segment again;
   MR_CHECK(wire::ParseTcpOptions(emitted.data(), length, again));

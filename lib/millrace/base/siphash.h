@@ -2,7 +2,7 @@
 //
 // For everything that a peer must not be able to predict or to aim at: initial sequence numbers
 // (RFC 9293 3.4.1), SYN cookies, hash tables. Words are little-endian, as the paper has it.
-// Threading: pure functions. Cost: 16 octets about 9 ns, 24 octets about 11 ns.
+// Threading: pure functions. Cost: about 14 ns for 16 octets, 17 ns for 24.
 #ifndef MILLRACE_BASE_SIPHASH_H_
 #define MILLRACE_BASE_SIPHASH_H_
 

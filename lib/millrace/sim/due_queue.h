@@ -31,7 +31,7 @@ class DueQueue {
   void Push(Instant due, T value) {
     MR_CHECK(!IsFull());
     heap_.push_back({due, next_order_++, std::move(value)});
-    std::push_heap(heap_.begin(), heap_.end(), ComesLater);
+    std::push_heap(heap_.begin(), heap_.end(), ComesLater());
   }
 
   // The earliest, which stays. REQUIRES: !IsEmpty()
@@ -43,7 +43,7 @@ class DueQueue {
   // Takes the earliest, due or not. REQUIRES: !IsEmpty()
   T Pop() {
     MR_CHECK(!heap_.empty());
-    std::pop_heap(heap_.begin(), heap_.end(), ComesLater);
+    std::pop_heap(heap_.begin(), heap_.end(), ComesLater());
     T value = std::move(heap_.back().value);
     heap_.pop_back();
     return value;
@@ -55,9 +55,11 @@ class DueQueue {
     uint64_t order;
     T value;
   };
-  static bool ComesLater(const Entry& a, const Entry& b) {
-    return a.due != b.due ? a.due > b.due : a.order > b.order;
-  }
+  struct ComesLater {
+    bool operator()(const Entry& a, const Entry& b) const {
+      return a.due != b.due ? a.due > b.due : a.order > b.order;
+    }
+  };
 
   size_t capacity_;
   uint64_t next_order_ = 0;

@@ -8,7 +8,7 @@
 // one that was corrupted behind it on receiving.
 // Invariants: every packet taken in is handed on, freed with a counter, or held; held packets are
 // at most held_packets_max per direction, and are freed by Drain and by the destructor.
-// Threading: that of the inner port. Cost: about 0.1 us per frame of an impaired direction; a
+// Threading: that of the inner port. Cost: about 0.2 us per frame of an impaired direction; a
 // clean one passes through.
 #ifndef MILLRACE_SIM_IMPAIRED_PORT_H_
 #define MILLRACE_SIM_IMPAIRED_PORT_H_

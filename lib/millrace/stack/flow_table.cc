@@ -41,6 +41,7 @@ bool FlowTable::Place(uint64_t hash, FlowRef ref) {
   if (SendVisitorHome(home)) return PlaceHome(home, tag, ref);
   if (PlaceAway(home, tag, ref)) return true;
   if (SendResidentAway(home)) return PlaceHome(home, tag, ref);
+  if (buckets_[home].away[Group(tag)] == kAwayMax) return false;
   const uint32_t second = Other(home, tag);
   if (!SendVisitorHome(second) && !SendResidentAway(second)) return false;
   return PlaceAway(home, tag, ref);
@@ -96,6 +97,7 @@ bool FlowTable::SendVisitorHome(uint32_t bucket) {
 // two buckets would have to point to such.
 bool FlowTable::SendResidentAway(uint32_t bucket) {
   Bucket& b = buckets_[bucket];
+  MR_DCHECK(MatchTags(b, 0) == 0);
   for (uint32_t slot = 0; slot < kSlots; ++slot) {
     if ((b.visitors >> slot & 1) != 0 || !PlaceAway(bucket, b.tags[slot], b.refs[slot])) continue;
     Clear(b, slot);

@@ -64,8 +64,10 @@ inline uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
                                               .options = {.present = segment.options,
                                                           .mss = segment.mss,
                                                           .window_scale = segment.window_scale,
+                                                          .sack_count = segment.sack_count,
                                                           .tsval = segment.tsval,
-                                                          .tsecr = segment.tsecr}});
+                                                          .tsecr = segment.tsecr,
+                                                          .sack = segment.sack.data()}});
   const uint16_t tcp_length = static_cast<uint16_t>(header + segment.payload_length);
   if (segment.payload_length > 0) {
     pool.Copy(segment.payload, segment.payload_length, tcp + header);

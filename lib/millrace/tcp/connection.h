@@ -44,7 +44,9 @@ struct TxSegment {
   uint16_t mss = 0;
   uint8_t window_scale = 0;
   uint16_t payload_length = 0;
+  uint8_t sack_count = 0;  // valid blocks of `sack`
   SendCursor payload;
+  std::array<SackBlock, kSackBlocksMax> sack;
 };
 
 // Segments of one PollSend. The caller builds frames from them before it lets the send buffer

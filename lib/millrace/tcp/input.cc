@@ -293,7 +293,9 @@ PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& en
       return PayloadFate::kKept;
     case ReceiveQueue::Insert::kQueued:
       ++env.counters.ofo_queue;
-      tcb.Set(kAckNow);
+      // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order
+      // segment arrives", up to three in one burst.
+      if ((tcb.bits & kDuplicateAckMask) != kDuplicateAckMask) tcb.bits += kDuplicateAckUnit;
       return PayloadFate::kKept;
     case ReceiveQueue::Insert::kDuplicate:
       ++env.counters.rcv_collapsed_trim;

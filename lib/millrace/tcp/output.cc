@@ -20,6 +20,7 @@ TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) 
   segment.flags = flags;
   segment.options = 0;
   segment.payload_length = 0;
+  segment.sack_count = 0;
   if (tcb.Has(kTimestampsOn)) {
     // RFC 7323 3.2: "Once TSopt has been successfully negotiated ... the TSopt MUST be sent in
     // every non-<RST> segment".
@@ -183,6 +184,29 @@ void SendReset(Tcb& tcb, Env& env, Outbox& out) {
   CloseNow(tcb, tcb.close_reason, env);
 }
 
+// A segment without text. Only these carry SACK blocks: beside text there is no room for them
+// within the MSS.
+void SendAck(Tcb& tcb, Env& env, Outbox& out) {
+  TxSegment& segment = AddSegment(tcb, env, out, tcb.snd_nxt, wire::kAck);
+  if (tcb.receive.has_gap() && tcb.Has(kSackOn)) [[unlikely]] {
+    segment.sack_count = static_cast<uint8_t>(tcb.receive.FillSack(env.receive_pool, segment.sack));
+  }
+}
+
+// The ACK that nothing else has carried, and duplicate ACKs for what came out of order.
+SendProgress SendAcks(Tcb& tcb, Env& env, Outbox& out) {
+  if (tcb.state == State::kClosed) return SendProgress::kDone;
+  while (tcb.Has(kDuplicateAckMask)) {
+    if (out.room() == 0) return SendProgress::kMore;
+    tcb.bits -= kDuplicateAckUnit;
+    SendAck(tcb, env, out);
+  }
+  if (!tcb.Has(kAckNow)) return SendProgress::kDone;
+  if (out.room() == 0) return SendProgress::kMore;
+  SendAck(tcb, env, out);
+  return SendProgress::kDone;
+}
+
 }  // namespace
 
 SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
@@ -201,11 +225,7 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     } while (SendNext(tcb, env, out));
     ArmPersist(tcb, env);
   }
-  if (tcb.Has(kAckNow) && tcb.state != State::kClosed) {
-    if (out.room() == 0) return SendProgress::kMore;
-    AddSegment(tcb, env, out, tcb.snd_nxt, wire::kAck);
-  }
-  return SendProgress::kDone;
+  return SendAcks(tcb, env, out);
 }
 
 bool MakeReset(const wire::Segment& segment, TxSegment& out) {

@@ -58,6 +58,7 @@ ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* 
   if (index == kNoIndex) return Insert::kFull;
   pool.nodes[index] = {next, length, seq, data, handle};
   (previous == kNoIndex ? ooo_head_ : pool.nodes[previous].next) = index;
+  ooo_recent_ = seq;
   ++packets_;
   ++ooo_packets_;
   return Insert::kQueued;
@@ -92,6 +93,28 @@ void ReceiveQueue::DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool,
     *rcv_nxt += node.length;
     AppendReady(index, pool);
   }
+}
+
+size_t ReceiveQueue::FillSack(const ReceivePool& pool,
+                              std::span<SackBlock, kSackBlocksMax> out) const {
+  size_t count = 0;
+  for (uint32_t index = ooo_head_; index != kNoIndex;) {
+    SackBlock block{pool.nodes[index].seq, pool.nodes[index].seq};
+    for (; index != kNoIndex && pool.nodes[index].seq == block.right;
+         index = pool.nodes[index].next) {
+      block.right += pool.nodes[index].length;
+    }
+    const bool recent = ooo_recent_.InWindow(block.left, block.right.Since(block.left));
+    if (recent && count > 0) {
+      // To the front; the one that was there takes the place behind, or the last one's.
+      if (count < out.size()) ++count;
+      out[count - 1] = out[0];
+      out[0] = block;
+    } else if (count < out.size()) {
+      out[count++] = block;
+    }
+  }
+  return count;
 }
 
 void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {

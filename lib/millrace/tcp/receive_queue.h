@@ -17,6 +17,7 @@
 #include "millrace/base/seq.h"
 #include "millrace/base/slab.h"
 #include "millrace/wire/segment.h"
+#include "millrace/wire/tcp_options.h"
 
 namespace millrace::tcp {
 
@@ -34,6 +35,9 @@ struct ReceivePool {
   explicit ReceivePool(uint32_t nodes_max) : nodes(nodes_max) {}
   Slab<ReceiveNode> nodes;
 };
+
+using wire::kSackBlocksMax;
+using wire::SackBlock;
 
 class ReceiveQueue {
  public:
@@ -60,6 +64,11 @@ class ReceiveQueue {
                              wire::PacketHandle handle, Limits limits, SeqNum* rcv_nxt,
                              ReceivePool& pool, ReleasedPackets& released);
 
+  // Writes the blocks that are held out of order to the front of `out` and returns how many. RFC
+  // 2018 section 4: "The first SACK block ... MUST specify the contiguous block of data containing
+  // the segment which triggered this ACK".
+  size_t FillSack(const ReceivePool& pool, std::span<SackBlock, kSackBlocksMax> out) const;
+
   // The first contiguous piece that is ready; empty when there is none.
   std::span<const std::byte> Front(const ReceivePool& pool) const;
   // The application is done with the first `length` ready octets; whole packets are released.
@@ -77,6 +86,7 @@ class ReceiveQueue {
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;
   uint32_t ready_bytes_ = 0;
   uint32_t ooo_head_ = kNoIndex;
+  SeqNum ooo_recent_;         // of the segment that came last out of order
   uint16_t packets_ = 0;      // nodes in both chains
   uint16_t ooo_packets_ = 0;
 };

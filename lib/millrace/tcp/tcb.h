@@ -48,6 +48,10 @@ enum TcbBit : uint32_t {
   kSynRetransmitted = 1u << 18,
   kRecoverValid = 1u << 19,     // recover holds a value (RFC 6582: initially none)
   kFinAcked = 1u << 20,         // the peer acknowledged our FIN
+  // Two bits: duplicate ACKs owed for segments out of order, 0 to 3. A burst is acknowledged once,
+  // but a sender that counts duplicate ACKs (RFC 5681 3.2) needs three to repair a loss.
+  kDuplicateAckUnit = 1u << 30,
+  kDuplicateAckMask = 3u << 30,
 };
 
 // What the application is to be told, in Tcb::events.
@@ -93,19 +97,19 @@ struct alignas(64) Tcb {
 
   // Line 1: sending, receiving, timers.
   SendBuffer send;        // 20
-  ReceiveQueue receive;   // 20
+  ReceiveQueue receive;   // 24
   TimerTable timers;      // 16
-  RttEstimator rtt;       // 8
+  uint32_t progress_tick;  // when the peer last showed life while we waited for it (R2)
 
   // Line 2: opening, closing, loss.
   Congestion congestion;  // 12
   SeqNum recover;         // RFC 6582
-  SeqNum rtt_seq;
+  RttEstimator rtt;       // 8
+  SeqNum rtt_seq;         // the timed segment ends here
   uint32_t rtt_start_us;
   SeqNum iss, irs;
   SeqNum rcv_fin_seq;       // sequence number of the peer's FIN
   uint32_t challenge_tick;  // of the last limited ACK
-  uint32_t progress_tick;   // when the peer last showed life while we waited for it (R2)
   uint32_t ts_recent_s;     // seconds of `now` when ts_recent was taken (24 days, RFC 7323 5.5)
 
   bool Has(uint32_t any_of) const { return (bits & any_of) != 0; }

@@ -8,8 +8,7 @@
 //   to verify:    ChecksumFold(ChecksumAdd(data, n, pseudo)) == kChecksumValid
 //   to offload:   StoreBe16(field, ChecksumFold(pseudo)), and the port adds the rest.
 // A sum may be continued over several pieces when all but the last have an even length.
-// Threading: pure functions. Cost: ChecksumAdd about 4 ns for 40 octets, 16 octets per ns on long
-// ones.
+// Threading: pure functions. Cost: ChecksumAdd 2 ns for 40 octets, then about 40 octets per ns.
 #ifndef MILLRACE_WIRE_CHECKSUM_H_
 #define MILLRACE_WIRE_CHECKSUM_H_
 

@@ -87,7 +87,8 @@ MR_NOINLINE DropReason CheckIpOptions(const std::byte* options, uint32_t length)
 
 MR_INLINE DropReason ParseTcp(const Ipv4Packet& ip, ChecksumState checksum, ParsedFrame& out) {
   const uint32_t length = ip.total_bytes - ip.header_bytes;
-  if (length < kTcpHeaderBytes) [[unlikely]] return DropReason::kTcpHeader;
+  if (length < kTcpHeaderBytes) [[unlikely]]
+    return DropReason::kTcpHeader;
   const std::byte* tcp = ip.header + ip.header_bytes;
   // The four reserved bits below the data offset fall out of the shift: RFC 9293 3.1: "must be
   // ignored in received segments if the corresponding future features are not implemented".
@@ -105,7 +106,8 @@ MR_INLINE DropReason ParseTcp(const Ipv4Packet& ip, ChecksumState checksum, Pars
   }
   Segment& segment = out.tcp;
   segment.flags = LoadU8(tcp + kTcpFlagsAt);
-  if (segment.flags == 0) [[unlikely]] return DropReason::kTcpFlags;
+  if (segment.flags == 0) [[unlikely]]
+    return DropReason::kTcpFlags;
   out.source_port = LoadBe16(tcp + kTcpSourcePortAt);
   out.destination_port = LoadBe16(tcp + kTcpDestinationPortAt);
   segment.seq = SeqNum(LoadBe32(tcp + kTcpSeqAt));
@@ -142,15 +144,15 @@ MR_NOINLINE DropReason ParseOtherProtocol(const Ipv4Packet& ip, ParsedFrame& out
     out.kind = FrameKind::kIcmp;
     return DropReason::kNone;
   }
-  out.kind =
-      out.ip_protocol == kIpProtocolUdp ? FrameKind::kUdp : FrameKind::kOtherIpProtocol;
+  out.kind = out.ip_protocol == kIpProtocolUdp ? FrameKind::kUdp : FrameKind::kOtherIpProtocol;
   return DropReason::kNone;
 }
 
 // Version, lengths and checksum; fills `ip`. `length`: octets of the frame behind Ethernet.
 MR_INLINE DropReason CheckIpv4Header(const std::byte* header, uint32_t length,
                                      ChecksumState checksum, Ipv4Packet& ip) {
-  if (length < kIpv4HeaderBytes) [[unlikely]] return DropReason::kIpHeader;
+  if (length < kIpv4HeaderBytes) [[unlikely]]
+    return DropReason::kIpHeader;
   const uint32_t version_ihl = LoadU8(header + kIpv4VersionIhlAt);
   ip.header = header;
   ip.header_bytes = kIpv4HeaderBytes;
@@ -176,7 +178,8 @@ MR_INLINE DropReason ParseIpv4(const std::byte* header, uint32_t length, Checksu
                                ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
   Ipv4Packet ip;
   DropReason drop = CheckIpv4Header(header, length, ip_checksum, ip);
-  if (drop != DropReason::kNone) [[unlikely]] return drop;
+  if (drop != DropReason::kNone) [[unlikely]]
+    return drop;
   if (ip.header_bytes != kIpv4HeaderBytes) [[unlikely]] {
     drop = CheckIpOptions(header + kIpv4HeaderBytes, ip.header_bytes - kIpv4HeaderBytes);
     if (drop != DropReason::kNone) return drop;
@@ -187,7 +190,8 @@ MR_INLINE DropReason ParseIpv4(const std::byte* header, uint32_t length, Checksu
   }
   const uint32_t source = LoadBe32(header + kIpv4SourceAt);
   const uint32_t destination = LoadBe32(header + kIpv4DestinationAt);
-  if (IsSourceInvalid(source, net)) [[unlikely]] return ClassifySource(ip, source, destination);
+  if (IsSourceInvalid(source, net)) [[unlikely]]
+    return ClassifySource(ip, source, destination);
   // RFC 9293 3.9.2.3 (MUST-57): "MUST silently discard an incoming SYN segment that is addressed to
   // a broadcast or multicast address". Nothing else of ours listens to groups, and answering them
   // would multiply traffic (RFC 1122 3.2.2), so that goes for every protocol and both layers.
@@ -199,7 +203,8 @@ MR_INLINE DropReason ParseIpv4(const std::byte* header, uint32_t length, Checksu
   out.destination_v4 = destination;
   out.ttl = LoadU8(header + kIpv4TtlAt);
   out.ip_protocol = LoadU8(header + kIpv4ProtocolAt);
-  if (out.ip_protocol == kIpProtocolTcp) [[likely]] return ParseTcp(ip, l4_checksum, out);
+  if (out.ip_protocol == kIpProtocolTcp) [[likely]]
+    return ParseTcp(ip, l4_checksum, out);
   return ParseOtherProtocol(ip, out);
 }
 
@@ -239,29 +244,48 @@ MR_INLINE DropReason ParseLink(const std::byte* data, uint32_t length, ChecksumS
 void ParseFrame(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
                 ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
   out.drop = ParseLink(data, length, ip_checksum, l4_checksum, net, out);
-  if (out.drop != DropReason::kNone) [[unlikely]] out.kind = FrameKind::kDrop;
+  if (out.drop != DropReason::kNone) [[unlikely]]
+    out.kind = FrameKind::kDrop;
 }
 
 const char* ToString(DropReason reason) {
   switch (reason) {
-    case DropReason::kNone: return "none";
-    case DropReason::kRunt: return "runt";
-    case DropReason::kNotForUs: return "not-for-us";
-    case DropReason::kUnknownEtherType: return "unknown-ether-type";
-    case DropReason::kArpMalformed: return "arp-malformed";
-    case DropReason::kIpHeader: return "ip-header";
-    case DropReason::kIpChecksum: return "ip-checksum";
-    case DropReason::kIpOptions: return "ip-options";
-    case DropReason::kIpFragment: return "ip-fragment";
-    case DropReason::kIpSource: return "ip-source";
-    case DropReason::kIpDestination: return "ip-destination";
-    case DropReason::kTcpHeader: return "tcp-header";
-    case DropReason::kTcpChecksum: return "tcp-checksum";
-    case DropReason::kTcpFlags: return "tcp-flags";
-    case DropReason::kTcpOptions: return "tcp-options";
-    case DropReason::kLand: return "land";
-    case DropReason::kIcmpMalformed: return "icmp-malformed";
-    case DropReason::kCount: break;
+    case DropReason::kNone:
+      return "none";
+    case DropReason::kRunt:
+      return "runt";
+    case DropReason::kNotForUs:
+      return "not-for-us";
+    case DropReason::kUnknownEtherType:
+      return "unknown-ether-type";
+    case DropReason::kArpMalformed:
+      return "arp-malformed";
+    case DropReason::kIpHeader:
+      return "ip-header";
+    case DropReason::kIpChecksum:
+      return "ip-checksum";
+    case DropReason::kIpOptions:
+      return "ip-options";
+    case DropReason::kIpFragment:
+      return "ip-fragment";
+    case DropReason::kIpSource:
+      return "ip-source";
+    case DropReason::kIpDestination:
+      return "ip-destination";
+    case DropReason::kTcpHeader:
+      return "tcp-header";
+    case DropReason::kTcpChecksum:
+      return "tcp-checksum";
+    case DropReason::kTcpFlags:
+      return "tcp-flags";
+    case DropReason::kTcpOptions:
+      return "tcp-options";
+    case DropReason::kLand:
+      return "land";
+    case DropReason::kIcmpMalformed:
+      return "icmp-malformed";
+    case DropReason::kCount:
+      break;
   }
   return "unknown";
 }

@@ -30,21 +30,21 @@ enum class FrameKind : uint8_t {
 // Why a frame was dropped in the parser; each has its counter of the same name.
 enum class DropReason : uint8_t {
   kNone,
-  kRunt,                 // shorter than an Ethernet header
-  kNotForUs,             // destination MAC is neither ours nor a group address
+  kRunt,      // shorter than an Ethernet header
+  kNotForUs,  // destination MAC is neither ours nor a group address
   kUnknownEtherType,
   kArpMalformed,
-  kIpHeader,             // version, header length or total length impossible
+  kIpHeader,  // version, header length or total length impossible
   kIpChecksum,
-  kIpOptions,            // source route or impossible length; others are skipped (MUST-50)
+  kIpOptions,  // source route or impossible length; others are skipped (MUST-50)
   kIpFragment,
-  kIpSource,             // source is 0, multicast, broadcast, loopback or our own address (MUST-63)
-  kIpDestination,        // IP or link-layer broadcast or multicast (MUST-57), or not ours
-  kTcpHeader,            // data offset below 5 or beyond the segment
+  kIpSource,       // source is 0, multicast, broadcast, loopback or our own address (MUST-63)
+  kIpDestination,  // IP or link-layer broadcast or multicast (MUST-57), or not ours
+  kTcpHeader,      // data offset below 5 or beyond the segment
   kTcpChecksum,
-  kTcpFlags,             // no flag at all
-  kTcpOptions,           // an option length that cannot be (MUST-7)
-  kLand,                 // source equals destination, address and port
+  kTcpFlags,    // no flag at all
+  kTcpOptions,  // an option length that cannot be (MUST-7)
+  kLand,        // source equals destination, address and port
   kIcmpMalformed,
   kCount
 };
@@ -58,7 +58,7 @@ enum class ChecksumState : uint8_t { kUnknown, kGood, kBad };
 struct ParsedFrame {
   FrameKind kind = FrameKind::kDrop;
   DropReason drop = DropReason::kNone;
-  bool link_group = false;        // sent to a group MAC address; only ARP gets through then
+  bool link_group = false;  // sent to a group MAC address; only ARP gets through then
   uint8_t ip_protocol = 0;
   uint8_t ttl = 0;
   uint32_t source_v4 = 0, destination_v4 = 0;  // host byte order
@@ -72,7 +72,7 @@ struct ParsedFrame {
 // What the parser must know of the interface.
 struct LocalNet {
   MacAddress mac;
-  uint32_t address_v4 = 0;   // a port may own a whole prefix of addresses, for many clients:
+  uint32_t address_v4 = 0;  // a port may own a whole prefix of addresses, for many clients:
   uint32_t owned_mask = 0xFFFF'FFFF;  // an address is ours when (a ^ address_v4) & owned_mask == 0
   uint32_t network_mask = 0xFFFF'FFFF;  // of the attached network, for directed broadcast
 

@@ -56,7 +56,7 @@ inline std::optional<IcmpHeader> ParseIcmpHeader(const std::byte* icmp, size_t l
 // the engine believes it only when the connection exists and `seq` is in flight (RFC 5927 4.1).
 struct IcmpTcpError {
   IcmpHeader icmp;
-  uint32_t source_v4 = 0, destination_v4 = 0;       // of the quoted packet, host byte order
+  uint32_t source_v4 = 0, destination_v4 = 0;      // of the quoted packet, host byte order
   uint16_t source_port = 0, destination_port = 0;  // of the quoted segment
   SeqNum seq;
 };

@@ -63,8 +63,8 @@ inline uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields) {
 
 // Writes 20 octets. Without checksum the field is zero, as ports that fill it in want it.
 inline void EmitIpv4(std::byte* at, const Ipv4Fields& fields, bool with_checksum) {
-  StoreBe32(at + kIpv4VersionIhlAt, uint32_t{kIpv4VersionIhl} << 24 | uint32_t{fields.tos} << 16 |
-                                        fields.total_length);
+  StoreBe32(at + kIpv4VersionIhlAt,
+            uint32_t{kIpv4VersionIhl} << 24 | uint32_t{fields.tos} << 16 | fields.total_length);
   StoreBe32(at + kIpv4IdAt,
             uint32_t{fields.id} << 16 | (fields.dont_fragment ? kIpv4DontFragment : 0u));
   StoreBe32(at + kIpv4TtlAt, uint32_t{fields.ttl} << 24 | uint32_t{fields.protocol} << 16 |

@@ -32,8 +32,8 @@ struct Segment {
   uint16_t window = 0;            // as on the wire, not scaled
   Flags flags = 0;
   OptionBits options = 0;
-  uint16_t mss = 0;             // valid with kMssOption, octets, not yet clamped
-  uint8_t window_scale = 0;     // valid with kWindowScaleOption, 0..255 as received
+  uint16_t mss = 0;          // valid with kMssOption, octets, not yet clamped
+  uint8_t window_scale = 0;  // valid with kWindowScaleOption, 0..255 as received
   uint8_t reserved = 0;
   uint32_t payload_length = 0;  // octets; SYN and FIN are not counted
   const std::byte* payload = nullptr;

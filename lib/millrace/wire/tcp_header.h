@@ -46,8 +46,7 @@ constexpr uint32_t TcpHeaderLength(OptionBits present) {
 // Writes header and options with a checksum field of zero; returns their length in octets. The
 // reserved bits are zero.
 inline uint32_t EmitTcp(std::byte* at, const TcpFields& fields) {
-  const uint32_t length =
-      kTcpHeaderBytes + EmitTcpOptions(at + kTcpHeaderBytes, fields.options);
+  const uint32_t length = kTcpHeaderBytes + EmitTcpOptions(at + kTcpHeaderBytes, fields.options);
   StoreBe32(at + kTcpSourcePortAt, uint32_t{fields.source_port} << 16 | fields.destination_port);
   StoreBe32(at + kTcpSeqAt, fields.seq.value());
   StoreBe32(at + kTcpAckAt, fields.ack.value());

@@ -38,14 +38,25 @@ inline constexpr uint32_t kTcpOptionsBytesMax = 40;
 inline constexpr uint32_t kTimestampsPrefix = 0x0101'080A;
 inline constexpr uint32_t kTimestampsPaddedBytes = 12;
 
+// A block of the SACK option (RFC 2018 section 3): octets [left, right) are held by the receiver.
+struct SackBlock {
+  SeqNum left, right;
+};
+inline constexpr size_t kSackBlocksMax = 3;  // what fits beside timestamps
+
 struct TcpOptionValues {
   OptionBits present = 0;  // which of the fields below are sent
   uint16_t mss = 0;        // octets
   uint8_t window_scale = 0;
+  uint8_t sack_count = 0;  // of the blocks at `sack`, 0 to kSackBlocksMax; sent when not 0
   uint32_t tsval = 0, tsecr = 0;
+  const SackBlock* sack = nullptr;
 };
 
-// Octets that EmitTcpOptions writes for a set of options: a multiple of 4, at most 20.
+// Octets of the SACK option with its two NOPs.
+constexpr uint32_t SackOptionLength(uint32_t blocks) { return blocks == 0 ? 0 : 4 + 8 * blocks; }
+
+// Octets that EmitTcpOptions writes for a set of options without SACK: a multiple of 4, at most 20.
 constexpr uint32_t TcpOptionsLength(OptionBits present) {
   uint32_t length = (present & kMssOption) != 0 ? 4 : 0;
   if ((present & kTimestampsOption) != 0) {
@@ -80,6 +91,14 @@ inline uint32_t EmitTcpOptions(std::byte* at, const TcpOptionValues& options) {
   if ((options.present & kWindowScaleOption) != 0) {
     StoreBe32(p, 0x0103'0300u | options.window_scale);
     p += 4;
+  }
+  if (options.sack_count != 0) [[unlikely]] {
+    StoreBe32(p, kNopNop << 16 | 0x0500u | (2u + 8u * options.sack_count));
+    p += 4;
+    for (uint32_t i = 0; i < options.sack_count; ++i, p += 8) {
+      StoreBe32(p, options.sack[i].left.value());
+      StoreBe32(p + 4, options.sack[i].right.value());
+    }
   }
   return static_cast<uint32_t>(p - at);
 }

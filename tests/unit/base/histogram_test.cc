@@ -38,8 +38,8 @@ TEST(Histogram, CountersHaveHdrHistogramsWidths) {
   }
   std::vector<std::pair<uint64_t, uint64_t>> seen;
   histogram.ForEach([&](uint64_t highest, uint64_t n) { seen.emplace_back(highest, n); });
-  const std::vector<std::pair<uint64_t, uint64_t>> expected = {
-      {2047, 1}, {2049, 2}, {2051, 1}, {4095, 1}, {4099, 2}, {4103, 1}};
+  const std::vector<std::pair<uint64_t, uint64_t>> expected = {{2047, 1}, {2049, 2}, {2051, 1},
+                                                               {4095, 1}, {4099, 2}, {4103, 1}};
   EXPECT_EQ(seen, expected);
 }
 

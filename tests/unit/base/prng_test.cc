@@ -10,8 +10,8 @@ namespace {
 // From an independent implementation of both algorithms that yields their published vectors.
 TEST(Prng, GivesThePublishedSequence) {
   Prng zero(0);
-  for (const uint64_t expected : {0x99ec5f36cb75f2b4u, 0xbf6e1f784956452au, 0x1a5f849d4933e6e0u,
-                                  0x6aa594f1262d2d2cu}) {
+  for (const uint64_t expected :
+       {0x99ec5f36cb75f2b4u, 0xbf6e1f784956452au, 0x1a5f849d4933e6e0u, 0x6aa594f1262d2d2cu}) {
     EXPECT_EQ(zero.Next(), expected);
   }
   Prng answer(42);

@@ -192,6 +192,30 @@ TEST(FlowTable, EmptiesTheStashAsSoonAsABucketHasRoom) {
   for (uint32_t i = 1; i < kInBuckets - 1; ++i) ASSERT_TRUE(table.Find(kHash, Is(Connection(i))));
 }
 
+TEST(FlowTable, ForgetsWhoseEntriesWereStashed) {
+  FlowTable table(10'000, kSecret, Region::Pages::kPlain);
+  constexpr uint64_t kGone = 0x1234'5678'0000'4321, kThere = 0x9234'5678'0000'1234;
+  constexpr uint32_t kCount = 2 * FlowTable::kSlots + 5;
+  for (uint32_t i = 0; i < kCount; ++i) ASSERT_TRUE(table.Insert(kGone, Connection(i)));
+  for (uint32_t i = 0; i < kCount; ++i) table.Erase(kGone, Connection(i));
+  for (uint32_t i = 0; i < kCount; ++i) ASSERT_TRUE(table.Insert(kThere, Connection(i)));
+  EXPECT_EQ(table.stash_size(), 5u);
+  EXPECT_EQ(table.ProbesForTest(kGone), 1u);  // does not look into the stash
+}
+
+// All call one bucket home and have tags of one group, so that its counter gets full.
+TEST(FlowTable, KeepsCountWhenManyEntriesOfOneBucketLiveElsewhere) {
+  FlowTable table(10'000, kSecret, Region::Pages::kPlain);
+  const auto hash = [](uint32_t i) { return 0x1234'5678'0000'2000 + uint64_t{i}; };
+  uint32_t taken = 0;
+  while (taken < 2000 && table.Insert(hash(taken), Connection(taken))) ++taken;
+  EXPECT_GT(taken, 255u);
+  EXPECT_LT(taken, 2000u);
+  for (uint32_t i = 0; i < taken; ++i) ASSERT_TRUE(table.Find(hash(i), Is(Connection(i)))) << i;
+  for (uint32_t i = 0; i < taken; ++i) table.Erase(hash(i), Connection(i));
+  EXPECT_EQ(table.AwayForTest(), 0u);
+}
+
 TEST(FlowTable, WorksWithASingleBucket) {
   FlowTable table(3, kSecret, Region::Pages::kPlain);
   for (uint32_t i = 0; i < 3; ++i)

@@ -135,6 +135,17 @@ TEST(SourcePorts, GivesUnrelatedOrdersToDestinations) {
   EXPECT_THAT(differences(Server(1), Server(1)), Each(0u));  // the test can tell
 }
 
+// ISN-05: nor are they one order that is entered at different places.
+TEST(SourcePorts, GivesDestinationsDifferentSuccessors) {
+  SourcePorts ports(Config("192.168.7.1/32", 1024, 9215));
+  std::vector<uint32_t> successor(65536);
+  const std::vector<uint32_t> x = Ports(ports, Server(1), 8193), y = Ports(ports, Server(2), 8193);
+  for (size_t i = 1; i < x.size(); ++i) successor[x[i - 1]] = x[i];
+  uint32_t equal = 0;
+  for (size_t i = 1; i < y.size(); ++i) equal += successor[y[i - 1]] == y[i] ? 1 : 0;
+  EXPECT_LT(equal, 12u);  // one on average
+}
+
 TEST(SourcePorts, OtherSecretsGiveOtherOrders) {
   SourcePortConfig other = Config("192.168.7.1/32");
   other.secret.k1 ^= 1;

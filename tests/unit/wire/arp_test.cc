@@ -23,7 +23,7 @@ Bytes Emitted(const ArpPacket& arp) {
 }
 
 TEST(Arp, EmitsTwentyEightOctets) {
-  EXPECT_EQ(Emitted(kRequest), ToBytes({0, 1, 8, 0, 6, 4, 0, 1,              //
+  EXPECT_EQ(Emitted(kRequest), ToBytes({0, 1, 8, 0, 6, 4, 0,  1,        //
                                         2, 0, 0, 0, 0, 2, 10, 0, 0, 2,  //
                                         0, 0, 0, 0, 0, 0, 10, 0, 0, 1}));
 }

@@ -33,8 +33,8 @@ constexpr Ipv4Fields kFields = {.total_length = 0x0073,
 TEST(EmitIpv4, WritesTwentyOctets) {
   Bytes at(20);
   EmitIpv4(at.data(), kFields, true);
-  EXPECT_EQ(at, ToBytes({0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61,  //
-                         0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7}));
+  EXPECT_EQ(at, ToBytes({0x45, 0,    0, 0x73, 0,    0,    0x40, 0,   0x40, 0x11, 0xb8, 0x61,  //
+                         0xc0, 0xa8, 0, 1,    0xc0, 0xa8, 0,    0xc7}));
 }
 
 TEST(EmitIpv4, LeavesTheChecksumZeroForAPortThatFillsItIn) {
@@ -76,17 +76,14 @@ TEST(EmitTcp, WritesHeaderAndOptionsWithAZeroChecksum) {
                             .options = {.present = kTimestampsOption, .tsval = 1, .tsecr = 2}};
   EXPECT_EQ(EmitTcp(at.data(), fields), 32u);
   at.resize(33);
-  EXPECT_EQ(at, ToBytes({0x12, 0x34, 0, 80, 1, 2, 3, 4, 5, 6, 7, 8, 0x80, 0x30, 0xAB, 0xCD,
-                         0,    0,    0, 0x11, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 0xFF}));
+  EXPECT_EQ(at, ToBytes({0x12, 0x34, 0,    80, 1, 2, 3,  4, 5, 6, 7, 8, 0x80, 0x30, 0xAB, 0xCD, 0,
+                         0,    0,    0x11, 1,  1, 8, 10, 0, 0, 0, 1, 0, 0,    0,    2,    0xFF}));
 }
 
 TEST(EmitTcp, OptionsOfASynAreLaidOutAsLinuxDoes) {
   Bytes at(20);
-  const TcpOptionValues options = {.present = 0x0F,
-                                   .mss = 1460,
-                                   .window_scale = 7,
-                                   .tsval = 0x01020304,
-                                   .tsecr = 0};
+  const TcpOptionValues options = {
+      .present = 0x0F, .mss = 1460, .window_scale = 7, .tsval = 0x01020304, .tsecr = 0};
   EXPECT_EQ(EmitTcpOptions(at.data(), options), 20u);
   EXPECT_EQ(at, ToBytes({2, 4, 5, 0xB4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7}));
 }

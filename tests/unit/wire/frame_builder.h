@@ -1,4 +1,4 @@
-// unit/wire/frame_builder.h - frames for the parser's tests: built by the emit functions, then bent.
+// unit/wire/frame_builder.h - frames for the tests of the parser, built by the emit functions.
 //
 // The usual frame goes from 10.0.0.2:4000 to us, 10.0.0.1:80 on 10.0.0.0/24.
 #ifndef MILLRACE_TESTS_UNIT_WIRE_FRAME_BUILDER_H_
@@ -57,11 +57,11 @@ struct FrameSpec {
   uint16_t ether_type = kEtherTypeIpv4;
   uint32_t source = kPeerIp, destination = kOurIp;
   uint8_t protocol = kIpProtocolTcp;
-  Bytes ip_options;        // a multiple of 4 octets
+  Bytes ip_options;  // a multiple of 4 octets
   TcpFields tcp = UsualTcp();
-  Bytes raw_tcp_options;   // instead of tcp.options if not empty; a multiple of 4 octets
+  Bytes raw_tcp_options;  // instead of tcp.options if not empty; a multiple of 4 octets
   Bytes payload;
-  size_t padding = 0;      // octets of 0xEE behind the IP packet
+  size_t padding = 0;  // octets of 0xEE behind the IP packet
 };
 
 // Makes all checksums right for what the frame says now (its lengths must be possible).
@@ -97,22 +97,23 @@ inline Bytes BuildTransport(const FrameSpec& spec) {
 
 inline Bytes Build(const FrameSpec& spec) {
   const Bytes transport = BuildTransport(spec);
-  Bytes frame(kTcpAt);
-  EmitEthernet(frame.data(), spec.destination_mac, kPeerMac, spec.ether_type);
   const size_t ip_bytes = kIpv4HeaderBytes + spec.ip_options.size();
-  EmitIpv4(frame.data() + kIpAt,
-           {.total_length = static_cast<uint16_t>(ip_bytes + transport.size()),
+  const size_t packet_bytes = ip_bytes + transport.size();
+  Bytes frame(kIpAt + packet_bytes + spec.padding, std::byte{0xEE});
+  std::byte* ip = frame.data() + kIpAt;
+  EmitEthernet(frame.data(), spec.destination_mac, kPeerMac, spec.ether_type);
+  EmitIpv4(ip,
+           {.total_length = static_cast<uint16_t>(packet_bytes),
             .id = 7,
             .ttl = 64,
             .protocol = spec.protocol,
             .source = spec.source,
             .destination = spec.destination},
            false);
-  frame[kIpAt] = static_cast<std::byte>(0x40 | ip_bytes / 4);
-  frame.insert(frame.end(), spec.ip_options.begin(), spec.ip_options.end());
-  frame.insert(frame.end(), transport.begin(), transport.end());
+  StoreU8(ip, static_cast<unsigned>(0x40 | ip_bytes / 4));
+  std::copy(spec.ip_options.begin(), spec.ip_options.end(), ip + kIpv4HeaderBytes);
+  std::copy(transport.begin(), transport.end(), ip + ip_bytes);
   FixChecksums(frame);
-  frame.insert(frame.end(), spec.padding, std::byte{0xEE});
   return frame;
 }
 

@@ -234,7 +234,8 @@ TEST(ParseFrameDrop, SegmentsWithoutAnyFlag) {
 TEST(ParseFrameDrop, TcpOptionsWithAnImpossibleLength) {
   for (const Bytes& options :
        {ToBytes({2, 0, 5, 5}), ToBytes({2, 1, 5, 5}), ToBytes({254, 0, 0, 0}),
-        ToBytes({1, 1, 1, 3}), ToBytes({8, 10, 0, 0}), ToBytes({1, 1, 8, 11, 0, 0, 0, 0, 0, 0, 0, 0})}) {
+        ToBytes({1, 1, 1, 3}), ToBytes({8, 10, 0, 0}),
+        ToBytes({1, 1, 8, 11, 0, 0, 0, 0, 0, 0, 0, 0})}) {
     FrameSpec spec{.payload = Counting(20)};
     spec.raw_tcp_options = options;
     EXPECT_EQ(DropOf(Build(spec)), DropReason::kTcpOptions);

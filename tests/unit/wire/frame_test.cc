@@ -127,13 +127,13 @@ TEST(ParseFrame, LargestPacketIsRead) {
 // MUST-50
 TEST(ParseFrame, IpOptionsOtherThanSourceRoutesAreSkipped) {
   const Bytes table[] = {
-      ToBytes({1, 1, 1, 1}),                        // no operation
-      ToBytes({0, 0, 0, 0}),                        // end of list
-      ToBytes({0, 131, 3, 0}),                      // nothing counts behind the end
-      ToBytes({7, 7, 4, 0, 0, 0, 0, 0}),            // record route
-      ToBytes({148, 4, 0, 0}),                      // router alert
-      ToBytes({68, 8, 5, 0, 1, 2, 3, 4}),           // timestamp
-      ToBytes({0x9E, 4, 1, 2}),                     // unknown
+      ToBytes({1, 1, 1, 1}),               // no operation
+      ToBytes({0, 0, 0, 0}),               // end of list
+      ToBytes({0, 131, 3, 0}),             // nothing counts behind the end
+      ToBytes({7, 7, 4, 0, 0, 0, 0, 0}),   // record route
+      ToBytes({148, 4, 0, 0}),             // router alert
+      ToBytes({68, 8, 5, 0, 1, 2, 3, 4}),  // timestamp
+      ToBytes({0x9E, 4, 1, 2}),            // unknown
   };
   for (const Bytes& options : table) {
     const Parsed parsed = Parse(Build({.ip_options = options, .payload = Counting(4)}));
@@ -176,7 +176,8 @@ TEST(ParseFrame, APortMayOwnAWholePrefix) {
   net.network_mask = 0xFF000000;
   const auto parse_to = [&](uint32_t destination) {
     return Parse(Build({.source = 0x0A020001, .destination = destination}), ChecksumState::kUnknown,
-                 ChecksumState::kUnknown, net).drop;
+                 ChecksumState::kUnknown, net)
+        .drop;
   };
   EXPECT_EQ(parse_to(0x0A010000), DropReason::kNone);
   EXPECT_EQ(parse_to(0x0A01FFFF), DropReason::kNone);
@@ -192,7 +193,8 @@ TEST(ParseFrame, PointToPointNetworksHaveNoBroadcastAddress) {
   net.address_v4 = 0x0A000003;
   const auto drop = [&](uint32_t source) {
     return Parse(Build({.source = source, .destination = 0x0A000003}), ChecksumState::kUnknown,
-                 ChecksumState::kUnknown, net).drop;
+                 ChecksumState::kUnknown, net)
+        .drop;
   };
   EXPECT_EQ(drop(0x0A000002), DropReason::kNone);
   net.network_mask = 0xFFFFFFFF;
@@ -200,8 +202,8 @@ TEST(ParseFrame, PointToPointNetworksHaveNoBroadcastAddress) {
 }
 
 Bytes ArpFrame(const MacAddress& destination) {
-  Bytes frame = ToBytes({0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 8, 6,        //
-                         0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2, 10, 0, 0, 2,  //
+  Bytes frame = ToBytes({0, 0, 0, 0, 0, 0, 2,  0, 0, 0, 0, 2, 8, 6,               //
+                         0, 1, 8, 0, 6, 4, 0,  1, 2, 0, 0, 0, 0, 2, 10, 0, 0, 2,  //
                          0, 0, 0, 0, 0, 0, 10, 0, 0, 1});
   StoreMac(frame.data(), destination);
   return frame;
@@ -220,8 +222,7 @@ TEST(ParseFrame, ArpGetsThroughAsUnicastAndBroadcast) {
 TEST(ParseFrame, IcmpHasItsHeadersAndTheLengthWithoutPadding) {
   Bytes echo = ToBytes({8, 0, 0, 0, 1, 2, 3, 4, 5});
   StoreBe16(&echo[2], IcmpChecksum(echo.data(), echo.size()));
-  const Parsed parsed =
-      Parse(Build({.protocol = kIpProtocolIcmp, .payload = echo, .padding = 17}));
+  const Parsed parsed = Parse(Build({.protocol = kIpProtocolIcmp, .payload = echo, .padding = 17}));
   ASSERT_EQ(parsed.kind, FrameKind::kIcmp);
   EXPECT_EQ(parsed.source_v4, kPeerIp);
   EXPECT_EQ(parsed.transport_header, parsed.data.get() + kTcpAt);

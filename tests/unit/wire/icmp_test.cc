@@ -21,8 +21,8 @@ Bytes Packet(const FrameSpec& spec) {
 
 Bytes Unreachable(const Bytes& packet, uint8_t code = kIcmpPortUnreachable) {
   Bytes at(kIcmpUnreachableBytesMax, std::byte{0xEE});
-  at.resize(EmitIcmpUnreachable(at.data(), code, packet.data(),
-                                static_cast<uint32_t>(packet.size())));
+  at.resize(
+      EmitIcmpUnreachable(at.data(), code, packet.data(), static_cast<uint32_t>(packet.size())));
   return at;
 }
 
@@ -97,11 +97,11 @@ TEST(ParseIcmpTcpError, RefusesWhatDoesNotQuoteTheStartOfATcpSegment) {
     size_t at;
     int value;
   } const bends[] = {
-      {8, 0x65},                      // version 6
-      {8, 0x44},                      // header of 16 octets
-      {8, 0x4F},                      // header of 60 octets: more than is quoted
-      {8 + kIpv4ProtocolAt, 17},      // UDP
-      {8 + kIpv4FragmentAt + 1, 1},   // a later fragment
+      {8, 0x65},                     // version 6
+      {8, 0x44},                     // header of 16 octets
+      {8, 0x4F},                     // header of 60 octets: more than is quoted
+      {8 + kIpv4ProtocolAt, 17},     // UDP
+      {8 + kIpv4FragmentAt + 1, 1},  // a later fragment
   };
   for (const auto& bend : bends) {
     Bytes message = Unreachable(Packet({}));

@@ -22,8 +22,8 @@ Result ParseBytes(const Bytes& options, size_t shift = 0) {
   const auto exact = std::make_unique<std::byte[]>(options.size() + shift);
   std::copy(options.begin(), options.end(), exact.get() + shift);
   Result result;
-  result.possible = ParseTcpOptions(exact.get() + shift, static_cast<uint32_t>(options.size()),
-                                    result.segment);
+  result.possible =
+      ParseTcpOptions(exact.get() + shift, static_cast<uint32_t>(options.size()), result.segment);
   return result;
 }
 
@@ -106,8 +106,8 @@ TEST(TcpOptions, UnknownOnesAreSkippedByTheirLength) {
 }
 
 TEST(TcpOptions, KnownKindOfAnotherLengthIsSkipped) {
-  const auto [possible, segment] = ParseBytes(ToBytes(
-      {2, 3, 1, 3, 4, 1, 1, 4, 3, 1, 8, 6, 1, 1, 1, 1, 2, 4, 2, 2}));
+  const auto [possible, segment] =
+      ParseBytes(ToBytes({2, 3, 1, 3, 4, 1, 1, 4, 3, 1, 8, 6, 1, 1, 1, 1, 2, 4, 2, 2}));
   EXPECT_TRUE(possible);
   EXPECT_EQ(segment.options, kMssOption);
   EXPECT_EQ(segment.mss, 0x0202);
@@ -115,9 +115,9 @@ TEST(TcpOptions, KnownKindOfAnotherLengthIsSkipped) {
 
 // PAR-11
 TEST(TcpOptions, OfARepeatedOneTheFirstCounts) {
-  const auto [possible, segment] = ParseBytes(ToBytes({2, 4, 0, 100, 2, 4, 0, 200, 3, 3, 1, 3, 3, 2,
-                                                       8, 10, 0, 0, 0, 1, 0, 0, 0, 2,  //
-                                                       8, 10, 0, 0, 0, 3, 0, 0, 0, 4}));
+  const auto [possible, segment] = ParseBytes(
+      ToBytes({2, 4,  0, 100, 2, 4, 0, 200, 3, 3, 1, 3, 3, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2,  //
+               8, 10, 0, 0,   0, 3, 0, 0,   0, 4}));
   EXPECT_TRUE(possible);
   EXPECT_EQ(segment.mss, 100);
   EXPECT_EQ(segment.window_scale, 1);

@@ -1,0 +1,41 @@
+// apps/common/exit_code.h - how the program ends, and the one line that says why.
+#ifndef MILLRACE_APPS_COMMON_EXIT_CODE_H_
+#define MILLRACE_APPS_COMMON_EXIT_CODE_H_
+
+#include <cstdio>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace millrace::apps {
+
+enum ExitCode : int {
+  kPass = 0,
+  kInternal = 1,
+  kUsage = 2,        // command line or configuration
+  kEnvironment = 3,  // NIC, permission, memory, cores
+  kFailed = 4,       // it ran, but the objective was not reached
+  kInterrupted = 130,
+};
+
+// Prints "millrace: <message>" and returns the code that belongs to the status.
+inline ExitCode Report(const absl::Status& status) {
+  std::fprintf(stderr, "millrace: %s\n", std::string(status.message()).c_str());
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return kUsage;
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+      return kInternal;
+    default:
+      return kEnvironment;
+  }
+}
+
+inline ExitCode ReportUsage(const std::string& message) {
+  return Report(absl::InvalidArgumentError(message));
+}
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_COMMON_EXIT_CODE_H_

@@ -1,0 +1,117 @@
+// apps/common/flags.h - command line options with units, and their error messages.
+//
+// Every option of a subcommand can also be given as MILLRACE_<NAME> in the environment; the command
+// line wins.
+#ifndef MILLRACE_APPS_COMMON_FLAGS_H_
+#define MILLRACE_APPS_COMMON_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "apps/common/units.h"
+#include "millrace/base/time.h"
+
+namespace millrace::apps {
+
+// What one line of help says after the option's name.
+struct FlagText {
+  const char* name;   // "--duration"
+  const char* unit;   // "TIME"
+  const char* help;
+  std::string standard;  // the default, as the user would write it
+};
+
+// Adds an option that `parse` (text -> optional<T>) reads into *value. `what` ends the sentence
+// '... is not'.
+template <class T, class Parse>
+CLI::Option* AddParsed(CLI::App& app, const FlagText& text, T* value, const char* what,
+                       Parse parse) {
+  const std::string name = text.name;
+  CLI::Option* option = app.add_option_function<std::string>(
+      name,
+      [=](const std::string& word) {
+        const auto parsed = parse(word);
+        if (!parsed) {
+          throw CLI::ValidationError(name, "\"" + word + "\" is not " + what);
+        }
+        *value = static_cast<T>(*parsed);
+      },
+      text.help);
+  option->type_name(text.unit);
+  if (!text.standard.empty()) option->default_str(text.standard);
+  return option;
+}
+
+inline CLI::Option* AddDuration(CLI::App& app, const FlagText& text, Duration* value, Duration low,
+                                Duration high) {
+  static constexpr const char* kWhat = "a time that fits here (write 200ms, 5s, 2m)";
+  return AddParsed(app, text, value, kWhat,
+                   [low, high](const std::string& word) -> std::optional<Duration> {
+                     const auto parsed = ParseDuration(word);
+                     if (!parsed || *parsed < low || *parsed > high) return std::nullopt;
+                     return parsed;
+                   });
+}
+
+template <class T>
+CLI::Option* AddSize(CLI::App& app, const FlagText& text, T* value, uint64_t low, uint64_t high) {
+  return AddParsed(app, text, value, "a size that fits here (write 1, 512, 64k, 1m)",
+                   [low, high](const std::string& word) -> std::optional<uint64_t> {
+                     const auto parsed = ParseSize(word);
+                     if (!parsed || *parsed < low || *parsed > high) return std::nullopt;
+                     return parsed;
+                   });
+}
+
+template <class T>
+CLI::Option* AddCount(CLI::App& app, const FlagText& text, T* value, uint64_t low = 0,
+                      uint64_t high = std::numeric_limits<T>::max()) {
+  return AddParsed(app, text, value, "a number that fits here (write 64, 20k, 1.5M)",
+                   [low, high](const std::string& word) -> std::optional<uint64_t> {
+                     const auto parsed = ParseCount(word);
+                     if (!parsed || *parsed < low || *parsed > high) return std::nullopt;
+                     return parsed;
+                   });
+}
+
+inline CLI::Option* AddRate(CLI::App& app, const FlagText& text, double* value) {
+  return AddParsed(app, text, value, "a rate above 0 (write 500, 20k, 1.2M: per second)",
+                   [](const std::string& word) { return ParseRate(word); });
+}
+
+// Lets every option of `app` be set by MILLRACE_<NAME> too.
+inline void ReadEnvironment(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::vector<std::string>& names = option->get_lnames();
+    if (names.empty() || names.front() == "help" || names.front() == "version") continue;
+    std::string variable = "MILLRACE_";
+    for (const char c : names.front()) {
+      variable += c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+    option->envname(variable);
+  }
+}
+
+// What is wrong with `unknown`: the option it was probably meant to be.
+inline std::string UnknownOptionMessage(CLI::App& app, const std::string& unknown) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(sub->get_name());
+  }
+  const std::string near = Nearest(unknown.substr(0, unknown.find('=')), names);
+  const std::string program = app.get_parent() == nullptr ? "millrace" : "millrace " + app.get_name();
+  return "unknown argument " + unknown +
+         (near.empty() ? "; `" + program + " --help` lists what there is"
+                       : "; did you mean " + near + "?");
+}
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_COMMON_FLAGS_H_

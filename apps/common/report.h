@@ -1,0 +1,45 @@
+// apps/common/report.h - latency tables, counters by name, and both as JSON.
+#ifndef MILLRACE_APPS_COMMON_REPORT_H_
+#define MILLRACE_APPS_COMMON_REPORT_H_
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+
+#include "apps/common/load_client.h"
+#include "millrace/base/histogram.h"
+#include "millrace/stack/engine.h"
+
+namespace millrace::apps {
+
+// One row of a latency table.
+struct LatencyRow {
+  const char* name;
+  const Histogram* histogram;  // of nanoseconds
+};
+
+// Head line and one line per row: p50, p90, p99, p99.9, max.
+std::string LatencyTable(std::span<const LatencyRow> rows);
+// {"connect": {"count": ..., "p50_ns": ..., ...}, ...}
+nlohmann::ordered_json LatencyJson(std::span<const LatencyRow> rows);
+
+// The counters that are not zero, "name value" in columns, two spaces in front; "" for none.
+std::string CountersText(const stack::Engine& engine);
+nlohmann::ordered_json CountersJson(const stack::Engine& engine);
+
+// "3 timed out, 1 reset"; "" when nothing failed.
+std::string FailuresText(const LoadResult& result);
+nlohmann::ordered_json FailuresJson(const LoadResult& result);
+
+// {"cpu": ..., "cpus": ..., "kernel": ..., "compiler": ...} of this machine and program.
+nlohmann::ordered_json MachineJson();
+
+// Frames that carried TCP, by the engine's counts: ARP is not among them.
+inline uint64_t TcpFrames(const stack::Engine& engine) {
+  const stack::Counters& c = engine.counters();
+  return engine.tcp_counters().in_segs + c.tx_frames - c.arp_requests - c.arp_replies;
+}
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_COMMON_REPORT_H_

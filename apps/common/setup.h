@@ -1,0 +1,75 @@
+// apps/common/setup.h - from flags to a started EAL, open ports and an engine's configuration.
+#ifndef MILLRACE_APPS_COMMON_SETUP_H_
+#define MILLRACE_APPS_COMMON_SETUP_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "apps/common/flags.h"
+#include "millrace/dpdk/eal.h"
+#include "millrace/dpdk/port_config.h"
+#include "millrace/dpdk/worker.h"
+#include "millrace/sim/impairment.h"
+#include "millrace/stack/engine_config.h"
+
+namespace millrace::apps {
+
+// Flags of the protocol, the same for every subcommand.
+struct TcpFlags {
+  Duration time_wait = Duration::Seconds(60);
+  bool no_timestamps = false, no_window_scaling = false, no_sack = false;
+
+  void AddTo(CLI::App& app);
+  tcp::Config Config() const;
+  // "timestamps, window scaling, SACK-permitted"
+  std::string OptionsText() const;
+};
+
+// Flags of memory and of the network in between.
+struct MachineFlags {
+  bool no_huge = false;
+  uint32_t memory_mb = 0;  // of packets; 0: computed
+  std::string impair;      // "" for none
+
+  void AddTo(CLI::App& app);
+  absl::StatusOr<std::optional<sim::Impairment>> Impairment() const;
+  dpdk::HugePages huge_pages() const {
+    return no_huge ? dpdk::HugePages::kOff : dpdk::HugePages::kAuto;
+  }
+  Region::Pages pages() const {
+    return no_huge ? Region::Pages::kPlain : Region::Pages::kPreferHuge;
+  }
+  // Memory for this many packets in all, as given or as needed.
+  uint32_t MemoryMb(uint64_t packets) const;
+};
+
+// Flags of a real port.
+struct DeviceFlags {
+  std::string dev, ip, gw;
+  std::string idle = "sleep";
+  MachineFlags machine;
+
+  void AddTo(CLI::App& app);
+};
+
+absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text);
+
+// A started EAL with one open port. Members end in reverse order.
+struct Device {
+  std::unique_ptr<dpdk::Eal> eal;
+  std::unique_ptr<dpdk::AttachedPort> port;
+  std::optional<sim::Impairment> impairment;
+  dpdk::IdleMode idle = dpdk::IdleMode::kSleep;
+  stack::EngineConfig config;  // address, gateway, pages, tcp; limits are the subcommand's
+};
+
+// Everything is checked before anything is started.
+absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_COMMON_SETUP_H_
