@@ -1,0 +1,24 @@
+// apps/millrace/subcommand.h - what main knows of a subcommand.
+#ifndef MILLRACE_APPS_MILLRACE_SUBCOMMAND_H_
+#define MILLRACE_APPS_MILLRACE_SUBCOMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "apps/common/stop_signals.h"
+
+namespace millrace::apps {
+
+struct Subcommand {
+  CLI::App* app;
+  // Runs it with the flags that were parsed; returns the exit code.
+  std::function<int(StopSignals& signals)> run;
+};
+
+Subcommand AddDemo(CLI::App& program);
+Subcommand AddServe(CLI::App& program);
+Subcommand AddGet(CLI::App& program);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_MILLRACE_SUBCOMMAND_H_

@@ -1,0 +1,126 @@
+#include "millrace/sim/checkers.h"
+
+#include "millrace/tcp/connection.h"
+
+namespace millrace::sim {
+namespace {
+
+using stack::Connection;
+using tcp::State;
+using tcp::StateBit;
+using tcp::Tcb;
+using tcp::Timer;
+
+std::optional<std::string> CheckSequences(const Tcb& tcb) {
+  if (!(tcb.snd_una <= tcb.rtx_nxt && tcb.rtx_nxt <= tcb.snd_nxt)) {
+    return "snd_una <= rtx_nxt <= snd_nxt does not hold";
+  }
+  if (!tcp::IsSynchronized(tcb.state)) return std::nullopt;
+  if (tcb.rcv_nxt > tcb.rcv_adv && !tcb.Has(tcp::kFinReceived)) return "rcv_nxt beyond rcv_adv";
+  const SeqNum end = tcb.data_end() + (tcb.Has(tcp::kFinQueued) && !tcb.Has(tcp::kFinAcked));
+  if (tcb.snd_nxt > end) return "snd_nxt beyond what the application gave";
+  if (tcb.receive.ready_bytes() > tcb.receive_buffer_bytes) return "receive buffer overrun";
+  if (tcb.congestion.cwnd < tcb.snd_mss) return "cwnd below one segment";
+  return std::nullopt;
+}
+
+// RFC 9293 gives no state but LISTEN, ESTABLISHED, CLOSE-WAIT and an application's FIN-WAIT-2
+// leave to last for ever without a timer; and whatever is in flight is timed.
+std::optional<std::string> CheckTimers(const Tcb& tcb) {
+  constexpr unsigned kTimed = StateBit(State::kSynSent) | StateBit(State::kSynReceived) |
+                              StateBit(State::kFinWait1) | StateBit(State::kClosing) |
+                              StateBit(State::kLastAck);
+  const bool retransmit = tcb.timers.IsArmed(Timer::kRetransmit);
+  if (tcp::IsIn(tcb.state, kTimed) && !retransmit) {
+    return std::string("no retransmission timer in ") + ToString(tcb.state);
+  }
+  if (tcp::IsSynchronized(tcb.state) && !retransmit &&
+      (tcb.snd_una != tcb.snd_nxt || tcb.send.size_bytes() > 0)) {
+    return "data waits without a timer";
+  }
+  if (tcb.state == State::kFinWait2 && tcb.Has(tcp::kReceiveClosed) &&
+      !tcb.timers.IsArmed(Timer::kLifetime)) {
+    return "an orphan in FIN-WAIT-2 without a timer";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
+                                                       const Connection& connection) {
+  const Tcb& tcb = connection.tcb;
+  const SeqNum edge = tcb.snd_una + tcb.snd_wnd;
+  const Seen now{connection.generation, tcb.snd_una, tcb.snd_nxt, tcb.rcv_nxt, tcb.rcv_adv, edge};
+  auto [it, fresh] = seen_.try_emplace(index, now);
+  Seen& seen = it->second;
+  if (fresh || seen.generation != connection.generation || !tcp::IsSynchronized(tcb.state)) {
+    seen = now;
+    return std::nullopt;
+  }
+  if (now.snd_una < seen.snd_una) return "snd_una went back";
+  if (now.snd_nxt < seen.snd_nxt) return "snd_nxt went back";
+  if (now.rcv_nxt < seen.rcv_nxt) return "rcv_nxt went back";
+  if (now.rcv_adv < seen.rcv_adv) return "the advertised right edge moved left (FLW-02)";
+  const SeqNum furthest = Max(seen.snd_edge, edge);
+  seen = now;
+  seen.snd_edge = furthest;
+  // One octet more is a zero-window probe, one more a FIN behind it.
+  if (tcb.snd_nxt > furthest + 2) return "sent beyond the peer's window (FLW-01)";
+  return std::nullopt;
+}
+
+std::optional<std::string> EngineChecker::CheckConnection(stack::Engine& engine,
+                                                          const Connection& connection) {
+  const Tcb& tcb = connection.tcb;
+  if (connection.detached || connection.dirty_next != Connection::kNotListed) return std::nullopt;
+  if (tcp::IsOver(tcb)) return "a finished connection was not given back";
+  if (auto wrong = CheckSequences(tcb)) return wrong;
+  if (auto wrong = CheckTimers(tcb)) return wrong;
+  if (tcb.timers.armed != 0) {
+    if (!stack::IsScheduled(connection.timer)) return "armed, but not in the wheel";
+    if (static_cast<int32_t>(connection.timer.tick - tcb.timers.Next()) > 0) {
+      return "the wheel would pop the connection too late";
+    }
+  }
+  return CheckHistory(engine.connections().IndexOf(connection), connection);
+}
+
+std::optional<std::string> EngineChecker::Check(stack::Engine& engine, uint32_t packets_live,
+                                                size_t packets_waiting) {
+  std::optional<std::string> wrong;
+  uint32_t held = 0;
+  engine.ForEachConnection([&](Connection& connection) {
+    held += connection.tcb.receive.packets();
+    if (wrong.has_value()) return;
+    wrong = CheckConnection(engine, connection);
+    if (wrong.has_value()) {
+      wrong = std::string(ToString(connection.tcb.state)) + ": " + *wrong;
+    }
+  });
+  if (wrong.has_value()) return wrong;
+  if (held != engine.env().receive_pool.nodes.used()) return "receive nodes lost";
+  if (packets_live != held + packets_waiting + engine.neighbors().parked()) {
+    return "packets lost: " + std::to_string(packets_live) + " out, " + std::to_string(held) +
+           " held, " + std::to_string(packets_waiting) + " waiting";
+  }
+  const uint64_t records = uint64_t{engine.half_opens().used()} + engine.time_waits().used() +
+                           engine.connections().used();
+  if (engine.table().size() > records) return "flow table entries without a record";
+  return std::nullopt;
+}
+
+std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine,
+                                                     uint32_t packets_live) {
+  if (engine.connections().used() != 0) return "connections are left";
+  if (engine.half_opens().used() != 0) return "half-open connections are left";
+  if (engine.time_waits().used() != 0) return "TIME-WAITs are left";
+  if (engine.table().size() != 0) return "flow table entries are left";
+  if (engine.env().send_pool.extents.used() != 0) return "send extents are left";
+  if (engine.env().send_pool.chunks.used() != 0) return "send chunks are left";
+  if (engine.env().receive_pool.nodes.used() != 0) return "receive nodes are left";
+  if (packets_live != engine.neighbors().parked()) return "packets are left";
+  return std::nullopt;
+}
+
+}  // namespace millrace::sim
