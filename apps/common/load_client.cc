@@ -24,6 +24,11 @@ LoadClient::LoadClient(const LoadPlan& plan, const Pattern& pattern, LiveLoad& l
 void LoadClient::OnOpen(stack::Socket socket) {
   Flow& flow = Of(socket);
   flow.opened = now_;
+  if (!reached_) {
+    // From here on it counts: the neighbours know each other, and the target answers.
+    reached_ = true;
+    start_ = next_open_ = now_;
+  }
   result_.connect_ns.Record(NsSince(flow.intended, now_));
   if (!socket.SendStatic(pattern_.Piece(0, plan_.request_bytes))) socket.Abort();
 }
@@ -61,6 +66,9 @@ void LoadClient::OpenSome(stack::Engine& engine) {
   for (int i = 0; i < kOpensPerPollMax && !free_.empty(); ++i) {
     if (plan_.count != 0 && result_.opened == plan_.count) return;
     if (plan_.rate_per_s > 0 && next_open_ > now_) return;
+    // One alone until the first is open: behind an address that ARP is still asking for, all but
+    // a few SYNs would be dropped and come again a second later.
+    if (!reached_ && open() > 0) return;
     const uint32_t index = free_.back();
     stack::Socket socket;
     const stack::ConnectResult connected = engine.Connect(plan_.target, index, &socket);

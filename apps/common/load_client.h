@@ -47,7 +47,7 @@ struct LoadResult {
   uint64_t not_opened = 0;               // Connect refused: tried again
   stack::ConnectResult last_refusal = stack::ConnectResult::kOk;
   uint64_t ok_in_window = 0;             // completed before `window` was over
-  Duration window;                       // from the first start to the last
+  Duration window;                       // from the first connection that opened to the last start
   Histogram connect_ns, first_byte_ns, close_ns, total_ns;
 
   uint64_t failed_total() const {
@@ -96,7 +96,7 @@ class LoadClient {
   std::vector<uint32_t> free_;
   Duration interval_;  // open loop
   Instant now_, start_, next_open_, next_publish_;
-  bool started_ = false, window_over_ = false;
+  bool started_ = false, reached_ = false, window_over_ = false;
 };
 
 // The other end: takes `request_bytes`, answers `response_bytes`, and closes if it is its turn.

@@ -1,4 +1,231 @@
+// apps/millrace/serve.cc - `millrace serve`: HTTP, echo and discard on a real port.
+
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/common/exit_code.h"
+#include "apps/common/flags.h"
+#include "apps/common/hosted_stack.h"
+#include "apps/common/http_service.h"
+#include "apps/common/report.h"
+#include "apps/common/setup.h"
+#include "apps/common/stream_services.h"
 #include "apps/millrace/subcommand.h"
+#include "millrace/dpdk/clock.h"
+#include "millrace/dpdk/worker.h"
+
 namespace millrace::apps {
-Subcommand AddServe(CLI::App& program) { return {program.add_subcommand("serve", ""), [](StopSignals&) { return 1; }}; }
+namespace {
+
+enum class Service : uint8_t { kHttp, kEcho, kDiscard };
+
+struct Listening {
+  Service service;
+  const char* name;
+  uint16_t port;
+};
+
+struct ServeFlags {
+  DeviceFlags device;
+  TcpFlags tcp;
+  bool http = false, echo = false, discard = false;
+  uint16_t port = 0;
+  uint32_t connections = 65'536;
+  std::string stats;
+  Duration duration;  // 0: until a signal
+};
+
+// Hands the events of each connection to the service that its listener stands for, which is the
+// connection's user_data.
+class ServeApp {
+ public:
+  void OnOpen(stack::Socket socket) {
+    ++accepted_;
+    if (Of(socket) == Service::kHttp) http_.OnOpen(socket);
+  }
+  size_t OnReceive(stack::Socket socket, std::span<const std::byte> data) {
+    switch (Of(socket)) {
+      case Service::kHttp: return http_.OnReceive(socket, data);
+      case Service::kEcho: return echo_.OnReceive(socket, data);
+      case Service::kDiscard: break;
+    }
+    return discard_.OnReceive(socket, data);
+  }
+  void OnPeerClosed(stack::Socket socket) {
+    switch (Of(socket)) {
+      case Service::kHttp: return http_.OnPeerClosed(socket);
+      case Service::kEcho: return echo_.OnPeerClosed(socket);
+      case Service::kDiscard: return discard_.OnPeerClosed(socket);
+    }
+  }
+  void OnWritable(stack::Socket socket) {
+    if (Of(socket) == Service::kHttp) http_.OnWritable(socket);
+    if (Of(socket) == Service::kEcho) echo_.OnWritable(socket);
+  }
+  void OnClose(stack::Socket socket, tcp::CloseReason reason) {
+    if (Of(socket) == Service::kHttp) http_.OnClose(socket);
+    if (reason != tcp::CloseReason::kNormal) ++broken_;
+  }
+  void OnPoll(stack::Engine& engine, Instant now) {
+    http_.OnPoll(engine, now);
+    echo_.OnPoll(engine, now);
+  }
+
+  // What the services counted.
+  nlohmann::ordered_json Json() const {
+    const HttpCounters& c = http_.counters();
+    return {{"accepted", accepted_},
+            {"ended_not_normally", broken_},
+            {"http_requests", c.requests},
+            {"http_2xx", c.responses_2xx},
+            {"http_4xx", c.responses_4xx},
+            {"http_5xx", c.responses_5xx},
+            {"http_idle_aborted", c.idle_aborted},
+            {"echo_bytes", echo_.bytes()},
+            {"discard_bytes", discard_.bytes()}};
+  }
+
+ private:
+  static Service Of(const stack::Socket& socket) {
+    return static_cast<Service>(socket.user_data());
+  }
+
+  Pattern pattern_;
+  HttpService http_{pattern_};
+  EchoService echo_;
+  DiscardService discard_;
+  uint64_t accepted_ = 0, broken_ = 0;
+};
+
+static_assert(stack::App<ServeApp>);
+
+absl::StatusOr<std::vector<Listening>> ServicesOf(const ServeFlags& flags) {
+  std::vector<Listening> services;
+  if (flags.echo) services.push_back({Service::kEcho, "echo", 7});
+  if (flags.discard) services.push_back({Service::kDiscard, "discard", 9});
+  if (flags.http || services.empty()) services.push_back({Service::kHttp, "http", 80});
+  if (flags.port == 0) return services;
+  if (services.size() > 1) {
+    return absl::InvalidArgumentError(
+        "--port says where one service listens, but several were asked for");
+  }
+  services.front().port = flags.port;
+  return services;
 }
+
+absl::Status ListenAll(stack::Engine& engine, const std::vector<Listening>& services,
+                       uint32_t backlog) {
+  const IpAddress address = engine.config().address.address;
+  for (const Listening& l : services) {
+    const auto result = engine.Listen({address, l.port}, backlog, static_cast<uint64_t>(l.service));
+    if (result != stack::ListenResult::kOk) {
+      return absl::InvalidArgumentError(Endpoint{address, l.port}.ToString() + ": " +
+                                        stack::ToString(result));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void PrintListening(const Device& device, const std::vector<Listening>& services) {
+  std::string line = "listening on";
+  for (const Listening& l : services) {
+    line += " " + Endpoint{device.config.address.address, l.port}.ToString() + " (" + l.name + ")";
+  }
+  std::printf("%s - %s\n", line.c_str(), device.port->port().Describe().c_str());
+  std::fflush(stdout);
+}
+
+nlohmann::ordered_json DeviceJson(const dpdk::DpdkPort& port) {
+  const dpdk::DpdkPortCounters c = port.ReadCounters();
+  return {{"rx_packets", c.rx_packets},   {"tx_packets", c.tx_packets},
+          {"rx_missed", c.rx_missed},     {"rx_errors", c.rx_errors},
+          {"rx_no_packet", c.rx_no_packet}, {"tx_errors", c.tx_errors},
+          {"tx_rejected", c.tx_rejected}, {"rx_linearize_failed", c.rx_linearize_failed}};
+}
+
+void PrintNonZero(const nlohmann::ordered_json& counters) {
+  for (const auto& [name, value] : counters.items()) {
+    const auto number = value.get<uint64_t>();
+    if (number != 0) std::printf("  %-32s %16s\n", name.c_str(), GroupDigits(number).c_str());
+  }
+}
+
+// Prints the counters and writes them to `file` unless that is "".
+absl::Status FinishReport(const ServeApp& app, stack::Engine& engine, const Device& device,
+                          const std::string& file) {
+  const nlohmann::ordered_json device_json = DeviceJson(device.port->port());
+  std::printf("stopped\n");
+  PrintNonZero(app.Json());
+  std::printf("%s", CountersText(engine).c_str());
+  PrintNonZero(device_json);
+  if (file.empty()) return absl::OkStatus();
+  nlohmann::ordered_json json;
+  json["schema"] = 1;
+  json["command"] = "serve";
+  json["services"] = app.Json();
+  json["counters"] = CountersJson(engine);
+  json["open"] = {{"connections", engine.connections().used()},
+                  {"half_open", engine.half_opens().used()},
+                  {"time_wait", engine.time_waits().used()}};
+  json["device"] = device_json;
+  std::ofstream out(file);
+  out << json.dump(2) << "\n";
+  out.close();
+  if (out.good()) return absl::OkStatus();
+  return absl::FailedPreconditionError("cannot write --stats " + file);
+}
+
+int Run(const ServeFlags& flags, StopSignals& signals) {
+  const auto services = ServicesOf(flags);
+  if (!services.ok()) return Report(services.status());
+  absl::StatusOr<Device> device = OpenDevice(flags.device, flags.tcp);
+  if (!device.ok()) return Report(device.status());
+  device->config.limits.connections = flags.connections;
+  ServeApp app;
+  dpdk::Clock clock = dpdk::Clock::Calibrate();
+  auto stack = HostedStack<ServeApp>::Create(device->port->port(), app, device->config,
+                                             device->impairment, clock.Now());
+  if (!stack.ok()) return Report(stack.status());
+  stack::Engine& engine = (*stack)->engine();
+  const absl::Status listening = ListenAll(engine, *services, device->config.limits.half_open);
+  if (!listening.ok()) return Report(listening);
+  auto worker = dpdk::Worker::Start({.name = "serve", .idle = device->idle}, clock,
+                                    [&stack](Instant now) { return (*stack)->Poll(now); });
+  if (!worker.ok()) return Report(worker.status());
+  PrintListening(*device, *services);
+  const int64_t end_ns = dpdk::MonotonicNs() + flags.duration.ns();
+  while (!signals.Wait(Duration::Milliseconds(100))) {
+    if (flags.duration.ns() != 0 && dpdk::MonotonicNs() >= end_ns) break;
+  }
+  (*worker)->RequestStop();
+  (*worker)->Join();
+  const absl::Status reported = FinishReport(app, engine, *device, flags.stats);
+  return reported.ok() ? kPass : Report(reported);
+}
+
+}  // namespace
+
+Subcommand AddServe(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("serve", "a server for HTTP, echo or discard on a port");
+  auto flags = std::make_shared<ServeFlags>();
+  flags->device.AddTo(*app);
+  app->add_flag("--http", flags->http, "HTTP/1.1 on port 80; paths are sizes: /1k, /100m (default)");
+  app->add_flag("--echo", flags->echo, "send back what comes, on port 7");
+  app->add_flag("--discard", flags->discard, "take what comes, on port 9");
+  AddCount(*app, {"--port", "N", "where the service listens instead", ""}, &flags->port, 1, 65'535);
+  AddCount(*app, {"--connections", "N", "open at a time, at most", "65536"}, &flags->connections, 1,
+           50'000'000);
+  app->add_option("--stats", flags->stats, "write the counters as JSON to FILE at the end")
+      ->type_name("FILE");
+  AddDuration(*app, {"--duration", "TIME", "stop after this time (default: at SIGINT or SIGTERM)", ""},
+              &flags->duration, Duration::Milliseconds(1), Duration::Seconds(1'000'000));
+  flags->tcp.AddTo(*app);
+  return {app, [flags](StopSignals& signals) { return Run(*flags, signals); }};
+}
+
+}  // namespace millrace::apps

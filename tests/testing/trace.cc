@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "millrace/tcp/isn.h"
 #include "millrace/wire/frame.h"
 
 namespace millrace::testing {
@@ -160,6 +161,44 @@ void Trace::ConnectToPeer(Seg syn_ack) {
   ASSERT_THAT(Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 1}));
   ASSERT_EQ(state(), tcp::State::kEstablished);
   TakeLog();
+}
+
+Trace::Place Trace::Reach(tcp::State target, Seg syn) {
+  using tcp::State;
+  AcceptFromPeer(syn);
+  Place place{1, 1, 1};
+  const bool passive = target == State::kCloseWait || target == State::kLastAck;
+  const auto peer_sends_fin = [&](uint32_t ack) {
+    Seg fin{.flags = kFin | kAck, .seq = 1, .ack = ack, .tsval = syn.tsval};
+    if (syn.tsval) fin.tsecr = 0;
+    Receives(fin);
+    place.rcv_nxt = 2;
+    place.snd_una = ack;
+  };
+  if (passive) peer_sends_fin(1);
+  if (target != State::kEstablished && target != State::kCloseWait) {
+    Shutdown();
+    place.snd_nxt = 2;
+  }
+  if (target == State::kFinWait2) {
+    Seg ack{.flags = kAck, .seq = 1, .ack = 2, .tsval = syn.tsval};
+    if (syn.tsval) ack.tsecr = 0;
+    Receives(ack);
+    place.snd_una = 2;
+  }
+  if (target == State::kClosing) peer_sends_fin(1);
+  if (target == State::kTimeWait) peer_sends_fin(2);
+  EXPECT_EQ(FlowState(), target);
+  ForgetSent();
+  TakeLog();
+  return place;
+}
+
+void Trace::AwaitIsnBelowWrap(uint32_t distance) {
+  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(
+      FixedSecrets().isn, key().addresses, key().ports_and_pair(), now_);
+  const uint32_t ahead = 0u - distance - secrets.iss.value();
+  Advance(Duration::Nanoseconds(int64_t{ahead} << 12));
 }
 
 std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint16_t port,

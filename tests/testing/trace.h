@@ -89,6 +89,16 @@ class Trace {
   void AcceptFromPeer(Seg syn = {});
   void ConnectToPeer(Seg syn_ack = {});
 
+  // Accepts from the peer and goes on to a synchronized state by the shortest way. What was sent is
+  // forgotten. Returns the sequence variables, relative: a bare ACK in place is
+  // {kAck, rcv_nxt, snd_una} and changes nothing.
+  struct Place {
+    uint32_t rcv_nxt, snd_una, snd_nxt;
+  };
+  Place Reach(tcp::State target, Seg syn = {});
+  // Before opening: waits until the next ISN of this tuple is about `distance` below 2^32.
+  void AwaitIsnBelowWrap(uint32_t distance);
+
   // The peer sends one segment, or several that arrive in one burst; the engine polls.
   void Receives(const Seg& seg) { ReceivesBurst({seg}); }
   void ReceivesBurst(const std::vector<Seg>& segs);
@@ -152,6 +162,11 @@ class Trace {
   SeqNum host_isn_;
   bool host_isn_known_ = false;
 };
+
+// ESTABLISHED to LAST-ACK: what Reach goes to and a connection block has.
+inline constexpr tcp::State kSynchronizedStates[] = {
+    tcp::State::kEstablished, tcp::State::kFinWait1, tcp::State::kFinWait2,
+    tcp::State::kCloseWait,   tcp::State::kClosing,  tcp::State::kLastAck};
 
 // Compares flags (PSH aside unless expected), seq, ack (with ACK), data, and what else is given.
 ::testing::Matcher<const Seg&> SegmentIs(const Seg& expected);

@@ -1,6 +1,6 @@
 // dpdk/clock.h - the one clock of a worker: nanoseconds from the processor's time stamp counter.
 //
-// Calibrated once against CLOCK_MONOTONIC, whose values it continues (error about 10 ppm, no steps).
+// Calibrated once against CLOCK_MONOTONIC, whose values it continues (error about 10 ppm).
 // Copies share the calibration, so the clocks of all workers agree as far as the counters of the
 // cores do. Where the counter is not invariant (it stops or changes its rate), every reading is a
 // clock_gettime.
@@ -58,8 +58,8 @@ inline Instant Clock::AtCycles(uint64_t cycles) {
     // Signed: another core's counter may be a little behind the one that was calibrated.
     const auto elapsed = static_cast<int64_t>(cycles - base_cycles_);
     __extension__ using Wide = __int128;
-    ns = base_ns_ + static_cast<int64_t>((Wide{elapsed} * static_cast<int64_t>(ns_per_cycle_q32_)) >>
-                                         32);
+    const Wide scaled = Wide{elapsed} * static_cast<int64_t>(ns_per_cycle_q32_);
+    ns = base_ns_ + static_cast<int64_t>(scaled >> 32);
   } else {
     ns = MonotonicNs();
   }

@@ -51,6 +51,8 @@ void RemoveRuntimeDirectory(int process_id) {
   if (directory.filename() != FilePrefix(process_id)) return;  // --file-prefix given in `extra`
   std::error_code ignored;
   std::filesystem::remove_all(directory, ignored);
+  // The parent is the user's own: left in /tmp, it would be in the way of the next user.
+  if (directory.parent_path() == "/tmp/dpdk") std::filesystem::remove("/tmp/dpdk", ignored);
 }
 
 absl::StatusOr<bool> ChooseHugePages(const EalOptions& options) {

@@ -12,8 +12,8 @@
 // ,tx_checksum=auto|software|device ,force=yes (use an interface that carries the default route).
 //
 // rx_checksum=trusted. A Linux sender on the other end of a veth pair leaves the TCP checksum to
-// the "hardware" (only the pseudo-header sum is in the frame), and a packet socket hands us the
-// frame so: af_packet of DPDK 22.11 drops the kernel's note of it (TP_STATUS_CSUMNOTREADY). Either
+// the "hardware" (only the pseudo-header sum is in the frame), and afpacket and afxdp hand us the
+// frame so: DPDK 22.11 does not pass on the kernel's note of it (TP_STATUS_CSUMNOTREADY). Either
 // the sender stops that, `ethtool -K PEER tx off` (best: it also ends frames larger than the MTU),
 // or this option makes us not look. tap needs neither: the kernel completes the sum for a tap.
 //

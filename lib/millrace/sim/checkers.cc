@@ -51,10 +51,11 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
                                                        const Connection& connection) {
   const Tcb& tcb = connection.tcb;
   const SeqNum edge = tcb.snd_una + tcb.snd_wnd;
-  const Seen now{connection.generation, tcb.snd_una, tcb.snd_nxt, tcb.rcv_nxt, tcb.rcv_adv, edge};
+  const Seen now{connection.generation, tcp::IsSynchronized(tcb.state), tcb.snd_una, tcb.snd_nxt,
+                 tcb.rcv_nxt, tcb.rcv_adv, edge};
   auto [it, fresh] = seen_.try_emplace(index, now);
   Seen& seen = it->second;
-  if (fresh || seen.generation != connection.generation || !tcp::IsSynchronized(tcb.state)) {
+  if (fresh || seen.generation != connection.generation || !seen.synchronized) {
     seen = now;
     return std::nullopt;
   }
@@ -100,7 +101,7 @@ std::optional<std::string> EngineChecker::Check(stack::Engine& engine, uint32_t 
   });
   if (wrong.has_value()) return wrong;
   if (held != engine.env().receive_pool.nodes.used()) return "receive nodes lost";
-  if (packets_live != held + packets_waiting + engine.neighbors().parked()) {
+  if (packets_live != held + packets_waiting + engine.neighbors().held()) {
     return "packets lost: " + std::to_string(packets_live) + " out, " + std::to_string(held) +
            " held, " + std::to_string(packets_waiting) + " waiting";
   }
@@ -119,7 +120,7 @@ std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine,
   if (engine.env().send_pool.extents.used() != 0) return "send extents are left";
   if (engine.env().send_pool.chunks.used() != 0) return "send chunks are left";
   if (engine.env().receive_pool.nodes.used() != 0) return "receive nodes are left";
-  if (packets_live != engine.neighbors().parked()) return "packets are left";
+  if (packets_live != engine.neighbors().held()) return "packets are left";
   return std::nullopt;
 }
 

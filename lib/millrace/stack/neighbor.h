@@ -158,6 +158,8 @@ class Neighbors {
 
   uint16_t size() const { return size_; }
   size_t parked() const { return parked_; }
+  // Packets in its hands: parked, or waiting for TakeReleased.
+  size_t held() const { return parked_ + released_count_; }
   const NeighborCounters& counters() const { return counters_; }
 
  private:

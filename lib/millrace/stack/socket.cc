@@ -24,15 +24,16 @@ size_t Socket::Send(std::span<const std::byte> data) const {
   Connection* c = FindLive(engine_, id_);
   if (c == nullptr) return 0;
   const size_t sent = tcp::Send(c->tcb, data, engine_->env());
-  if (sent > 0) engine_->MarkDirty(*c);
+  engine_->MarkDirty(*c);
   return sent;
 }
 
 bool Socket::SendStatic(std::span<const std::byte> data) const {
   Connection* c = FindLive(engine_, id_);
-  if (c == nullptr || !tcp::SendStatic(c->tcb, data, engine_->env())) return false;
+  if (c == nullptr) return false;
+  const bool taken = tcp::SendStatic(c->tcb, data, engine_->env());
   engine_->MarkDirty(*c);
-  return true;
+  return taken;
 }
 
 void Socket::Shutdown() const {

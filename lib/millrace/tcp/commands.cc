@@ -16,6 +16,15 @@ bool MaySend(const Tcb& tcb) {
   return IsIn(tcb.state, kStates) && !tcb.Has(kFinQueued | kResetNow);
 }
 
+// Send was cut short. Room in the connection's own buffer comes with an ACK; room in the pool
+// comes when any connection's data is acknowledged, so a timer has to ask again.
+void WantWritable(Tcb& tcb, bool pool_empty, Env& env) {
+  tcb.Set(kWritableWanted);
+  if (!pool_empty) return;
+  ++env.counters.send_memory_full;
+  tcb.timers.Set(Timer::kMemory, env.tick + 1 + TicksOf(env.config.send_memory_retry));
+}
+
 }  // namespace
 
 const char* ToString(CloseReason reason) {
@@ -40,8 +49,7 @@ uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env) {
   if (!MaySend(tcb)) return 0;
   const uint32_t sent = tcb.send.AppendCopy(data, env.config.send_buffer_bytes, env.send_pool);
   if (sent < data.size()) {
-    if (tcb.send.size_bytes() < env.config.send_buffer_bytes) ++env.counters.send_memory_full;
-    tcb.Set(kWritableWanted);
+    WantWritable(tcb, tcb.send.size_bytes() < env.config.send_buffer_bytes, env);
   }
   return sent;
 }
@@ -49,8 +57,7 @@ uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env) {
 bool SendStatic(Tcb& tcb, std::span<const std::byte> data, Env& env) {
   if (!MaySend(tcb)) return false;
   if (tcb.send.AppendStatic(data, env.send_pool)) return true;
-  ++env.counters.send_memory_full;
-  tcb.Set(kWritableWanted);
+  WantWritable(tcb, true, env);
   return false;
 }
 

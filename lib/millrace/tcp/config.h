@@ -35,6 +35,9 @@ struct Config {
   // Copied octets that Send accepts before it returns short; static octets cost only an extent.
   uint32_t send_buffer_bytes = 256 * 1024;
 
+  // When the core's send memory is used up, a cut-short Send is told to try again after this.
+  Duration send_memory_retry = Duration::Milliseconds(5);
+
   // RFC 6298 2.1 says 1 s until there is a sample.
   Duration rto_initial = Duration::Seconds(1);
   // Departs from RFC 6298 2.4 (SHOULD 1 s): 200 ms, as Linux. ARCHITECTURE.md, "RTO floor".

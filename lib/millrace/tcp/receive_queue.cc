@@ -8,10 +8,13 @@ ReceiveQueue::Insert ReceiveQueue::Offer(SeqNum seq, const std::byte* data, uint
                                          wire::PacketHandle handle, Limits limits,
                                          SeqNum* rcv_nxt, ReceivePool& pool,
                                          ReleasedPackets& released) {
-  if (packets_ >= limits.packets_max) return Insert::kFull;
   if (seq != *rcv_nxt) {
+    if (packets_ >= limits.packets_max) return Insert::kFull;
     return OfferOutOfOrder(seq, data, length, handle, limits, pool, released);
   }
+  // What is in order never has to wait for room behind what is not: that would be a deadlock.
+  if (packets_ >= limits.packets_max || pool.nodes.free() == 0) DropLast(pool, released);
+  if (packets_ >= limits.packets_max) return Insert::kFull;
   const uint32_t index = pool.nodes.Take();
   if (index == kNoIndex) return Insert::kFull;
   pool.nodes[index] = {kNoIndex, length, seq, data, handle};
@@ -115,6 +118,19 @@ size_t ReceiveQueue::FillSack(const ReceivePool& pool,
     }
   }
   return count;
+}
+
+// Forgets the last piece that is held out of order. RFC 2018 section 8: "The data receiver is
+// permitted to discard data in its queue that has not been acknowledged to the data sender, even
+// if the data has already been reported in a SACK option", as a last resort.
+void ReceiveQueue::DropLast(ReceivePool& pool, ReleasedPackets& released) {
+  uint32_t* link = &ooo_head_;
+  if (*link == kNoIndex) return;
+  while (pool.nodes[*link].next != kNoIndex) link = &pool.nodes[*link].next;
+  const uint32_t last = *link;
+  *link = kNoIndex;
+  --ooo_packets_;
+  FreeNode(last, pool, released);
 }
 
 void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {

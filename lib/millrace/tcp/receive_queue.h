@@ -81,6 +81,7 @@ class ReceiveQueue {
                          ReleasedPackets& released);
   void AppendReady(uint32_t index, ReceivePool& pool);
   void DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool, ReleasedPackets& released);
+  void DropLast(ReceivePool& pool, ReleasedPackets& released);
   void FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released);
 
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;

@@ -98,8 +98,7 @@ struct alignas(64) Tcb {
   // Line 1: sending, receiving, timers.
   SendBuffer send;        // 20
   ReceiveQueue receive;   // 24
-  TimerTable timers;      // 16
-  uint32_t progress_tick;  // when the peer last showed life while we waited for it (R2)
+  TimerTable timers;      // 20
 
   // Line 2: opening, closing, loss.
   Congestion congestion;  // 12
@@ -110,6 +109,7 @@ struct alignas(64) Tcb {
   SeqNum iss, irs;
   SeqNum rcv_fin_seq;       // sequence number of the peer's FIN
   uint32_t challenge_tick;  // of the last limited ACK
+  uint32_t progress_tick;   // when the peer last showed life while we waited for it (R2)
   uint32_t ts_recent_s;     // seconds of `now` when ts_recent was taken (24 days, RFC 7323 5.5)
 
   bool Has(uint32_t any_of) const { return (bits & any_of) != 0; }

@@ -58,6 +58,11 @@ void OnTimeout(Tcb& tcb, Env& env) {
     ++env.counters.delayed_acks;
     tcb.Set(kAckNow);
   }
+  if (tcb.timers.IsDue(Timer::kMemory, env.tick)) {
+    tcb.timers.Stop(Timer::kMemory);
+    tcb.Clear(kWritableWanted);
+    tcb.events |= kEventWritable;
+  }
   if (tcb.timers.IsDue(Timer::kLifetime, env.tick)) {
     ++env.counters.abort_on_fin_wait_2;
     CloseNow(tcb, CloseReason::kTimedOut, env);

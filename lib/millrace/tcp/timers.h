@@ -31,8 +31,9 @@ enum class Timer : uint8_t {
   kRetransmit,  // RFC 6298, and the persist timer of RFC 9293 3.8.6.1: never both
   kDelayedAck,  // RFC 9293 3.8.6.3
   kLifetime,    // FIN-WAIT-2 of an orphan
+  kMemory,      // Send was cut short because the core's pool was empty: try again
 };
-inline constexpr int kTimerCount = 3;
+inline constexpr int kTimerCount = 4;
 
 struct TimerTable {
   uint32_t at[kTimerCount];  // valid where armed
