@@ -126,6 +126,7 @@ class Swarm {
   bool RunChecked(const std::function<bool()>& done, Instant deadline);
   bool CheckAll();
   bool AllOver();
+  std::string Left(SwarmHost& host);
   void Mix(uint64_t value) { digest_ = (digest_ ^ value) * 0x100'0000'01B3ull; }
 
   const SwarmOptions& options_;
@@ -199,6 +200,18 @@ bool Swarm::AllOver() {
          a_.engine().half_opens().used() == 0 && b_.engine().half_opens().used() == 0;
 }
 
+// Who is left, for the failure's text.
+std::string Swarm::Left(SwarmHost& host) {
+  std::string text;
+  host.engine().ForEachConnection([&](stack::Connection& c) {
+    text += std::string(" [") + ToString(c.tcb.state) + " local port " +
+            std::to_string(c.key.local_port) + ", " + std::to_string(c.tcb.send.size_bytes()) +
+            " to send, " + std::to_string(c.tcb.receive.ready_bytes()) + " to read, " +
+            host.app().Describe(host.engine().SocketOf(c)) + "]";
+  });
+  return text;
+}
+
 SwarmResult Swarm::Run() {
   const Instant start = world_.now();
   (void)a_.engine().Listen({IpAddress::V4(0), kPort}, 8);
@@ -218,7 +231,9 @@ SwarmResult Swarm::Run() {
   a_.Wake();
   b_.Wake();
   ok = ok && RunChecked([&] { return AllOver(); }, world_.now() + Duration::Seconds(600));
-  if (ok && !AllOver()) failure_ = "a connection did not end after the network healed";
+  if (ok && !AllOver()) {
+    failure_ = "a connection did not end after the network healed:" + Left(a_) + Left(b_);
+  }
   ok = ok && RunChecked([] { return false; }, world_.now() + Duration::Seconds(10));
   if (ok && failure_.empty()) {
     for (SwarmHost* host : {&a_, &b_}) {

@@ -137,6 +137,15 @@ void SwarmApp::OnClose(stack::Socket socket, tcp::CloseReason) {
   session.over = true;
 }
 
+std::string SwarmApp::Describe(stack::Socket socket) const {
+  if (socket.user_data() == 0) return "no session";
+  const Session& s = sessions_[socket.user_data() - 1];
+  return "style " + std::to_string(static_cast<int>(s.style)) + ", sent " +
+         std::to_string(s.sent) + " of " + std::to_string(s.to_send) + ", received " +
+         std::to_string(s.received) + (s.paused ? ", paused" : "") +
+         (s.peer_closed ? ", peer closed" : "") + (s.own_closed ? ", own closed" : "");
+}
+
 void SwarmApp::Calm() {
   calm_ = true;
   settings_.pauses = false;
@@ -145,6 +154,10 @@ void SwarmApp::Calm() {
     session.paused = false;
     session.socket.Resume();
     MaybeClose(session);
+    // A half-close waits for its peer as long as the application likes, and the peer may be gone
+    // without a trace (its RST was lost): this application has enough after a while.
+    const stack::Socket socket = session.socket;
+    after_(Duration::Seconds(200), [socket] { socket.Close(); });
   }
 }
 

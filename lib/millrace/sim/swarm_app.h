@@ -55,6 +55,9 @@ class SwarmApp {
   // From now on everything is read and nothing delayed, so that all can end.
   void Calm();
 
+  // A session in words, for the text of a failure.
+  std::string Describe(stack::Socket socket) const;
+
   const std::string& failure() const { return failure_; }
   uint64_t octets() const { return octets_; }
   uint64_t opened() const { return opened_; }
