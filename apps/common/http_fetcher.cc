@@ -101,6 +101,8 @@ void HttpFetcher::OnClose(stack::Socket socket, tcp::CloseReason reason) {
     Fail(std::string("connection ") + tcp::ToString(reason));
   }
   free_.push_back(index);
+  // Nobody is there: trying all the others would only take longer to say so.
+  if (!reached_) live_.stop.store(true, std::memory_order_relaxed);
 }
 
 void HttpFetcher::OpenSome(stack::Engine& engine) {

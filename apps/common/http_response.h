@@ -18,7 +18,8 @@ class HttpResponseReader {
   enum class Progress : uint8_t { kMore, kDone, kError };
 
   // `head_request`: the request was HEAD, so no body follows whatever the header says.
-  explicit HttpResponseReader(bool head_request = false) : head_request_(head_request) {}
+  HttpResponseReader() = default;
+  explicit HttpResponseReader(bool head_request) : head_request_(head_request) {}
 
   // Takes the next octets; calls sink(std::string_view) for those of the body. Octets behind the
   // end of the response are ignored.
@@ -58,7 +59,7 @@ class HttpResponseReader {
   void OnChunkSize(std::string_view line);
   void Fail(const char* what);
 
-  bool head_request_;
+  bool head_request_ = false;
   bool keep_alive_ = true;
   bool has_length_ = false, chunked_ = false, until_close_ = false;
   Stage stage_ = Stage::kStatusLine;

@@ -43,6 +43,20 @@ absl::Status ListenOn(stack::Engine& engine, const Endpoint& endpoint) {
   return absl::InternalError("listening on " + endpoint.ToString() + ": " + ToString(result));
 }
 
+// The server would ask for each of the client's addresses at the first connection from it, and drop
+// what does not fit the few packets that may wait: a second's delay for each, which is no figure
+// of a connection rate. The client asks for the server as usual.
+absl::Status KnowClients(stack::Engine& server, const MacAddress& client_mac) {
+  constexpr uint32_t kCount = 1u << (32 - kClientBits);
+  constexpr uint32_t kFirst = kClientV4 & ~(kCount - 1);
+  for (uint32_t i = 1; i + 1 < kCount; ++i) {
+    if (!server.neighbors().AddStatic(kFirst + i, client_mac)) {
+      return absl::InternalError("the neighbour table has no room for the client's addresses");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 uint32_t TimeWaitsFor(const LoadPlan& plan, Duration time_wait) {
@@ -86,6 +100,9 @@ absl::StatusOr<std::unique_ptr<Loopback>> Loopback::Create(const LoopbackOptions
       loopback->rings_->second(), loopback->server_app_, server, std::nullopt, now);
   if (!server_stack.ok()) return server_stack.status();
   loopback->server_ = *std::move(server_stack);
+  const absl::Status known = KnowClients(loopback->server_->engine(),
+                                         loopback->rings_->first().capabilities().mac);
+  if (!known.ok()) return known;
   const absl::Status listening = ListenOn(loopback->server_->engine(), loopback->plan_.target);
   if (!listening.ok()) return listening;
   return loopback;

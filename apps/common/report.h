@@ -31,6 +31,9 @@ nlohmann::ordered_json CountersJson(const stack::Engine& engine);
 std::string FailuresText(const LoadResult& result);
 nlohmann::ordered_json FailuresJson(const LoadResult& result);
 
+// For JSON: a whole number of seconds prints as one.
+inline double Seconds(Duration duration) { return static_cast<double>(duration.ns()) / 1e9; }
+
 // {"cpu": ..., "cpus": ..., "kernel": ..., "compiler": ...} of this machine and program.
 nlohmann::ordered_json MachineJson();
 

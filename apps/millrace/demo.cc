@@ -264,19 +264,19 @@ void PrintJson(const DemoFlags& flags, Demo& demo, size_t cores) {
   json["machine"] = MachineJson();
   json["config"] = {{"cores", cores},
                     {"huge_pages", demo.eal->huge_pages()},
-                    {"duration_s", flags.plan.duration.seconds()},
+                    {"duration_s", Seconds(flags.plan.duration)},
                     {"concurrency", flags.plan.concurrency},
                     {"rate_per_s", flags.plan.rate_per_s},
                     {"count", flags.plan.count},
                     {"request_bytes", flags.plan.request_bytes},
                     {"response_bytes", flags.plan.response_bytes},
                     {"closes_first", flags.close},
-                    {"time_wait_s", flags.tcp.time_wait.seconds()},
+                    {"time_wait_s", Seconds(flags.tcp.time_wait)},
                     {"time_wait_entries_max", demo.loopback->time_waits()},
                     {"options", flags.tcp.OptionsText()},
                     {"impair", flags.machine.impair}};
   json["connections_per_s"] = result.rate_per_s();
-  json["window_s"] = result.window.seconds();
+  json["window_s"] = Seconds(result.window);
   json["opened"] = result.opened;
   json["ok"] = result.ok;
   json["failed"] = figures.failed;

@@ -68,7 +68,7 @@ void PrintJson(const GetFlags& flags, const FetchResult& result, stack::Engine& 
   json["url"] = flags.url;
   json["status"] = result.last_status;
   json["body_bytes"] = result.body_bytes;
-  json["window_s"] = result.load.window.seconds();
+  json["window_s"] = Seconds(result.load.window);
   json["connections_per_s"] = result.load.rate_per_s();
   json["ok"] = result.load.ok;
   json["other_answers"] = result.http_failed;

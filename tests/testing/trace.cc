@@ -97,6 +97,9 @@ void ScriptedApp::OnOpen(stack::Socket s) {
 
 size_t ScriptedApp::OnReceive(stack::Socket s, std::span<const std::byte> data) {
   if (!reading) return 0;
+  data = data.first(std::min(data.size(), read_budget));
+  if (data.empty()) return 0;
+  read_budget -= data.size();
   const std::string text(reinterpret_cast<const char*>(data.data()), data.size());
   received += text;
   if (log_data) log.push_back("data " + text);
@@ -202,7 +205,7 @@ void Trace::AwaitIsnBelowWrap(uint32_t distance) {
 }
 
 std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint16_t port,
-                                      uint16_t local_port) const {
+                                      uint16_t local_port, uint32_t destination_v4) const {
   wire::TcpFields fields{
       .source_port = port == 0 ? options_.peer_port : port,
       .destination_port = local_port == 0 ? options_.local_port : local_port,
@@ -230,13 +233,13 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
                   .ttl = 64,
                   .protocol = wire::kIpProtocolTcp,
                   .source = address_v4,
-                  .destination = kHostAddress},
+                  .destination = destination_v4},
                  true);
   std::byte* const tcp = frame.data() + 34;
   wire::EmitTcp(tcp, fields);
   std::memcpy(tcp + header, seg.data.data(), seg.data.size());
   StoreBe16(tcp + wire::kTcpChecksumAt,
-            wire::TcpChecksumV4(address_v4, kHostAddress, tcp, tcp_length));
+            wire::TcpChecksumV4(address_v4, destination_v4, tcp, tcp_length));
   return frame;
 }
 

@@ -71,6 +71,7 @@ class ScriptedApp {
   std::vector<std::string> log;
   std::string received;
   bool reading = true;            // false: OnReceive consumes nothing
+  size_t read_budget = SIZE_MAX;  // octets that OnReceive still consumes
   bool log_data = true;
   bool close_on_data = false;     // Close in OnReceive
   std::string reply_on_data;      // Send in OnReceive
@@ -146,7 +147,8 @@ class Trace {
 
   // The frame of a segment from the peer, for tests that change it.
   std::vector<std::byte> FrameOf(const Seg& seg, uint32_t address_v4 = kPeerAddress,
-                                 uint16_t port = 0, uint16_t local_port = 0) const;
+                                 uint16_t port = 0, uint16_t local_port = 0,
+                                 uint32_t destination_v4 = kHostAddress) const;
   // Frames that are not TCP (ARP, ICMP), in order.
   std::vector<std::vector<std::byte>> other_frames;
 

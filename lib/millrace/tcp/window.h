@@ -33,7 +33,9 @@ constexpr bool IsAcceptable(SeqNum seq, uint32_t length, SeqNum rcv_nxt, uint32_
 // by at least a segment or half of the buffer (RFC 9293 3.8.6.2.2, receiver's SWS avoidance).
 inline SeqNum NextRightEdge(const Tcb& tcb) {
   const uint32_t held = tcb.receive.ready_bytes();
-  const uint32_t buffer = tcb.receive_buffer_bytes;
+  // What the window field cannot say is not offered, so it is not part of RCV.WND either.
+  const uint32_t buffer =
+      std::min<uint32_t>(tcb.receive_buffer_bytes, 0xFFFFu << tcb.rcv_window_shift());
   const SeqNum edge = tcb.rcv_nxt + (buffer > held ? buffer - held : 0);
   if (edge <= tcb.rcv_adv) return tcb.rcv_adv;
   const uint32_t step = std::min<uint32_t>(buffer / 2, tcb.snd_mss);
