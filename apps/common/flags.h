@@ -106,7 +106,8 @@ inline std::string UnknownOptionMessage(CLI::App& app, const std::string& unknow
     names.push_back(sub->get_name());
   }
   const std::string near = Nearest(unknown.substr(0, unknown.find('=')), names);
-  const std::string program = app.get_parent() == nullptr ? "millrace" : "millrace " + app.get_name();
+  const std::string program =
+      app.get_parent() == nullptr ? "millrace" : "millrace " + app.get_name();
   return "unknown argument " + unknown +
          (near.empty() ? "; `" + program + " --help` lists what there is"
                        : "; did you mean " + near + "?");

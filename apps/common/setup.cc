@@ -86,7 +86,8 @@ uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
 }
 
 void DeviceFlags::AddTo(CLI::App& app) {
-  app.add_option("--dev", dev, "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS")
+  app.add_option("--dev", dev,
+                 "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS")
       ->type_name("DEV")
       ->required();
   app.add_option("--ip", ip, "our address and its network: 10.1.0.1/24")
@@ -121,7 +122,7 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   if (!port.ok()) return port.status();
   if (port->kind == dpdk::DeviceKind::kRing) {
     return absl::InvalidArgumentError(
-        "--dev ring has nobody at its other end here: use `millrace demo`, or --dev afpacket:IFACE");
+        "--dev ring has nobody at its other end: use `millrace demo`, or --dev afpacket:IFACE");
   }
   const dpdk::HostNetwork host = dpdk::ReadHostNetwork();
   if (absl::Status check = dpdk::CheckPortConfig(*port, host); !check.ok()) return check;

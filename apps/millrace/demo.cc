@@ -2,13 +2,10 @@
 //
 // With two CPUs each end has a worker; with one, a single worker polls both in turn.
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -113,8 +110,8 @@ absl::StatusOr<Demo> Start(const DemoFlags& flags, const std::vector<int>& cpus)
 }
 
 void PrintHead(const DemoFlags& flags, const Demo& demo, size_t cores) {
-  std::printf("millrace demo - two ports joined by rings: no NIC, no root (%zu core%s, %s)\n", cores,
-              cores == 1 ? ", both ends in turn" : "s", demo.eal->Describe().c_str());
+  std::printf("millrace demo - two ports joined by rings: no NIC, no root (%zu core%s, %s)\n",
+              cores, cores == 1 ? ", both ends in turn" : "s", demo.eal->Describe().c_str());
   std::string load = flags.plan.rate_per_s > 0
                          ? "open loop, " + FormatCount(flags.plan.rate_per_s) + " conn/s paced"
                          : "closed loop, " + std::to_string(flags.plan.concurrency) + " at a time";
@@ -137,7 +134,8 @@ class BusyMeter {
       const dpdk::WorkerLoad since{.busy_cycles = load.busy_cycles - last_[i].busy_cycles,
                                    .idle_cycles = load.idle_cycles - last_[i].idle_cycles};
       last_[i] = load;
-      text += (text.empty() ? "" : "/") + std::to_string(std::lround(since.busy_share() * 100)) + "%";
+      if (!text.empty()) text += "/";
+      text += std::to_string(std::lround(since.busy_share() * 100)) + "%";
     }
     return text;
   }
@@ -325,9 +323,9 @@ Subcommand AddDemo(CLI::App& program) {
   constexpr uint64_t kBytesMax = uint64_t{1} << 20;
   AddDuration(*app, {"--duration", "TIME", "how long connections are opened", "5s"},
               &flags->plan.duration, Duration::Milliseconds(10), Duration::Seconds(86'400));
-  AddCount(*app, {"--concurrency", "N", "connections under way at a time (64; with --rate 16384)", ""},
+  AddCount(*app, {"--concurrency", "N", "connections at a time (64; with --rate 16384)", ""},
            &flags->concurrency, 1, 1'000'000);
-  AddRate(*app, {"--rate", "N", "open so many per second, evenly, instead of as fast as they close", ""},
+  AddRate(*app, {"--rate", "N", "open so many per second, evenly, whatever closes", ""},
           &flags->plan.rate_per_s);
   AddCount(*app, {"--count", "N", "stop after so many connections", ""}, &flags->plan.count, 1);
   AddSize(*app, {"--request-size", "SIZE", "octets of a request, at most 1m", "1"},
@@ -337,7 +335,7 @@ Subcommand AddDemo(CLI::App& program) {
   app->add_option("--close", flags->close, "who closes first: server or client")
       ->type_name("WHO")
       ->default_str("server");
-  AddCount(*app, {"--cores", "N", "1: both ends on one core; 2: one each (default: what there is)", ""},
+  AddCount(*app, {"--cores", "N", "1: both ends on one; 2: one each (default: what there is)", ""},
            &flags->cores, 1, 2);
   AddCount(*app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: room for 2 M conn/s)", ""},
            &flags->time_waits, 1, 500'000'000);

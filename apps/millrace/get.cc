@@ -131,8 +131,8 @@ int Run(const GetFlags& flags, StopSignals& signals) {
   if (!device.ok()) return Report(device.status());
   std::unique_ptr<FILE, FileCloser> file;
   if (flags.connections == 1) {
-    file.reset(flags.output.empty() || flags.output == "-" ? stdout
-                                                           : std::fopen(flags.output.c_str(), "wb"));
+    const bool to_stdout = flags.output.empty() || flags.output == "-";
+    file.reset(to_stdout ? stdout : std::fopen(flags.output.c_str(), "wb"));
     if (file == nullptr) {
       return Report(absl::FailedPreconditionError("cannot write -o " + flags.output));
     }
@@ -156,7 +156,8 @@ Subcommand AddGet(CLI::App& program) {
       ->type_name("FILE");
   AddCount(*app, {"--connections", "N", "fetch so many times, each over a new connection", "1"},
            &flags->connections, 1);
-  AddCount(*app, {"--concurrency", "N", "fetches at a time", "1"}, &flags->concurrency, 1, 1'000'000);
+  AddCount(*app, {"--concurrency", "N", "fetches at a time", "1"}, &flags->concurrency, 1,
+           1'000'000);
   AddDuration(*app, {"--timeout", "TIME", "give up after this time", "300s"}, &flags->timeout,
               Duration::Milliseconds(1), Duration::Seconds(1'000'000));
   app->add_flag("--json", flags->json, "the summary as JSON");

@@ -214,7 +214,7 @@ Subcommand AddServe(CLI::App& program) {
   CLI::App* app = program.add_subcommand("serve", "a server for HTTP, echo or discard on a port");
   auto flags = std::make_shared<ServeFlags>();
   flags->device.AddTo(*app);
-  app->add_flag("--http", flags->http, "HTTP/1.1 on port 80; paths are sizes: /1k, /100m (default)");
+  app->add_flag("--http", flags->http, "HTTP/1.1 on port 80; paths are sizes: /1k (default)");
   app->add_flag("--echo", flags->echo, "send back what comes, on port 7");
   app->add_flag("--discard", flags->discard, "take what comes, on port 9");
   AddCount(*app, {"--port", "N", "where the service listens instead", ""}, &flags->port, 1, 65'535);
@@ -222,7 +222,7 @@ Subcommand AddServe(CLI::App& program) {
            50'000'000);
   app->add_option("--stats", flags->stats, "write the counters as JSON to FILE at the end")
       ->type_name("FILE");
-  AddDuration(*app, {"--duration", "TIME", "stop after this time (default: at SIGINT or SIGTERM)", ""},
+  AddDuration(*app, {"--duration", "TIME", "stop then (default: at SIGINT or SIGTERM)", ""},
               &flags->duration, Duration::Milliseconds(1), Duration::Seconds(1'000'000));
   flags->tcp.AddTo(*app);
   return {app, [flags](StopSignals& signals) { return Run(*flags, signals); }};

@@ -11,17 +11,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 
-#include "millrace/base/endian.h"
 #include "millrace/dpdk/dpdk_port.h"
 #include "millrace/stack/port.h"
-#include "millrace/wire/checksum.h"
-#include "millrace/wire/ethernet.h"
-#include "millrace/wire/ipv4.h"
 #include "millrace/wire/segment.h"
-#include "millrace/wire/tcp_header.h"
 
 namespace millrace::bench {
 
@@ -33,27 +27,9 @@ class NullEnd {
 
   // Starts one connection with the next Poll; false when that has no room for more or the pool is
   // empty.
-  bool Open() {
-    if (out_count_ >= stack::kBurst) return false;
-    const wire::PacketHandle packet = port_.Allocate();
-    if (packet == wire::PacketHandle::kNone) return false;
-    std::byte* const frame = port_.Data(packet);
-    std::memset(frame, 0, kFrameBytesMax);
-    StoreBe16(frame + wire::kEthernetTypeAt, wire::kEtherTypeIpv4);
-    std::byte* const ip = frame + wire::kEthernetHeaderBytes;
-    StoreU8(ip, wire::kIpv4VersionIhl);
-    StoreU8(ip + wire::kIpv4TtlAt, 64);
-    StoreU8(ip + wire::kIpv4ProtocolAt, wire::kIpProtocolTcp);
-    StoreBe32(ip + wire::kIpv4SourceAt, 0xC612'8001);
-    StoreBe32(ip + wire::kIpv4DestinationAt, 0xC612'0001);
-    std::byte* const tcp = ip + wire::kIpv4HeaderBytes;
-    StoreBe16(tcp + wire::kTcpSourcePortAt, static_cast<uint16_t>(1024 + opened_++ % 64512));
-    StoreBe16(tcp + wire::kTcpDestinationPortAt, 80);
-    Finish(packet, frame, wire::kSyn, 0);
-    return true;
-  }
+  bool Open();
 
-  // Answers a burst; returns how many frames came. `completed` counts the exchanges that ended here.
+  // Answers a burst; returns how many frames came.
   size_t Poll(Instant now) {
     std::array<stack::RxFrame, stack::kBurst> burst;
     const size_t received = port_.RxBurst(now, burst);
@@ -63,68 +39,15 @@ class NullEnd {
     return received;
   }
 
-  uint64_t completed = 0, broken = 0;
+  uint64_t completed = 0;  // exchanges whose last packet came here
+  uint64_t broken = 0;     // packets that were wrong or lost
   uint64_t packets() const { return packets_; }
 
  private:
   static constexpr size_t kFrameBytesMax = 14 + 20 + 40 + 1;
 
-  void Answer(const stack::RxFrame& frame) {
-    using namespace wire;
-    std::byte* const ip = frame.data + kEthernetHeaderBytes;
-    std::byte* const tcp = ip + kIpv4HeaderBytes;
-    const auto length = static_cast<uint16_t>(LoadBe16(ip + kIpv4TotalLengthAt) - kIpv4HeaderBytes);
-    const uint32_t source = LoadBe32(ip + kIpv4SourceAt);
-    const uint32_t destination = LoadBe32(ip + kIpv4DestinationAt);
-    if (!TcpChecksumIsValidV4(source, destination, tcp, length)) ++broken;
-    const uint8_t flags = LoadU8(tcp + kTcpFlagsAt);
-    StoreBe32(ip + kIpv4SourceAt, destination);
-    StoreBe32(ip + kIpv4DestinationAt, source);
-    const uint16_t source_port = LoadBe16(tcp + kTcpSourcePortAt);
-    StoreBe16(tcp + kTcpSourcePortAt, LoadBe16(tcp + kTcpDestinationPortAt));
-    StoreBe16(tcp + kTcpDestinationPortAt, source_port);
-    const uint32_t seq = LoadBe32(tcp + kTcpSeqAt);
-    StoreBe32(tcp + kTcpSeqAt, LoadBe32(tcp + kTcpAckAt));
-    StoreBe32(tcp + kTcpAckAt, seq + 1);
-    const bool from_client = destination == 0xC612'0001;
-    switch (flags) {
-      case kSyn:
-        return Finish(frame.packet, frame.data, kSyn | kAck, 0);
-      case kSyn | kAck:
-        return Finish(frame.packet, frame.data, kAck | kPsh, 1);  // the request
-      case kAck | kPsh:
-        return Finish(frame.packet, frame.data, kFin | kAck | kPsh, 1);  // the response
-      case kFin | kAck | kPsh:
-        return Finish(frame.packet, frame.data, kFin | kAck, 0);
-      case kFin | kAck:
-        if (from_client) return Finish(frame.packet, frame.data, kAck, 0);
-        break;
-      default:
-        break;
-    }
-    if (flags == kAck) ++completed;
-    port_.Free({&frame.packet, 1});
-  }
-
-  void Finish(wire::PacketHandle packet, std::byte* frame, unsigned flags, uint32_t payload) {
-    using namespace wire;
-    std::byte* const ip = frame + kEthernetHeaderBytes;
-    std::byte* const tcp = ip + kIpv4HeaderBytes;
-    const uint32_t options = (flags & kSyn) != 0 ? syn_options_bytes_ : options_bytes_;
-    const auto length = static_cast<uint16_t>(kTcpHeaderBytes + options + payload);
-    StoreBe16(ip + kIpv4TotalLengthAt, static_cast<uint16_t>(kIpv4HeaderBytes + length));
-    StoreU8(tcp + kTcpDataOffsetAt, ((kTcpHeaderBytes + options) / 4) << 4);
-    StoreU8(tcp + kTcpFlagsAt, flags);
-    StoreBe16(ip + kIpv4ChecksumAt, 0);
-    StoreBe16(ip + kIpv4ChecksumAt,
-              static_cast<uint16_t>(~ChecksumFold(ChecksumAdd(ip, kIpv4HeaderBytes, 0))));
-    StoreBe16(tcp + kTcpChecksumAt, 0);
-    StoreBe16(tcp + kTcpChecksumAt,
-              TcpChecksumV4(LoadBe32(ip + kIpv4SourceAt), LoadBe32(ip + kIpv4DestinationAt), tcp,
-                            length));
-    port_.Finish(packet, kEthernetHeaderBytes + kIpv4HeaderBytes + length, {});
-    out_[out_count_++] = packet;
-  }
+  void Answer(const stack::RxFrame& frame);
+  void Finish(wire::PacketHandle packet, std::byte* frame, unsigned flags, uint32_t payload);
 
   // What the ring has no room for is lost, and counted as broken.
   void Send(Instant now) {

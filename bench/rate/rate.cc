@@ -6,6 +6,8 @@
 //   rate --null                  the floor: the same packets without a TCP (null_exchange.h)
 // One connection is open, 1 octet, 1 octet with FIN, FIN, ACK: six packets, each sent and received.
 
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -34,13 +36,27 @@ struct Flags {
   apps::MachineFlags machine;
 };
 
+// Of this thread: on a machine that others use too it says more than the clock on the wall.
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 struct Measured {
   double seconds = 0;
+  double cpu_seconds = 0;
   uint64_t connections = 0, failed = 0, packets = 0;
   uint64_t retransmits = 0, evicted = 0;
 
   double rate_per_s() const { return static_cast<double>(connections) / seconds; }
   double ns_per_connection() const { return 1e9 * seconds / static_cast<double>(connections); }
+  double cpu_ns_per_connection() const {
+    return 1e9 * cpu_seconds / static_cast<double>(connections);
+  }
   double ns_per_packet() const { return 1e9 * seconds / static_cast<double>(packets); }
   double packets_per_connection() const {
     return static_cast<double>(packets) / static_cast<double>(connections);
@@ -57,6 +73,7 @@ absl::StatusOr<Measured> MeasureEngine(const Flags& flags, dpdk::Clock clock) {
                                          clock.Now());
   if (!loopback.ok()) return loopback.status();
   apps::Loopback& l = **loopback;
+  const double cpu_start = CpuSeconds();
   const Instant give_up = clock.Now() + flags.seconds + Duration::Seconds(3600);
   while (!l.live().done.load(std::memory_order_relaxed) && clock.Now() < give_up) {
     const Instant now = clock.Now();
@@ -66,6 +83,7 @@ absl::StatusOr<Measured> MeasureEngine(const Flags& flags, dpdk::Clock clock) {
   const apps::LoadResult& result = l.result();
   Measured measured;
   measured.seconds = result.window.seconds();
+  measured.cpu_seconds = CpuSeconds() - cpu_start;
   measured.connections = result.ok_in_window;
   measured.failed = result.failed_total() + l.still_open();
   // Those after the window are few, but they have packets too.
@@ -85,6 +103,7 @@ absl::StatusOr<Measured> MeasureNull(const Flags& flags, dpdk::Clock clock) {
   if (!rings.ok()) return rings.status();
   NullEnd client((*rings)->first(), !flags.tcp.no_timestamps);
   NullEnd server((*rings)->second(), !flags.tcp.no_timestamps);
+  const double cpu_start = CpuSeconds();
   const Instant start = clock.Now();
   uint64_t opened = 0;
   Instant now = start;
@@ -97,6 +116,7 @@ absl::StatusOr<Measured> MeasureNull(const Flags& flags, dpdk::Clock clock) {
   }
   Measured measured;
   measured.seconds = (now - start).seconds();
+  measured.cpu_seconds = CpuSeconds() - cpu_start;
   measured.connections = client.completed;
   measured.packets = client.packets() + server.packets();
   return measured;
@@ -106,8 +126,8 @@ void Print(const Flags& flags, const Measured& m) {
   std::printf("%s, one core, %u at a time, %s: %s connections in %.3f s\n",
               flags.null ? "null exchange" : "engine", flags.concurrency,
               flags.tcp.OptionsText().c_str(), apps::GroupDigits(m.connections).c_str(), m.seconds);
-  std::printf("  %10.0f connections/s, both ends\n  %10.1f ns per connection\n",
-              m.rate_per_s(), m.ns_per_connection());
+  std::printf("  %10.0f connections/s, both ends\n  %10.1f ns per connection (%.1f of CPU time)\n",
+              m.rate_per_s(), m.ns_per_connection(), m.cpu_ns_per_connection());
   std::printf("  %10.1f ns per packet, sent and received\n  %10.3f packets per connection\n",
               m.ns_per_packet(), m.packets_per_connection());
   if (!flags.null) {
@@ -134,6 +154,7 @@ nlohmann::ordered_json Json(const Flags& flags, const Measured& m, bool huge_pag
   json["time_wait_evicted"] = m.evicted;
   json["connections_per_s"] = m.rate_per_s();
   json["connection_ns"] = m.ns_per_connection();
+  json["connection_cpu_ns"] = m.cpu_ns_per_connection();
   json["packet_ns"] = m.ns_per_packet();
   json["packets_per_connection"] = m.packets_per_connection();
   return json;

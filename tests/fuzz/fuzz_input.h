@@ -20,6 +20,8 @@ class Input {
  public:
   Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
 
+  bool empty() const { return left_ == 0; }
+
   // The next octet; 0 when there is none left.
   uint8_t Octet() {
     if (left_ == 0) return 0;

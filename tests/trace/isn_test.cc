@@ -112,7 +112,7 @@ TEST(Isn, AllPortsInUseIsAnErrorAtOnce) {
 // ISN-08 (RFC 7323 5.4): one clock per tuple, monotonic, and different offsets between tuples.
 TEST(Isn, TimestampsAreOffsetPerTupleAndMonotonic) {
   std::set<uint32_t> first;
-  for (uint16_t port : {1000, 1001, 1002, 1003}) {
+  for (uint16_t port = 1000; port < 1004; ++port) {
     TraceOptions options;
     options.peer_port = port;
     Trace t(options);

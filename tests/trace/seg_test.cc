@@ -102,8 +102,8 @@ TEST_P(SegTest, WindowWithoutScalingEndsWhereItWasAdvertised) {
     Open(t);
     t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = "!"});
     t.Advance(Duration::Milliseconds(100));
-    ASSERT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 2, .ack = 2, .window = 65535}));
-    t.Receives({.flags = kAck, .seq = 2 + 65534 + beyond, .ack = 2});
+    ASSERT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 2, .ack = 2, .window = 65534}));
+    t.Receives({.flags = kAck, .seq = 2 + 65533 + beyond, .ack = 2});
     if (beyond == 0) {
       EXPECT_TRUE(t.SentNothing());
       EXPECT_EQ(t.tcb()->flight(), 0u);

@@ -26,6 +26,8 @@ struct Text {
 bool CheckTimestamp(Tcb& tcb, const Segment& segment, Env& env) {
   if (!tcb.Has(kTimestampsOn) || segment.Has(wire::kRst)) return true;
   if (!segment.HasOption(wire::kTimestampsOption)) {
+    // A SYN is not judged by it: the peer that has rebooted gets its challenge (RFC 5961 4.2).
+    if (segment.Has(wire::kSyn)) return true;
     // RFC 7323 3.2: "If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently
     // drop the segment."
     ++env.counters.timestamp_missing;
@@ -82,6 +84,10 @@ void UpdateTsRecent(Tcb& tcb, const Segment& segment, const Env& env) {
 // Second: check the RST bit (RFC 5961 section 3.2).
 void OnReset(Tcb& tcb, const Segment& segment, Env& env) {
   if (segment.seq != tcb.rcv_nxt) {
+    if (!segment.seq.InWindow(tcb.rcv_nxt, tcb.rcv_wnd())) {
+      ++env.counters.rst_out_of_window;  // old, though text behind it reaches into the window
+      return;
+    }
     ++env.counters.challenge_acks;
     AckLimited(tcb, env);
     return;
@@ -200,7 +206,8 @@ bool AfterFinAcked(Tcb& tcb, Env& env) {
 }
 
 // Fourth: check the ACK field. False: the segment is dropped.
-bool CheckAck(Tcb& tcb, const Segment& segment, Env& env, InputResult& result) {
+// `window` is what the segment offers, in octets.
+bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, InputResult& result) {
   if (!segment.Has(wire::kAck)) {
     ++env.counters.ack_missing;  // "if the ACK bit is off, drop the segment and return"
     return false;
@@ -211,7 +218,7 @@ bool CheckAck(Tcb& tcb, const Segment& segment, Env& env, InputResult& result) {
       result.reply = Reply::kReset;  // "<SEQ=SEG.ACK><CTL=RST>"
       return false;
     }
-    EnterEstablished(tcb, segment, uint32_t{segment.window} << tcb.snd_window_shift(), env);
+    EnterEstablished(tcb, segment, window, env);
   }
   // RFC 5961 5.2 (MAY-12): "((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT)"
   if (segment.ack > tcb.snd_nxt || segment.ack < tcb.snd_una - tcb.snd_wnd_max) {
@@ -219,7 +226,6 @@ bool CheckAck(Tcb& tcb, const Segment& segment, Env& env, InputResult& result) {
     AckLimited(tcb, env);
     return false;
   }
-  const uint32_t window = uint32_t{segment.window} << tcb.snd_window_shift();
   if (segment.ack > tcb.snd_una) {
     OnNewAck(tcb, segment, env);
   } else if (segment.ack == tcb.snd_una) {
@@ -365,7 +371,9 @@ InputResult OnSegment(Tcb& tcb, const wire::Segment& received, Env& env) {
     return result;
   }
   UpdateTsRecent(tcb, segment, env);
-  if (!CheckAck(tcb, segment, env, result)) return result;
+  // RFC 7323 2.2: the window of a SYN-ACK is not scaled, also when its SYN is known already.
+  const int shift = received.Has(wire::kSyn) ? 0 : tcb.snd_window_shift();
+  if (!CheckAck(tcb, segment, uint32_t{segment.window} << shift, env, result)) return result;
   if (segment.Has(wire::kUrg)) ++env.counters.urgent_seen;  // in line, RFC 6093
   if (segment.payload_length == 0 && !segment.Has(wire::kFin)) return result;
   if (!take_text) return result;

@@ -67,7 +67,8 @@ TEST(HttpResponse, NoBodyFollowsHead204And304) {
 
 TEST(HttpResponse, WhatIsNotHttpIsAnError) {
   for (const char* text : {"SSH-2.0-OpenSSH\r\n", "HTTP/2.0 200 OK\r\n", "HTTP/1.1 2x0 OK\r\n",
-                           "HTTP/1.1 200 OK\r\nbroken\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n",
+                           "HTTP/1.1 200 OK\r\nbroken\r\n",
+                           "HTTP/1.1 200 OK\r\nContent-Length: x\r\n",
                            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
                            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n"}) {
     EXPECT_EQ(ReadAll(text, 99, false).progress, Progress::kError) << text;

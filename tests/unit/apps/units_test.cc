@@ -23,8 +23,8 @@ TEST(Units, CountsArePowersOf1000) {
 }
 
 TEST(Units, WhatIsNotUnderstoodAsAWholeIsRefused) {
-  for (const char* text : {"", "k", "-1", "+1", "1 k", " 1", "1kk", "1x", "1e3", "0x10", ".", "1..2",
-                           "0.5", "99999999999t", "nan", "inf"}) {
+  for (const char* text : {"", "k", "-1", "+1", "1 k", " 1", "1kk", "1x", "1e3", "0x10", ".",
+                           "1..2", "0.5", "99999999999t", "nan", "inf"}) {
     EXPECT_EQ(ParseSize(text), std::nullopt) << text;
     EXPECT_EQ(ParseCount(text), std::nullopt) << text;
   }
