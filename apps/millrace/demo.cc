@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "apps/common/exit_code.h"
@@ -112,9 +111,10 @@ absl::StatusOr<Demo> Start(const DemoFlags& flags, const std::vector<int>& cpus)
 void PrintHead(const DemoFlags& flags, const Demo& demo, size_t cores) {
   std::printf("millrace demo - two ports joined by rings: no NIC, no root (%zu core%s, %s)\n",
               cores, cores == 1 ? ", both ends in turn" : "s", demo.eal->Describe().c_str());
-  std::string load = flags.plan.rate_per_s > 0
-                         ? "open loop, " + FormatCount(flags.plan.rate_per_s) + " conn/s paced"
-                         : "closed loop, " + std::to_string(flags.plan.concurrency) + " at a time";
+  const LoadPlan& plan = flags.plan;
+  std::string load = plan.rate_per_s > 0
+                         ? "open loop, " + FormatCount(plan.rate_per_s) + " conn/s paced"
+                         : "closed loop, " + std::to_string(plan.concurrency) + " at a time";
   if (!flags.machine.impair.empty()) load += ", " + flags.machine.impair + " both ways";
   std::printf("server 198.18.0.1:80   client 198.18.128.0/23   %s\n\n", load.c_str());
   std::printf("%5s %9s %12s %8s %7s %7s   %s\n", "t", "conn/s", "ok", "failed", "open", "retx",
@@ -146,7 +146,6 @@ class BusyMeter {
 };
 
 uint64_t Load(const std::atomic<uint64_t>& value) { return value.load(std::memory_order_relaxed); }
-
 // Prints a line each second until the client is done, the drain time is over, or a signal came.
 void Watch(const DemoFlags& flags, Demo& demo, StopSignals& signals) {
   LiveLoad& live = demo.loopback->live();

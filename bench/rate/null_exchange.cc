@@ -35,7 +35,8 @@ void NullEnd::Answer(const stack::RxFrame& frame) {
   using namespace wire;
   std::byte* const ip = frame.data + kEthernetHeaderBytes;
   std::byte* const tcp = ip + kIpv4HeaderBytes;
-  const auto length = static_cast<uint16_t>(LoadBe16(ip + kIpv4TotalLengthAt) - kIpv4HeaderBytes);
+  const auto length =
+      static_cast<uint16_t>(LoadBe16(ip + kIpv4TotalLengthAt) - kIpv4HeaderBytes);
   const uint32_t source = LoadBe32(ip + kIpv4SourceAt);
   const uint32_t destination = LoadBe32(ip + kIpv4DestinationAt);
   if (!TcpChecksumIsValidV4(source, destination, tcp, length)) ++broken;
@@ -68,7 +69,8 @@ void NullEnd::Answer(const stack::RxFrame& frame) {
   port_.Free({&frame.packet, 1});
 }
 
-void NullEnd::Finish(wire::PacketHandle packet, std::byte* frame, unsigned flags, uint32_t payload) {
+void NullEnd::Finish(wire::PacketHandle packet, std::byte* frame, unsigned flags,
+                     uint32_t payload) {
   using namespace wire;
   std::byte* const ip = frame + kEthernetHeaderBytes;
   std::byte* const tcp = ip + kIpv4HeaderBytes;

@@ -93,10 +93,28 @@ TraceOptions::TraceOptions() {
 void ScriptedApp::OnOpen(stack::Socket s) {
   socket = s;
   log.push_back("open");
+  if (in_open) in_open(s);
+}
+
+void ScriptedApp::OnPeerClosed(stack::Socket s) {
+  log.push_back("fin");
+  if (in_peer_closed) in_peer_closed(s);
+}
+
+void ScriptedApp::OnWritable(stack::Socket s) {
+  log.push_back("writable");
+  if (in_writable) in_writable(s);
+}
+
+void ScriptedApp::OnPoll(stack::Engine&, Instant) {
+  if (in_poll) in_poll();
 }
 
 size_t ScriptedApp::OnReceive(stack::Socket s, std::span<const std::byte> data) {
-  if (!reading) return 0;
+  if (!reading) {
+    if (in_receive) in_receive(s);
+    return 0;
+  }
   data = data.first(std::min(data.size(), read_budget));
   if (data.empty()) return 0;
   read_budget -= data.size();
@@ -105,11 +123,13 @@ size_t ScriptedApp::OnReceive(stack::Socket s, std::span<const std::byte> data) 
   if (log_data) log.push_back("data " + text);
   if (!reply_on_data.empty()) s.Send(BytesOf(reply_on_data));
   if (close_on_data) s.Close();
+  if (in_receive) in_receive(s);
   return data.size();
 }
 
-void ScriptedApp::OnClose(stack::Socket, tcp::CloseReason reason) {
+void ScriptedApp::OnClose(stack::Socket s, tcp::CloseReason reason) {
   log.push_back(std::string("close ") + ToString(reason));
+  if (in_close) in_close(s);
 }
 
 Trace::Trace(const TraceOptions& options) : options_(options), port_(PortOptions(options)) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -63,10 +64,10 @@ class ScriptedApp {
  public:
   void OnOpen(stack::Socket socket);
   size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
-  void OnPeerClosed(stack::Socket) { log.push_back("fin"); }
-  void OnWritable(stack::Socket) { log.push_back("writable"); }
+  void OnPeerClosed(stack::Socket socket);
+  void OnWritable(stack::Socket socket);
   void OnClose(stack::Socket, tcp::CloseReason reason);
-  void OnPoll(stack::Engine&, Instant) {}
+  void OnPoll(stack::Engine&, Instant);
 
   std::vector<std::string> log;
   std::string received;
@@ -75,6 +76,9 @@ class ScriptedApp {
   bool log_data = true;
   bool close_on_data = false;     // Close in OnReceive
   std::string reply_on_data;      // Send in OnReceive
+  // Called last in the call of that name; for tests of what an application may do in there.
+  std::function<void(stack::Socket)> in_open, in_receive, in_peer_closed, in_writable, in_close;
+  std::function<void()> in_poll;
   stack::Socket socket;           // the connection opened last
 };
 

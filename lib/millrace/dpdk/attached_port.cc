@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "millrace/dpdk/eal.h"
@@ -92,6 +93,16 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
     options.mtu_set_outside = true;
     options.room_octets_min = std::max(options.room_octets_min,
                                        AfPacketFrameOctets(options.mtu));
+  }
+  if (config.kind == DeviceKind::kTap && !options.mac.has_value()) {
+    // The device tells the address of the kernel's end. Ours has to be another one: the engine and
+    // the kernel both ignore ARP packets that claim to come from their own.
+    rte_ether_addr kernel_end{};
+    rte_eth_macaddr_get(port_id, &kernel_end);
+    MacAddress ours;
+    std::memcpy(ours.octets.data(), kernel_end.addr_bytes, ours.octets.size());
+    ours.octets[5] ^= 1;
+    options.mac = ours;
   }
   auto port = DpdkPort::Create(port_id, options);
   const std::string log = capture.Stop();

@@ -163,6 +163,8 @@ class Engine {
   void Demultiplex(Parsed& parsed);
   void OnTcp(Parsed& parsed);
   void OnUnmatched(const Parsed& parsed);
+  // False, and counted, when the listener cannot take another SYN now.
+  bool HasRoomForSyn(const Listener& listener);
   void OnListenerSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
   void OnHalfOpen(Parsed& parsed, FlowRef ref);
   void OnTimeWait(Parsed& parsed, FlowRef ref);

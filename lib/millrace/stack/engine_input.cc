@@ -153,14 +153,18 @@ void Engine::OnUnmatched(const Parsed& p) {
   }
 }
 
+bool Engine::HasRoomForSyn(const Listener& listener) {
+  if (listener.half_open < listener.backlog && half_opens_.free() > 0) return true;
+  ++(listener.half_open < listener.backlog ? env_.counters.half_open_full
+                                           : env_.counters.listen_overflows);
+  ++env_.counters.listen_drops;
+  return false;
+}
+
 // `iss_floor`: with has_floor, the new ISS must be above it (reuse of a tuple in TIME-WAIT).
 void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
   Listener& listener = listeners_[index];
-  if (listener.half_open >= listener.backlog) {
-    ++env_.counters.listen_overflows;
-    ++env_.counters.listen_drops;
-    return;
-  }
+  if (!HasRoomForSyn(listener)) return;
   const uint16_t neighbor = NextHop(p.key.remote_v4());
   if (neighbor == Neighbors::kNone) {
     ++counters_.tx_no_route;
@@ -168,11 +172,6 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
     return;
   }
   const uint32_t h = half_opens_.Take();
-  if (h == kNoIndex) {
-    ++env_.counters.half_open_full;
-    ++env_.counters.listen_drops;
-    return;
-  }
   if (!table_.Insert(p.hash, FlowRef(FlowKind::kHalfOpen, h))) {
     ++env_.counters.table_full;
     ++env_.counters.listen_drops;
@@ -263,6 +262,8 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
         send_ack();
         return;
       }
+      // A SYN that is dropped must not cost the old incarnation its 2MSL.
+      if (!HasRoomForSyn(listeners_[listener])) return;
       const SeqNum floor = tcp::IssAbove(time_wait.tcp, time_wait.tcp.snd_nxt);
       ++env_.counters.time_wait_recycled;
       RemoveTimeWait(ref.index(), true);

@@ -40,14 +40,16 @@ struct Config {
 
   // RFC 6298 2.1 says 1 s until there is a sample.
   Duration rto_initial = Duration::Seconds(1);
+  // RFC 6298 5.7: the time-out of data while there is no sample because the SYN was lost.
+  Duration rto_after_syn_loss = Duration::Seconds(3);
   // Departs from RFC 6298 2.4 (SHOULD 1 s): 200 ms, as Linux. ARCHITECTURE.md, "RTO floor".
   Duration rto_min = Duration::Milliseconds(200);
   Duration rto_max = Duration::Seconds(60);  // RFC 6298 2.5: at least 60 s
   // Active open: 1+2+4+8+16+32+60+60 = 183 s before ETIMEDOUT. RFC 9293 3.8.3 (MUST-23): R2 of a
   // SYN is at least 3 minutes.
-  uint8_t syn_retransmits_max = 7;
+  uint8_t syn_retransmits_max = 7;      // at most 31
   uint8_t syn_ack_retransmits_max = 5;  // passive open, as Linux: 1+2+4+8+16+32 = 63 s
-  uint8_t r1_retransmits = 3;           // RFC 9293 3.8.3 (SHLD-10)
+  uint8_t r1_retransmits = 3;           // RFC 9293 3.8.3 (SHLD-10); at most 7
   Duration r2 = Duration::Seconds(120);  // RFC 9293 3.8.3 (SHLD-11): at least 100 s
 
   // RFC 9293 3.8.6.3 (MUST-40): less than 0.5 s; 40 ms as Linux.

@@ -18,6 +18,7 @@ bool MayAnswer(HalfOpen& half_open, Env& env) {
     return false;
   }
   half_open.sent_us = env.us;
+  half_open.sent_again = true;
   return true;
 }
 
@@ -158,11 +159,11 @@ void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
     tcb.window_scales = static_cast<uint8_t>(shift << 4 | h.peer_window_scale);
   }
   tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, timestamps, env.config);
-  if (h.retransmits == 0) {
+  if (h.retransmits > 0) {
+    tcb.Set(kSynRetransmitted);
+  } else if (!h.sent_again) {
     tcb.Set(kRttTiming);
     tcb.rtt_start_us = h.sent_us;
-  } else {
-    tcb.Set(kSynRetransmitted);
   }
   ++env.counters.passive_opens;
 }

@@ -25,6 +25,7 @@ struct HalfOpen {
   wire::OptionBits options;  // of the SYN that we agree to
   uint8_t peer_window_scale : 4;
   uint8_t retransmits : 4;
+  bool sent_again;           // sent_us is not that of the first SYN-ACK: not to be timed (MUST-18)
 };
 
 enum class HalfOpenVerdict : uint8_t {

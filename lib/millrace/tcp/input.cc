@@ -106,140 +106,6 @@ void OnReset(Tcb& tcb, const Segment& segment, Env& env) {
   }
 }
 
-void SampleRtt(Tcb& tcb, const Segment& segment, Env& env) {
-  if (tcb.Has(kRttTiming)) {
-    if (segment.ack < tcb.rtt_seq) return;
-    tcb.Clear(kRttTiming);
-    tcb.rtt.OnSample(env.us - tcb.rtt_start_us);
-    return;
-  }
-  // Karn's rule (MUST-18) forbade timing what was retransmitted; a timestamp tells which copy
-  // arrived. An echo that we cannot have sent is ignored.
-  if (tcb.backoff != 0) SampleRttByTimestamp(tcb, segment, env);
-}
-
-// "<SEG.ACK covers new data>": RFC 5681, 6582 and 6298 section 5.
-void OnNewAck(Tcb& tcb, const Segment& segment, Env& env) {
-  const uint32_t acked = segment.ack.Since(tcb.snd_una);
-  const uint32_t flight = tcb.flight();
-  SampleRtt(tcb, segment, env);
-  const bool fin_acked = tcb.FinSent() && !tcb.Has(kFinAcked) && segment.ack == tcb.snd_nxt;
-  tcb.send.Consume(acked - (fin_acked ? 1 : 0), env.send_pool);
-  if (fin_acked) tcb.Set(kFinAcked);
-  tcb.snd_una = segment.ack;
-  tcb.rtx_nxt = Max(tcb.rtx_nxt, tcb.snd_una);
-  tcb.duplicate_acks = 0;
-  tcb.backoff = 0;
-  tcb.progress_tick = env.tick;
-  if (tcb.Has(kFastRecovery)) {
-    if (tcb.snd_una >= tcb.recover) {
-      tcb.Clear(kFastRecovery);
-      tcb.congestion.OnRecoveryEnd(tcb.flight(), tcb.snd_mss);
-    } else {
-      // RFC 6582 3.2 step 5, a partial ACK: the next hole is retransmitted at once.
-      tcb.Set(kRetransmitHead);
-      tcb.congestion.OnPartialAck(acked, tcb.snd_mss);
-    }
-  } else {
-    if (tcb.Has(kTimeoutRecovery) && tcb.snd_una >= tcb.recover) tcb.Clear(kTimeoutRecovery);
-    tcb.congestion.OnAck(acked, flight, tcb.snd_mss, env.config);
-  }
-  // RFC 6298 5.2 and 5.3.
-  if (tcb.snd_una == tcb.snd_nxt) {
-    tcb.timers.Stop(Timer::kRetransmit);
-  } else {
-    ArmRetransmit(tcb, env);
-  }
-  if (tcb.Has(kWritableWanted) && tcb.send.size_bytes() <= env.config.send_buffer_bytes / 2) {
-    tcb.Clear(kWritableWanted);
-    tcb.events |= kEventWritable;
-  }
-}
-
-// RFC 5681 section 2, the five marks of a duplicate ACK, and 3.2.
-void OnDuplicateAck(Tcb& tcb, Env& env) {
-  if (tcb.duplicate_acks < 255) ++tcb.duplicate_acks;
-  if (tcb.Has(kFastRecovery)) {
-    tcb.congestion.OnDuplicateAckInRecovery(tcb.snd_mss, env.config);
-    return;
-  }
-  if (tcb.duplicate_acks != 3 || tcb.Has(kTimeoutRecovery)) return;
-  // RFC 6582 3.2 step 2: no second fast retransmit for the same window of data.
-  if (tcb.Has(kRecoverValid) && tcb.snd_una <= tcb.recover) return;
-  ++env.counters.fast_retrans;
-  tcb.congestion.OnFastRetransmit(tcb.flight(), tcb.snd_mss);
-  tcb.recover = tcb.snd_nxt;
-  tcb.Set(kFastRecovery | kRecoverValid | kRetransmitHead);
-}
-
-// "SND.WND <- SEG.WND" unless the segment is older than what the window was taken from.
-void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window) {
-  if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
-    if (tcb.snd_wnd == 0 && window > 0) {
-      // The persist timer has done its work; what follows is timed afresh.
-      tcb.backoff = 0;
-      if (tcb.flight() == 0) tcb.timers.Stop(Timer::kRetransmit);
-    }
-    tcb.snd_wnd = window;
-    tcb.snd_wnd_max = std::max(tcb.snd_wnd_max, window);
-    tcb.snd_wl1 = segment.seq;
-    tcb.snd_wl2 = segment.ack;
-  }
-}
-
-// What the acknowledgment of our FIN does. True: the connection is over.
-bool AfterFinAcked(Tcb& tcb, Env& env) {
-  switch (tcb.state) {
-    case State::kFinWait1:
-      Transition(tcb, State::kFinWait2);
-      if (tcb.Has(kReceiveClosed)) ArmOrphan(tcb, env);
-      return false;
-    case State::kClosing:
-      EnterTimeWait(tcb);
-      return true;
-    case State::kLastAck:
-      CloseNow(tcb, CloseReason::kNormal, env);
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Fourth: check the ACK field. False: the segment is dropped.
-// `window` is what the segment offers, in octets.
-bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, InputResult& result) {
-  if (!segment.Has(wire::kAck)) {
-    ++env.counters.ack_missing;  // "if the ACK bit is off, drop the segment and return"
-    return false;
-  }
-  if (tcb.state == State::kSynReceived) {
-    if (!(tcb.snd_una < segment.ack && segment.ack <= tcb.snd_nxt)) {
-      ++env.counters.ack_invalid;
-      result.reply = Reply::kReset;  // "<SEQ=SEG.ACK><CTL=RST>"
-      return false;
-    }
-    EnterEstablished(tcb, segment, window, env);
-  }
-  // RFC 5961 5.2 (MAY-12): "((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT)"
-  if (segment.ack > tcb.snd_nxt || segment.ack < tcb.snd_una - tcb.snd_wnd_max) {
-    ++env.counters.ack_invalid;
-    AckLimited(tcb, env);
-    return false;
-  }
-  if (segment.ack > tcb.snd_una) {
-    OnNewAck(tcb, segment, env);
-  } else if (segment.ack == tcb.snd_una) {
-    if (segment.SequenceLength() == 0 && tcb.flight() > 0 && window == tcb.snd_wnd &&
-        tcb.snd_wnd != 0) {
-      OnDuplicateAck(tcb, env);
-    }
-    // RFC 9293 3.8.6.1 (MUST-37): a closed window stays open to probes while they are answered.
-    if (tcb.snd_wnd == 0) tcb.progress_tick = env.tick;
-  }
-  if (segment.ack >= tcb.snd_una) UpdateSendWindow(tcb, segment, window);
-  return !(tcb.Has(kFinAcked) && AfterFinAcked(tcb, env));
-}
-
 // Cuts the text to what is new and inside the window.
 Text Trim(const Tcb& tcb, const Segment& segment) {
   Text text{segment.seq, segment.payload, segment.payload_length, segment.Has(wire::kFin)};
@@ -337,25 +203,20 @@ void TakeFin(Tcb& tcb) {
 
 // A SYN-ACK that crosses ours in a simultaneous open has its SYN where we have it already, so the
 // acceptability test would refuse it together with the ACK that we wait for.
-Segment WithoutKnownSyn(const Tcb& tcb, Segment segment) {
-  if (tcb.state == State::kSynReceived && segment.Has(wire::kSyn) && segment.Has(wire::kAck) &&
-      segment.seq == tcb.irs && segment.ack == tcb.snd_nxt) {
-    segment.seq += 1;
-    segment.flags = static_cast<wire::Flags>(segment.flags & ~wire::kSyn);
-  }
+bool HasKnownSyn(const Tcb& tcb, const Segment& segment) {
+  return tcb.state == State::kSynReceived && segment.Has(wire::kSyn) && segment.Has(wire::kAck) &&
+         segment.seq == tcb.irs && segment.ack == tcb.snd_nxt;
+}
+
+Segment WithoutSyn(Segment segment) {
+  segment.seq += 1;
+  segment.flags = static_cast<wire::Flags>(segment.flags & ~wire::kSyn);
   return segment;
 }
 
-}  // namespace
-
-InputResult OnSegment(Tcb& tcb, const wire::Segment& received, Env& env) {
+// The eight steps, for a segment of a connection that is not in SYN-SENT and not over.
+InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, Env& env) {
   InputResult result;
-  if (tcb.state == State::kSynSent) {
-    result.reply = OnSynSentSegment(tcb, received, env);
-    return result;
-  }
-  if (IsOver(tcb) || tcb.Has(kResetNow)) return result;
-  const Segment segment = WithoutKnownSyn(tcb, received);
   bool take_text = true;
   if (!CheckTimestamp(tcb, segment, env)) return result;
   if (!CheckSequence(tcb, segment, env, &take_text)) return result;
@@ -371,9 +232,8 @@ InputResult OnSegment(Tcb& tcb, const wire::Segment& received, Env& env) {
     return result;
   }
   UpdateTsRecent(tcb, segment, env);
-  // RFC 7323 2.2: the window of a SYN-ACK is not scaled, also when its SYN is known already.
-  const int shift = received.Has(wire::kSyn) ? 0 : tcb.snd_window_shift();
-  if (!CheckAck(tcb, segment, uint32_t{segment.window} << shift, env, result)) return result;
+  const uint32_t window = uint32_t{segment.window} << window_shift;
+  if (!CheckAck(tcb, segment, window, env, result)) return result;
   if (segment.Has(wire::kUrg)) ++env.counters.urgent_seen;  // in line, RFC 6093
   if (segment.payload_length == 0 && !segment.Has(wire::kFin)) return result;
   if (!take_text) return result;
@@ -391,6 +251,22 @@ InputResult OnSegment(Tcb& tcb, const wire::Segment& received, Env& env) {
   }
   if (tcb.Has(kFinSeen) && tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb);
   return result;
+}
+
+}  // namespace
+
+InputResult OnSegment(Tcb& tcb, const Segment& segment, Env& env) {
+  InputResult result;
+  if (tcb.state == State::kSynSent) {
+    result.reply = OnSynSentSegment(tcb, segment, env);
+    return result;
+  }
+  if (IsOver(tcb) || tcb.Has(kResetNow)) return result;
+  if (HasKnownSyn(tcb, segment)) [[unlikely]] {
+    // RFC 7323 2.2: the window of a SYN-ACK is not scaled.
+    return ProcessSegment(tcb, WithoutSyn(segment), 0, env);
+  }
+  return ProcessSegment(tcb, segment, tcb.snd_window_shift(), env);
 }
 
 }  // namespace millrace::tcp

@@ -62,11 +62,8 @@ void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   if (tcb.Has(kRttTiming)) {
     tcb.Clear(kRttTiming);
     tcb.rtt.OnSample(env.us - tcb.rtt_start_us);
-  } else if (tcb.Has(kSynRetransmitted)) {
+  } else {
     SampleRttByTimestamp(tcb, segment, env);
-    // RFC 6298 5.7: without a sample the time-out starts at 3 seconds when the SYN was lost; a
-    // first sample of 1 s gives just that.
-    if (!tcb.rtt.has_sample()) tcb.rtt.OnSample(1'000'000);
   }
   Transition(tcb, State::kEstablished);
   tcb.snd_una = tcb.iss + 1;
@@ -74,7 +71,7 @@ void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   tcb.snd_wnd = tcb.snd_wnd_max = window;
   tcb.snd_wl1 = segment.seq;
   tcb.snd_wl2 = segment.ack;
-  tcb.backoff = 0;
+  tcb.backoff = tcb.timeouts = 0;
   tcb.progress_tick = env.tick;
   tcb.timers.Stop(Timer::kRetransmit);
   tcb.congestion.Open(tcb.snd_mss, env.config, tcb.Has(kSynRetransmitted));

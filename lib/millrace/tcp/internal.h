@@ -35,16 +35,31 @@ inline void AckUnacceptable(Tcb& tcb, const wire::Segment& segment, Env& env) {
 }
 
 // RFC 6298 5.5: the time-out, doubled for each expiry in a row, at most rto_max.
-inline uint32_t RetransmitTicks(const Tcb& tcb, const Config& config) {
-  const Duration rto = tcb.rtt.Rto(config);
+inline Duration RetransmitTimeout(const Tcb& tcb, const Config& config) {
+  // RFC 6298 5.7: "If the timer expires awaiting the ACK of a SYN segment and the TCP
+  // implementation is using an RTO less than 3 seconds, the RTO MUST be re-initialized to 3
+  // seconds when data transmission begins".
+  const bool syn_lost = !tcb.rtt.has_sample() && tcb.Has(kSynRetransmitted) &&
+                        IsSynchronized(tcb.state);
+  const Duration rto = syn_lost ? config.rto_after_syn_loss : tcb.rtt.Rto(config);
   const int shift = std::min<int>(tcb.backoff, 16);
-  const int64_t ns = std::min(rto.ns() << shift, config.rto_max.ns());
-  return TicksOf(Duration::Nanoseconds(ns));
+  return Duration::Nanoseconds(std::min(rto.ns() << shift, config.rto_max.ns()));
 }
 
-// (Re)starts the retransmission timer. One tick more, because env.tick was rounded down.
+// (Re)starts the retransmission timer.
 inline void ArmRetransmit(Tcb& tcb, const Env& env) {
-  tcb.timers.Set(Timer::kRetransmit, env.tick + 1 + RetransmitTicks(tcb, env.config));
+  tcb.timers.Set(Timer::kRetransmit, TickCeil(env.now + RetransmitTimeout(tcb, env.config)));
+}
+
+inline void CountTimeout(Tcb& tcb) {
+  if (tcb.backoff < 31) ++tcb.backoff;
+  if (tcb.timeouts < 7) ++tcb.timeouts;
+}
+
+// RFC 6298 section 5: a sample computes the RTO anew, which ends the back-off.
+inline void SampleRtt(Tcb& tcb, uint32_t rtt_us) {
+  tcb.rtt.OnSample(rtt_us);
+  tcb.backoff = 0;
 }
 
 // A round-trip time from the echoed timestamp; an echo that we cannot have sent is ignored.
@@ -52,7 +67,7 @@ inline void SampleRttByTimestamp(Tcb& tcb, const wire::Segment& segment, const E
   if (!tcb.Has(kTimestampsOn) || !segment.HasOption(wire::kTimestampsOption)) return;
   const uint32_t age = env.ts_clock + tcb.ts_offset - segment.tsecr;
   constexpr uint32_t kAgeMax = 1u << 16;      // 68 s; in microseconds it still fits 32 bits
-  if (age < kAgeMax) tcb.rtt.OnSample(age * 1049);  // 2^20 ns in microseconds
+  if (age < kAgeMax) SampleRtt(tcb, age * 1049);  // 2^20 ns in microseconds
 }
 
 // FIN-WAIT-2 without an application behind it ends after Config::fin_wait_2_orphan.
@@ -70,6 +85,10 @@ void EnterTimeWait(Tcb& tcb);
 void EnterEstablished(Tcb& tcb, const wire::Segment& segment, uint32_t window, Env& env);
 // Stores what a SYN negotiates (RFC 7323 2.2, RFC 9293 3.7.1).
 void Negotiate(Tcb& tcb, const wire::Segment& syn, const Env& env);
+// RFC 9293 section 3.10.7.4, "Fifth, check the ACK field". False: the segment is dropped. `window`
+// is what the segment offers, in octets.
+[[nodiscard]] bool CheckAck(Tcb& tcb, const wire::Segment& segment, uint32_t window, Env& env,
+                            InputResult& result);
 // RFC 9293 section 3.10.7.3.
 Reply OnSynSentSegment(Tcb& tcb, const wire::Segment& segment, Env& env);
 

@@ -89,7 +89,8 @@ struct alignas(64) Tcb {
   uint8_t window_scales;  // low nibble: shift for what the peer sends; high: for what we send
   uint16_t snd_mss;       // effective, options subtracted (MUST-16)
   uint8_t duplicate_acks;
-  uint8_t backoff;        // time-outs in a row without progress
+  uint8_t backoff : 5;    // doublings of the RTO; they stay until a round trip is timed
+  uint8_t timeouts : 3;   // in a row without progress; 7 and more are 7
   SeqNum snd_wl1, snd_wl2;
   uint32_t snd_wnd_max;
   uint32_t ts_offset;  // added to the timestamp clock, per tuple (RFC 7323 5.4)

@@ -20,9 +20,10 @@ TimeWaitVerdict AnswerLimited(TimeWait& t, Env& env) {
 
 // RFC 6191 section 2: may this SYN begin a new incarnation? rcv_nxt - 1 is the last sequence
 // number seen.
-bool IsNewIncarnation(const TimeWait& t, const Segment& syn) {
+bool IsNewIncarnation(const TimeWait& t, const Segment& syn, const Config& config) {
   const bool later_seq = syn.seq >= t.rcv_nxt;
-  if (!syn.HasOption(wire::kTimestampsOption)) return later_seq;
+  // "If TCP Timestamps would not be enabled for the new incarnation": offered and agreed to.
+  if (!config.timestamps || !syn.HasOption(wire::kTimestampsOption)) return later_seq;
   if (!t.timestamps) return true;
   const int32_t age = static_cast<int32_t>(syn.tsval - t.ts_recent);
   return age > 0 || (age == 0 && later_seq);
@@ -50,7 +51,8 @@ TimeWaitVerdict OnTimeWaitSegment(TimeWait& t, const Segment& segment, Env& env)
     return TimeWaitVerdict::kDrop;
   }
   if (IsOpeningSyn(segment)) {
-    return IsNewIncarnation(t, segment) ? TimeWaitVerdict::kAcceptSyn : AnswerLimited(t, env);
+    return IsNewIncarnation(t, segment, env.config) ? TimeWaitVerdict::kAcceptSyn
+                                                    : AnswerLimited(t, env);
   }
   // RFC 9293 3.10.7.4: "The only thing that can arrive in this state is a retransmission of the
   // remote FIN. Acknowledge it, and restart the 2 MSL timeout."

@@ -15,7 +15,7 @@ void OnSynTimeout(Tcb& tcb, Env& env) {
     CloseNow(tcb, CloseReason::kTimedOut, env);
     return;
   }
-  ++tcb.backoff;
+  CountTimeout(tcb);
   ++env.counters.syn_retrans;
   ++env.counters.retrans_segs;
   tcb.Clear(kRttTiming);
@@ -32,9 +32,9 @@ void OnRetransmitTimeout(Tcb& tcb, Env& env) {
     CloseNow(tcb, CloseReason::kTimedOut, env);
     return;
   }
-  const bool first = tcb.backoff == 0;
-  if (tcb.backoff < 255) ++tcb.backoff;
-  if (tcb.backoff == env.config.r1_retransmits) ++env.counters.r1_reached;
+  const bool first = tcb.timeouts == 0;
+  if (tcb.timeouts + 1 == env.config.r1_retransmits) ++env.counters.r1_reached;
+  CountTimeout(tcb);
   if (tcb.flight() == 0 || tcb.snd_wnd == 0) {
     tcb.Set(kProbe);
   } else {

@@ -30,6 +30,28 @@ inline uint64_t OnesComplementAdd(uint64_t a, uint64_t b) {
   return sum + (sum < b ? 1 : 0);
 }
 
+// The last 0 to 7 octets of a piece as they would lie in a 64-bit word filled up with zeros.
+inline uint64_t LoadTail(const std::byte* data, size_t length) {
+  uint64_t tail = 0;
+  uint32_t shift = 0;
+  if (length & 4) {
+    uint32_t v;
+    std::memcpy(&v, data, sizeof v);
+    tail = v;
+    data += 4;
+    shift = 32;
+  }
+  if (length & 2) {
+    uint16_t v;
+    std::memcpy(&v, data, sizeof v);
+    tail |= uint64_t{v} << shift;
+    data += 2;
+    shift += 16;
+  }
+  if (length & 1) tail |= uint64_t{static_cast<uint8_t>(*data)} << shift;
+  return tail;
+}
+
 // `sum` continued by `length` octets at `data`, of any length and alignment; an odd last octet
 // counts as if a zero octet followed.
 inline uint64_t ChecksumAdd(const std::byte* data, size_t length, uint64_t sum) {
@@ -38,33 +60,21 @@ inline uint64_t ChecksumAdd(const std::byte* data, size_t length, uint64_t sum) 
     std::memcpy(&v, p, sizeof v);
     return v;
   };
-  // 32-bit halves into 64-bit lanes cannot overflow below 2^32 rounds: the compiler vectorises it.
-  uint64_t even = 0, odd = 0;
-  for (; length >= 16; length -= 16, data += 16) {
-    const uint64_t a = load64(data), b = load64(data + 8);
-    even += (a & 0xFFFF'FFFF) + (b & 0xFFFF'FFFF);
-    odd += (a >> 32) + (b >> 32);
+  if (length >= 128) {
+    // 32-bit halves into 64-bit lanes cannot overflow below 2^32 rounds: this vectorises.
+    uint64_t even = 0, odd = 0;
+    for (; length >= 16; length -= 16, data += 16) {
+      const uint64_t a = load64(data), b = load64(data + 8);
+      even += (a & 0xFFFF'FFFF) + (b & 0xFFFF'FFFF);
+      odd += (a >> 32) + (b >> 32);
+    }
+    sum = OnesComplementAdd(sum, even + odd);
   }
-  if (length & 8) {
-    const uint64_t a = load64(data);
-    even += a & 0xFFFF'FFFF;
-    odd += a >> 32;
-    data += 8;
-  }
-  if (length & 4) {
-    uint32_t v;
-    std::memcpy(&v, data, sizeof v);
-    even += v;
-    data += 4;
-  }
-  if (length & 2) {
-    uint16_t v;
-    std::memcpy(&v, data, sizeof v);
-    odd += v;
-    data += 2;
-  }
-  if (length & 1) even += static_cast<uint8_t>(*data);
-  return OnesComplementAdd(sum, even + odd);
+  // Headers: an add and an add with carry per eight octets, a third of what the lanes cost.
+  unsigned __int128 wide = sum;
+  for (; length >= 8; length -= 8, data += 8) wide += load64(data);
+  wide += LoadTail(data, length);
+  return OnesComplementAdd(static_cast<uint64_t>(wide), static_cast<uint64_t>(wide >> 64));
 }
 
 // The 16-bit one's complement sum, in host byte order, not inverted.

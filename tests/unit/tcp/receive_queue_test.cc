@@ -198,10 +198,10 @@ TEST(ReceiveQueue, DoesWhatTheModelDoesUnderRandomOperations) {
         bool news = false;
         for (uint32_t i = 0; i < length; ++i) news = news || !model.Has(position + i);
         ASSERT_NE(result, Insert::kFull);
-        if (position == from) ASSERT_EQ(result, Insert::kAdvanced);
+        ASSERT_EQ(position == from, result == Insert::kAdvanced);
         // An octet may be forgotten only behind others that are asked for again, never claimed.
-        if (!news) ASSERT_NE(result, Insert::kQueued);
-        if (result == Insert::kDuplicate) ASSERT_FALSE(news);
+        ASSERT_TRUE(news || result != Insert::kQueued);
+        ASSERT_TRUE(!news || result != Insert::kDuplicate);
         if (result != Insert::kDuplicate) model.Note(position, text);
         ASSERT_LE(f.next(), model.contiguous());
       } else {

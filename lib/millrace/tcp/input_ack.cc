@@ -1,0 +1,149 @@
+// tcp/input_ack.cc - RFC 9293 section 3.10.7.4, fifth step: what an acknowledgment does (RFC 5681,
+// 6298, 6582).
+
+#include <algorithm>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/internal.h"
+
+namespace millrace::tcp {
+namespace {
+
+using wire::Segment;
+
+void TimeRoundTrip(Tcb& tcb, const Segment& segment, Env& env) {
+  if (tcb.Has(kRttTiming) && segment.ack >= tcb.rtt_seq) {
+    tcb.Clear(kRttTiming);
+    SampleRtt(tcb, env.us - tcb.rtt_start_us);
+    return;
+  }
+  // Karn's rule (MUST-18) forbade timing what was retransmitted; a timestamp tells which copy
+  // arrived. An echo that we cannot have sent is ignored.
+  if (tcb.backoff != 0) SampleRttByTimestamp(tcb, segment, env);
+}
+
+// "<SEG.ACK covers new data>": RFC 5681, 6582 and 6298 section 5.
+void OnNewAck(Tcb& tcb, const Segment& segment, Env& env) {
+  const uint32_t acked = segment.ack.Since(tcb.snd_una);
+  const uint32_t flight = tcb.flight();
+  TimeRoundTrip(tcb, segment, env);
+  const bool fin_acked = tcb.FinSent() && !tcb.Has(kFinAcked) && segment.ack == tcb.snd_nxt;
+  tcb.send.Consume(acked - (fin_acked ? 1 : 0), env.send_pool);
+  if (fin_acked) tcb.Set(kFinAcked);
+  tcb.snd_una = segment.ack;
+  tcb.rtx_nxt = Max(tcb.rtx_nxt, tcb.snd_una);
+  tcb.duplicate_acks = 0;
+  tcb.timeouts = 0;
+  tcb.progress_tick = env.tick;
+  if (tcb.Has(kFastRecovery)) {
+    if (tcb.snd_una >= tcb.recover) {
+      tcb.Clear(kFastRecovery);
+      tcb.congestion.OnRecoveryEnd(tcb.flight(), tcb.snd_mss);
+    } else {
+      // RFC 6582 3.2 step 5, a partial ACK: the next hole is retransmitted at once.
+      tcb.Set(kRetransmitHead);
+      tcb.congestion.OnPartialAck(acked, tcb.snd_mss);
+    }
+  } else {
+    if (tcb.Has(kTimeoutRecovery) && tcb.snd_una >= tcb.recover) tcb.Clear(kTimeoutRecovery);
+    tcb.congestion.OnAck(acked, flight, tcb.snd_mss, env.config);
+  }
+  // Behind snd_una it has nothing to guard, and 2^31 octets later it would look like the future.
+  if (tcb.snd_una > tcb.recover && !tcb.Has(kFastRecovery)) tcb.Clear(kRecoverValid);
+  // RFC 6298 5.2 and 5.3.
+  if (tcb.snd_una == tcb.snd_nxt) {
+    tcb.timers.Stop(Timer::kRetransmit);
+  } else {
+    ArmRetransmit(tcb, env);
+  }
+  if (tcb.Has(kWritableWanted) && tcb.send.size_bytes() <= env.config.send_buffer_bytes / 2) {
+    tcb.Clear(kWritableWanted);
+    tcb.events |= kEventWritable;
+  }
+}
+
+// RFC 5681 section 2, the five marks of a duplicate ACK, and 3.2.
+void OnDuplicateAck(Tcb& tcb, Env& env) {
+  if (tcb.duplicate_acks < 255) ++tcb.duplicate_acks;
+  if (tcb.Has(kFastRecovery)) {
+    tcb.congestion.OnDuplicateAckInRecovery(tcb.snd_mss, env.config);
+    return;
+  }
+  if (tcb.duplicate_acks != 3 || tcb.Has(kTimeoutRecovery)) return;
+  // RFC 6582 3.2 step 2: no second fast retransmit for the same window of data.
+  if (tcb.Has(kRecoverValid) && tcb.snd_una <= tcb.recover) return;
+  ++env.counters.fast_retrans;
+  tcb.congestion.OnFastRetransmit(tcb.flight(), tcb.snd_mss);
+  tcb.recover = tcb.snd_nxt;
+  tcb.Set(kFastRecovery | kRecoverValid | kRetransmitHead);
+}
+
+// "SND.WND <- SEG.WND" unless the segment is older than what the window was taken from.
+void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window) {
+  if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
+    if (tcb.snd_wnd == 0 && window > 0) {
+      // The persist timer has done its work; what follows is timed afresh.
+      tcb.backoff = tcb.timeouts = 0;
+      if (tcb.flight() == 0) tcb.timers.Stop(Timer::kRetransmit);
+    }
+    tcb.snd_wnd = window;
+    tcb.snd_wnd_max = std::max(tcb.snd_wnd_max, window);
+    tcb.snd_wl1 = segment.seq;
+    tcb.snd_wl2 = segment.ack;
+  }
+}
+
+// What the acknowledgment of our FIN does. True: the connection is over.
+bool AfterFinAcked(Tcb& tcb, Env& env) {
+  switch (tcb.state) {
+    case State::kFinWait1:
+      Transition(tcb, State::kFinWait2);
+      if (tcb.Has(kReceiveClosed)) ArmOrphan(tcb, env);
+      return false;
+    case State::kClosing:
+      EnterTimeWait(tcb);
+      return true;
+    case State::kLastAck:
+      CloseNow(tcb, CloseReason::kNormal, env);
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, InputResult& result) {
+  if (!segment.Has(wire::kAck)) {
+    ++env.counters.ack_missing;  // "if the ACK bit is off, drop the segment and return"
+    return false;
+  }
+  if (tcb.state == State::kSynReceived) {
+    if (!(tcb.snd_una < segment.ack && segment.ack <= tcb.snd_nxt)) {
+      ++env.counters.ack_invalid;
+      result.reply = Reply::kReset;  // "<SEQ=SEG.ACK><CTL=RST>"
+      return false;
+    }
+    EnterEstablished(tcb, segment, window, env);
+  }
+  // RFC 5961 5.2 (MAY-12): "((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT)"
+  if (segment.ack > tcb.snd_nxt || segment.ack < tcb.snd_una - tcb.snd_wnd_max) {
+    ++env.counters.ack_invalid;
+    AckLimited(tcb, env);
+    return false;
+  }
+  if (segment.ack > tcb.snd_una) {
+    OnNewAck(tcb, segment, env);
+  } else if (segment.ack == tcb.snd_una) {
+    if (segment.SequenceLength() == 0 && tcb.flight() > 0 && window == tcb.snd_wnd &&
+        tcb.snd_wnd != 0) {
+      OnDuplicateAck(tcb, env);
+    }
+    // RFC 9293 3.8.6.1 (MUST-37): a closed window stays open to probes while they are answered.
+    if (tcb.snd_wnd == 0) tcb.progress_tick = env.tick;
+  }
+  if (segment.ack >= tcb.snd_una) UpdateSendWindow(tcb, segment, window);
+  return !(tcb.Has(kFinAcked) && AfterFinAcked(tcb, env));
+}
+
+}  // namespace millrace::tcp
