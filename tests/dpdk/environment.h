@@ -1,6 +1,6 @@
 // tests/dpdk/environment.h - the one EAL of the test process.
-#ifndef TESTS_DPDK_ENVIRONMENT_H_
-#define TESTS_DPDK_ENVIRONMENT_H_
+#ifndef MILLRACE_TESTS_DPDK_ENVIRONMENT_H_
+#define MILLRACE_TESTS_DPDK_ENVIRONMENT_H_
 
 #include <gtest/gtest.h>
 
@@ -28,4 +28,4 @@ EalEnvironment& TestEnvironment();
 
 }  // namespace millrace::dpdk
 
-#endif  // TESTS_DPDK_ENVIRONMENT_H_
+#endif  // MILLRACE_TESTS_DPDK_ENVIRONMENT_H_

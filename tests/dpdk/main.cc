@@ -25,6 +25,7 @@ void EalEnvironment::TearDown() { eal_.reset(); }
 
 EalEnvironment& TestEnvironment() {
   // gtest owns and deletes it.
+  // tidy: allow(mutable-global) GoogleTest owns it, the EAL is one per process
   static auto* environment = static_cast<EalEnvironment*>(
       ::testing::AddGlobalTestEnvironment(new EalEnvironment));
   return *environment;

@@ -86,7 +86,10 @@ size_t FuzzApp::OnReceive(Socket socket, std::span<const std::byte> data) {
   if (data.empty()) Fail("OnReceive without octets");
   unsigned sum = 0;
   for (const std::byte octet : data) sum += static_cast<unsigned>(octet);  // all must be readable
-  Do(deeds[kReceive], socket, 1);
+  // Resume without reading would be called again at once, for ever.
+  if (deeds[kReceive] != Deed::kResume || (reading && read_max > 0)) {
+    Do(deeds[kReceive], socket, 1);
+  }
   return reading ? std::min(data.size(), read_max) : sum & 0;
 }
 
@@ -233,7 +236,7 @@ void FuzzHost::OnFrame(const sim::Frame& frame) {
   }
   if (parsed.tcp.payload_length == 0) ++sent_small_;
   if (parsed.tcp.Has(wire::kRst)) ++sent_resets_;
-  last_sent_.assign(parsed.network_header, parsed.transport_header + 20);
+  last_sent_.assign(frame.data() + 14, frame.data() + 54);  // both headers without options
 }
 
 void FuzzHost::PollUntilIdle() {

@@ -168,9 +168,106 @@ def options():
     }
 
 
+def segments():
+    # Octets as segments_fuzz.cc reads them: two for the host, then steps.
+    def open_flow(flow=0, choice=0x07):
+        return bytes([0x0E | flow << 4, choice])
+
+    def segment(usual=0, flow=0, seq=0, ack=0, near_seq=None, near_ack=None, length=0, window=0,
+                options=0x01, flags=None):
+        where = seq | ack << 2
+        rest = b""
+        for bit, near in ((0x10, near_seq), (0x20, near_ack)):
+            if near is not None:
+                where |= bit
+                rest += bytes([near])
+        if length or window:
+            where |= 0x40
+            rest += bytes([length << 4 | window])
+        head = bytes([flow | usual << 2]) if flags is None else bytes([0x80 | flow, flags])
+        return b"\0" + head + bytes([where]) + rest + bytes([options])
+
+    def burst(*parts):
+        return bytes([0x04 | (len(parts) - 1) << 4]) + b"".join(part[1:] for part in parts)
+
+    def command(deed, socket=0):
+        return bytes([0x05 | deed << 4, socket])
+
+    def in_call(call, deed):
+        return bytes([0x08 | deed << 4, call])
+
+    def wait(which):
+        return bytes([0x07 | which << 4])
+
+    # Names of segments_fuzz.cc's tables.
+    ack, push, fin, syn, syn_ack, rst, rst_ack, fin_push = range(8)
+    _, send, send_much, shutdown, close, abort, connect, resume = range(8)
+    on_open, on_receive, on_fin, on_writable, on_close, on_poll = range(6)
+    arp_reply, unreachable, plain, faults = b"\x0a\x00", b"\xfa\x80\x03", b"\0\0", b"\x5c"
+    steps = {
+        "passive-close": [open_flow(), segment(push, length=4), segment(fin), command(close),
+                          segment(ack)],
+        "active-close": [open_flow(), command(close), segment(ack), segment(fin), wait(7)],
+        "both-close": [open_flow(), command(shutdown), segment(fin, ack=1), segment(ack), wait(7)],
+        "fin-with-data": [open_flow(), command(shutdown), segment(fin_push, length=4)],
+        "active-open": [open_flow(2), command(send_much), segment(ack, 2), segment(fin, 2)],
+        "simultaneous-open": [b"\x0d", segment(syn, 2, seq=2) + b"\0",
+                              segment(syn_ack, 2, seq=2) + b"\0"],
+        "refused": [b"\x0d", segment(rst_ack, 2)],
+        "unreachable": [b"\x0d", unreachable],
+        "syn-flood": [segment(syn, 0, seq=2) + b"\0", segment(syn, 1, seq=2) + b"\0", wait(7)],
+        "syn-reset": [segment(syn, seq=2) + b"\0", segment(rst)],
+        "loss": [open_flow(), command(send_much), segment(ack, ack=1), segment(ack, ack=1),
+                 segment(ack, ack=1), segment(ack, ack=1), wait(5), segment(ack)],
+        "zero-window": [open_flow(), segment(ack, window=1), command(send_much), wait(5), wait(7),
+                        segment(ack, window=5)],
+        "small-window": [open_flow(), segment(ack, window=3), command(send_much), wait(5),
+                         segment(ack)],
+        "reassembly": [open_flow(), segment(push, near_seq=6, length=4),
+                       segment(push, near_seq=5, length=4), segment(push, length=5), wait(3)],
+        "data-behind-fin": [open_flow(), segment(push, near_seq=6, length=3), segment(fin),
+                            command(close), segment(ack)],
+        "window-full": [open_flow(), b"\x09"] + [segment(push, length=7)] * 4 + [command(resume)],
+        "paused": [open_flow(), command(13), segment(push, length=4), command(shutdown),
+                   segment(fin), command(close)],
+        "burst": [burst(segment(syn, seq=2) + b"\0", segment(syn, 1, seq=2) + b"\0"), open_flow(),
+                  burst(segment(push, length=4), segment(fin), segment(rst, near_seq=1))],
+        "blind-reset": [open_flow(), segment(rst, near_seq=6), segment(rst, near_seq=2),
+                        segment(syn, seq=0) + b"\0", segment(rst)],
+        "old-timestamp": [open_flow(), segment(push, length=4, options=0x07),
+                          segment(push, length=4, options=0x0B)],
+        "time-wait-reopened": [open_flow(), command(close), segment(fin),
+                               segment(syn, near_seq=6, options=0x75) + b"\0", segment(ack)],
+        "time-wait-fin": [open_flow(), command(close), segment(fin), segment(fin, near_seq=2)],
+        "time-wait-evicted": [open_flow(), open_flow(1), open_flow(2)] +
+                             [part for i in range(3) for part in
+                              (command(close, i), segment(fin, i))],
+        "flags": [open_flow()] + [segment(flags=f, length=3) for f in (0, 1, 0x3F, 0x29, 0xFF, 2)],
+        "echo-application": [in_call(on_receive, send), in_call(on_fin, close), open_flow(),
+                             segment(push, length=4), segment(fin), segment(ack)],
+        "closes-everywhere": [in_call(call, close) for call in range(6)] +
+                             [open_flow(0, 0x17), segment(fin), segment(ack)],
+        "aborts-in-receive": [in_call(on_receive, abort), in_call(on_close, connect), open_flow(),
+                              segment(push, length=4)],
+        "resumes-when-writable": [in_call(on_writable, resume), open_flow(), command(send_much),
+                                  command(send_much), segment(push, ack=1, length=4), segment(ack)],
+        "transmit-trouble": [faults, open_flow(), command(send_much), segment(push, length=4),
+                             wait(5), segment(fin)],
+        "connects-in-poll": [in_call(on_poll, connect), wait(1), wait(5), wait(7)],
+        "icmp-and-arp": [open_flow(), command(send), unreachable, b"\xfa\x08\0", arp_reply],
+        "raw-frame": [b"\x0b\x20" + bytes(range(32))],
+    }
+    seeds = {name: plain + b"".join(parts) for name, parts in steps.items()}
+    seeds["arp-needed"] = b"\x08\0" + open_flow(2) + arp_reply + open_flow() + wait(7)
+    seeds["wrap"] = b"\x10\0" + seeds["both-close"][2:]
+    seeds["one-connection"] = b"\0\x0f" + b"".join(steps["time-wait-evicted"])
+    seeds["no-options"] = b"\x27\0" + seeds["loss"][2:]
+    return seeds
+
+
 def main():
     corpus = pathlib.Path(__file__).resolve().parent / "corpus"
-    for target, seeds in {"frame": frames(), "options": options()}.items():
+    for target, seeds in {"frame": frames(), "options": options(), "segments": segments()}.items():
         folder = corpus / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in seeds.items():

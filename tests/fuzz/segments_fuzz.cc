@@ -160,7 +160,7 @@ Bytes Session::SegmentOf(const Ports& ports, wire::Flags flags, SeqNum seq, SeqN
 }
 
 Bytes Session::Segment() {
-  using wire::kAck, wire::kFin, wire::kPsh, wire::kRst, wire::kSyn, wire::kUrg;
+  using wire::kAck, wire::kFin, wire::kPsh, wire::kRst, wire::kSyn;
   constexpr wire::Flags kUsual[] = {kAck, kAck | kPsh, kAck | kFin, kSyn, kSyn | kAck, kRst,
                                     kRst | kAck, kFin | kAck | kPsh};
   const uint8_t head = in_.Octet();

@@ -1,5 +1,5 @@
-// Closing: who closes first, half-close, data lost by a close, aborts, peers that vanish (group
-// CLS; TIME-WAIT itself is in time_wait_test.cc).
+// Closing: who closes first, half-close, data lost by a close, aborts (group CLS; peers that vanish
+// are in giving_up_test.cc, TIME-WAIT itself is in time_wait_test.cc).
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -308,52 +308,6 @@ TEST(Close, AbortSendsResetAndGivesEverythingBack) {
     t.ExpectNothingHeld();
     t.Advance(Duration::Seconds(200));
     EXPECT_TRUE(t.SentNothing());
-  }
-}
-
-// CLS-13 (MUST-20), CLS-21: no state of closing outlives R2 when the peer has vanished.
-TEST(Close, LostFinIsRepeatedAndGivenUpAfterR2) {
-  for (State state : {State::kFinWait1, State::kClosing, State::kLastAck}) {
-    SCOPED_TRACE(tcp::ToString(state));
-    Trace t;
-    t.AcceptFromPeer();
-    if (state == State::kLastAck) t.Receives({.flags = kFin | kAck, .seq = 1, .ack = 1});
-    t.Close();
-    if (state == State::kClosing) t.Receives({.flags = kFin | kAck, .seq = 1, .ack = 1});
-    ASSERT_EQ(t.FlowState(), state);
-    t.ForgetSent();
-    t.TakeLog();
-    t.Advance(Duration::Seconds(100));  // (SHLD-11): R2 is at least 100 s
-    EXPECT_EQ(t.FlowState(), state);
-    const std::vector<Seg> repeated = t.AllSent();
-    EXPECT_GE(repeated.size(), 3u);
-    const uint32_t ack = state == State::kFinWait1 ? 1 : 2;
-    for (const Seg& fin : repeated) {
-      EXPECT_THAT(fin, SegmentIs({.flags = kFin | kAck, .seq = 1, .ack = ack}));
-    }
-    t.Advance(Duration::Seconds(100));
-    EXPECT_EQ(t.FlowState(), State::kClosed);
-    EXPECT_THAT(t.TakeLog(), ElementsAre("close timed out"));
-    t.ExpectNothingHeld();
-  }
-}
-
-// CLS-20
-TEST(Close, OrphanInFinWait2IsGivenUpAfterAMinute) {
-  for (bool close_late : {false, true}) {
-    SCOPED_TRACE(close_late ? "closed in FIN-WAIT-2" : "closed before");
-    Trace t;
-    t.AcceptFromPeer();
-    close_late ? t.Shutdown() : t.Close();
-    t.Receives({.flags = kAck, .seq = 1, .ack = 2});
-    if (close_late) t.Close();
-    t.ForgetSent();
-    t.Advance(Duration::Milliseconds(59'900));
-    EXPECT_EQ(t.FlowState(), State::kFinWait2);
-    t.Advance(Duration::Milliseconds(200));
-    EXPECT_EQ(t.FlowState(), State::kClosed);
-    EXPECT_THAT(t.TakeLog(), ElementsAre("close timed out"));
-    t.ExpectNothingHeld();
   }
 }
 

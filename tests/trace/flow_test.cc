@@ -198,7 +198,7 @@ TEST(Flow, ProbeRecoversALostWindowUpdate) {
     for (const Seg& seg : t.AllSent()) end = std::max(end, EndOf(seg));
     // With ack 2 the last 999 octets wait for Nagle.
     EXPECT_EQ(end, ack == 1 ? 3001u : 2002u);
-    t.Receives(WindowUpdate(2001, 5000));
+    t.Receives(WindowUpdate(end, 5000));
     t.Receives(WindowUpdate(3001, 5000));
     EXPECT_EQ(t.tcb()->flight(), 0u);
   }

@@ -1,7 +1,7 @@
 // What an application may do inside its calls: any command, on this connection and on others, and
 // what is left over afterwards (stack/socket.h: "may use any socket and the engine freely").
 
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -168,6 +168,7 @@ TEST(Reentrancy, ResumeInOnWritableDeliversWhatWaits) {
   options.config.tcp.send_buffer_bytes = 2000;
   Trace t(options);
   t.AcceptFromPeer();
+  t.app().socket.SetNoDelay(true);
   t.app().reading = false;
   t.app().in_writable = [&](stack::Socket s) {
     t.app().reading = true;

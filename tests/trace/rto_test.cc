@@ -228,19 +228,6 @@ TEST(Rto, R1IsCountedAndR2EndsTheConnection) {
   t.ExpectNothingHeld();
 }
 
-// RTO-08 (MUST-21): R2 is the application's to choose.
-TEST(Rto, R2IsConfigurable) {
-  TraceOptions options;
-  options.config.tcp.r2 = Duration::Seconds(5);
-  Trace t(options);
-  t.AcceptFromPeer();
-  t.Send("data");
-  t.Advance(Duration::Milliseconds(4900));
-  EXPECT_EQ(t.state(), State::kEstablished);
-  t.Advance(Duration::Seconds(8));
-  EXPECT_EQ(t.FlowState(), State::kClosed);
-}
-
 // RTO-09: OPN-05's figure for an opening (MUST-23): three minutes at least.
 TEST(Rto, SynIsRepeatedForThreeMinutes) {
   Trace t;

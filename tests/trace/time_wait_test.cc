@@ -233,7 +233,7 @@ TEST_P(TimeWaitReuse, FollowsRfc6191) {
     const std::vector<Seg> sent = t.AllSent();
     ASSERT_EQ(sent.size(), 1u);
     if (!row.accepted) {
-      // Departs from RFC 6191 ("silently drop"): an ACK, as RFC 9293 has it, at a limited rate.
+      // Departs from RFC 6191 2: an ACK at a limited rate, as RFC 9293 has it, not silence.
       EXPECT_THAT(sent[0], SegmentIs({.flags = kAck, .seq = 2, .ack = 2}));
       EXPECT_EQ(t.FlowState(), State::kTimeWait);
       t.Receives(syn);

@@ -77,6 +77,7 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   std::string device_name = config.target;  // what EAL calls the PCI device that it has probed
   OutputCapture capture;
   if (config.kind != DeviceKind::kPci) {
+    // tidy: allow(mutable-global) names of virtual devices are unique in the process
     static std::atomic<uint32_t> next_index{0};
     const VdevName vdev = VdevFor(config, host, next_index.fetch_add(1));
     device_name = vdev.name;

@@ -52,6 +52,7 @@ absl::StatusOr<std::unique_ptr<PacketPool>> PacketPool::Create(uint32_t packets,
     return absl::InvalidArgumentError(
         absl::StrCat("packets of ", room_octets, " octets do not fit; at most ", kRoomMax));
   }
+  // tidy: allow(mutable-global) names of pools are unique in the process
   static std::atomic<uint32_t> next_id{0};  // pool names are unique in the process
   const std::string name = absl::StrCat("packets-", next_id.fetch_add(1));
   rte_mempool* pool = CreateMempool(name.c_str(), packets,

@@ -25,6 +25,7 @@ absl::StatusOr<std::unique_ptr<RingPair>> RingPair::Create(const RingPairOptions
 }
 
 absl::Status RingPair::Open(const RingPairOptions& options) {
+  // tidy: allow(mutable-global) names of rings are unique in the process
   static std::atomic<uint32_t> next_id{0};  // device names are unique in the process
   const uint32_t id = next_id.fetch_add(1);
   const unsigned node = rte_socket_id() == LCORE_ID_ANY ? 0 : rte_socket_id();

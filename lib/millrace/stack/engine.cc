@@ -315,7 +315,7 @@ void Engine::RunTimers() {
       RemoveHalfOpen(index, true);
       return;
     }
-    h.deadline_tick = env_.tick + tcp::HalfOpenTimeoutTicks(h.tcp, env_.config);
+    h.deadline_tick = tcp::HalfOpenDeadlineTick(h.tcp, env_);
     half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
     Reply(h.key, h.neighbor, tcp::SynAckOf(h.tcp, env_));
   });

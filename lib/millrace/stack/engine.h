@@ -27,6 +27,7 @@
 #include "millrace/stack/socket.h"
 #include "millrace/stack/source_port.h"
 #include "millrace/stack/timer_wheel.h"
+#include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
 
 namespace millrace::stack {
@@ -85,9 +86,9 @@ class Engine {
   // Next connection that needs a visit, or null.
   Connection* PopDirty();
   // After events and PollSend: gives back what is over, arms the timer of what is not. Calls
-  // on_close(socket, reason) for a connection that ends here.
+  // on_close(socket, reason) for a connection that ends here; one that does not is visited `again`.
   template <class OnClose>
-  void FinishVisit(Connection& connection, OnClose&& on_close);
+  void FinishVisit(Connection& connection, bool again, OnClose&& on_close);
 
   std::span<const StatelessReply> replies() const { return {replies_.data(), reply_count_}; }
   std::span<const ControlFrame> control_frames() const {
@@ -127,6 +128,10 @@ class Engine {
   bool HasDirty() const { return dirty_head_ != Connection::kNotListed; }
   // Next hop of a flow, found or made; Neighbors::kNone without route or room.
   uint16_t NextHop(uint32_t remote_v4);
+  // Whether an index that nobody held by Ref still is that.
+  bool IsNextHop(uint16_t neighbor, uint32_t remote_v4) const {
+    return neighbors_[neighbor].address == IpAddress::V4(route_.NextHop(remote_v4));
+  }
   Connection* Find(ConnectionId id);  // null when stale
   Socket SocketOf(const Connection& connection);
   void MarkDirty(Connection& connection);
@@ -263,24 +268,27 @@ inline Connection* Engine::PopDirty() {
 }
 
 template <class OnClose>
-void Engine::FinishVisit(Connection& connection, OnClose&& on_close) {
+void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close) {
   tcp::Tcb& tcb = connection.tcb;
-  visiting_ = 0;
-  if (!tcp::IsOver(tcb)) [[likely]] {
-    if (tcb.timers.armed != 0) {
-      connection_wheel_.Schedule(connections_, connections_.IndexOf(connection),
-                                 tcb.timers.Next());
-    }
-    return;
-  }
-  if (!connection.detached) {
+  const bool over = tcp::IsOver(tcb);
+  if (over && !connection.detached) {
     LeaveTable(connection);
     connection.detached = true;
   }
   // What came in order before a normal end still belongs to the application.
-  if (tcb.receive.ready_bytes() > 0 && !tcb.Has(tcp::kReceiveClosed)) return;
-  on_close(SocketOf(connection), tcb.close_reason);
-  FreeConnection(connection);
+  if (over && (tcb.receive.ready_bytes() == 0 || tcb.Has(tcp::kReceiveClosed))) {
+    // Still the one that is visited: no command in there may put it on the list again.
+    on_close(SocketOf(connection), tcb.close_reason);
+    visiting_ = 0;
+    tcp::Release(tcb, env_);
+    FreeConnection(connection);
+    return;
+  }
+  visiting_ = 0;
+  if (!over && tcb.timers.armed != 0) {
+    connection_wheel_.Schedule(connections_, connections_.IndexOf(connection), tcb.timers.Next());
+  }
+  if (again) MarkDirty(connection);
 }
 
 template <class Visit>

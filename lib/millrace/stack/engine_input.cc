@@ -187,7 +187,7 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
   half_open.tcp = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
   half_open.neighbor = neighbor;
   half_open.listener = index;
-  half_open.deadline_tick = env_.tick + tcp::HalfOpenTimeoutTicks(half_open.tcp, env_.config);
+  half_open.deadline_tick = tcp::HalfOpenDeadlineTick(half_open.tcp, env_);
   neighbors_.Ref(neighbor);
   ++listener.half_open;
   half_open_wheel_.Schedule(half_opens_, h, half_open.deadline_tick);

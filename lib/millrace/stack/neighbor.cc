@@ -176,6 +176,7 @@ bool Neighbors::Use(uint16_t index, Instant now) {
 bool Neighbors::Park(uint16_t index, wire::PacketHandle packet) {
   Neighbor& n = entries_[index];
   MR_DCHECK(!n.HasMac());
+  MR_DCHECK(n.state != NeighborState::kFree);
   if (parked_ + released_count_ == kParkedMax) {
     ++counters_.park_refused;
     return false;

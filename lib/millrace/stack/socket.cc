@@ -54,7 +54,6 @@ void Engine::DoClose(Connection& connection) {
     return;
   }
   if (tcp::IsOver(connection.tcb)) {
-    if (!connection.detached) return;
     // The network's part is over; what was not read is dropped.
     connection.tcb.Set(tcp::kReceiveClosed);
   } else {
@@ -73,7 +72,7 @@ void Engine::EndDelivery(Connection& connection, size_t consumed) {
 
 void Socket::Abort() const {
   Connection* c = FindLive(engine_, id_);
-  if (c == nullptr) return;
+  if (c == nullptr) return Close();  // nobody left to reset, but maybe unread data
   ++engine_->env().counters.abort_by_user;
   tcp::Abort(c->tcb, tcp::CloseReason::kAborted, engine_->env());
   engine_->MarkDirty(*c);

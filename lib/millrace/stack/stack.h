@@ -126,7 +126,13 @@ void Stack<P, A>::Visit(Connection& connection) {
         tcb.events |= tcp::kEventPeerClosed;  // after the data before it
       }
     }
-    if ((events & tcp::kEventWritable) != 0) app_.OnWritable(socket);
+    if ((events & tcp::kEventWritable) != 0) {
+      if (!tcp::IsSynchronized(tcb.state)) {
+        tcb.events |= tcp::kEventWritable;  // after OnOpen
+      } else if (!tcb.Has(tcp::kFinQueued | tcp::kResetNow)) {
+        app_.OnWritable(socket);
+      }
+    }
   }
   tcp::SendProgress progress;
   do {
@@ -136,10 +142,12 @@ void Stack<P, A>::Visit(Connection& connection) {
     }
     outbox_.Clear();
   } while (progress == tcp::SendProgress::kMore && TxHasRoom());
-  engine_.FinishVisit(connection, [this](Socket s, tcp::CloseReason reason) {
+  // A Resume that came from a call of this visit found it off the list.
+  const bool again =
+      progress == tcp::SendProgress::kMore || (tcb.events & tcp::kEventReadable) != 0;
+  engine_.FinishVisit(connection, again, [this](Socket s, tcp::CloseReason reason) {
     app_.OnClose(s, reason);
   });
-  if (progress == tcp::SendProgress::kMore) engine_.MarkDirty(connection);
 }
 
 template <Port P, App A>
@@ -194,7 +202,11 @@ void Stack<P, A>::SendReplies() {
   for (const ControlFrame& frame : engine_.control_frames()) SendControl(frame);
   for (const StatelessReply& reply : engine_.replies()) {
     uint16_t neighbor = reply.neighbor;
-    if (neighbor == Neighbors::kNone) neighbor = engine_.NextHop(reply.key.remote_v4());
+    const uint32_t remote_v4 = reply.key.remote_v4();
+    // The half-open connection that held the index may have gone since.
+    if (neighbor == Neighbors::kNone || !engine_.IsNextHop(neighbor, remote_v4)) {
+      neighbor = engine_.NextHop(remote_v4);
+    }
     if (neighbor == Neighbors::kNone) {
       ++engine_.counters().tx_no_route;
       continue;
@@ -267,7 +279,9 @@ void Stack<P, A>::ReleaseAll() {
   engine_.ForEachConnection([this](Connection& c) { tcp::Release(c.tcb, engine_.env()); });
   engine_.neighbors().ReleaseAll();
   std::array<wire::PacketHandle, 16> parked;
-  for (size_t n; (n = engine_.neighbors().TakeReleased(parked)) > 0;) port_.Free({parked.data(), n});
+  while (const size_t count = engine_.neighbors().TakeReleased(parked)) {
+    port_.Free({parked.data(), count});
+  }
   port_.Free({tx_.data(), tx_count_});
   FreeReleased();
 }

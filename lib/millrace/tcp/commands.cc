@@ -120,7 +120,12 @@ void Consume(Tcb& tcb, uint32_t length, Env& env) {
 void CloseNow(Tcb& tcb, CloseReason reason, Env& env) {
   Transition(tcb, State::kClosed);
   tcb.close_reason = reason;
-  tcb.events = kEventClosed;  // what was queued is flushed with the connection
+  // What was queued is flushed with the connection, unless it ends in order. The application
+  // hears of an opening in any case, so that every OnClose of an accepted one has its OnOpen.
+  const int kept = reason == CloseReason::kNormal
+                       ? kEventOpened | kEventReadable | kEventPeerClosed
+                       : kEventOpened;
+  tcb.events = static_cast<uint8_t>((tcb.events & kept) | kEventClosed);
   tcb.Clear(kAckNow | kRetransmitHead | kProbe | kResetNow);
   tcb.timers.armed = 0;
   tcb.send.Clear(env.send_pool);

@@ -21,7 +21,6 @@ struct Env {
       : config(config_in),
         send_pool(extents_max, chunks_max),
         receive_pool(nodes_max),
-        delayed_ack_ticks(TicksOf(config_in.delayed_ack)),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)) {}
 
   void SetNow(Instant t) {
@@ -44,7 +43,6 @@ struct Env {
   uint32_t us = 0;        // wraps after 71 minutes
   uint32_t ts_clock = 0;  // before the offset of a connection is added
 
-  const uint32_t delayed_ack_ticks;
   const uint32_t challenge_ticks;
 };
 

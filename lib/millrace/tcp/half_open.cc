@@ -133,9 +133,9 @@ bool OnHalfOpenTimeout(HalfOpen& h, Env& env) {
   return true;
 }
 
-uint32_t HalfOpenTimeoutTicks(const HalfOpen& h, const Config& config) {
-  const int64_t ns = config.rto_initial.ns() << h.retransmits;
-  return 1 + TicksOf(Duration::Nanoseconds(std::min(ns, config.rto_max.ns())));
+uint32_t HalfOpenDeadlineTick(const HalfOpen& h, const Env& env) {
+  const int64_t ns = env.config.rto_initial.ns() << h.retransmits;
+  return TickCeil(env.now + Duration::Nanoseconds(std::min(ns, env.config.rto_max.ns())));
 }
 
 void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {

@@ -50,9 +50,10 @@ HalfOpenVerdict OnHalfOpenSegment(HalfOpen& half_open, const wire::Segment& segm
 TxSegment SynAckOf(const HalfOpen& half_open, const Env& env);
 TxSegment ChallengeAckOf(const HalfOpen& half_open, const Env& env);
 
-// Ticks until the SYN-ACK is sent again: 1, 2, 4, ... s. False: given up.
+// Called when the deadline is reached: true, send the SYN-ACK again; false, given up.
 [[nodiscard]] bool OnHalfOpenTimeout(HalfOpen& half_open, Env& env);
-uint32_t HalfOpenTimeoutTicks(const HalfOpen& half_open, const Config& config);
+// The tick of the next deadline: 1, 2, 4, ... s from now.
+uint32_t HalfOpenDeadlineTick(const HalfOpen& half_open, const Env& env);
 
 // Makes `tcb` a SYN-RECEIVED connection that OnSegment completes with the peer's ACK.
 void Establish(Tcb& tcb, const HalfOpen& half_open, Env& env);

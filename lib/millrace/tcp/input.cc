@@ -136,7 +136,7 @@ void ScheduleAck(Tcb& tcb, bool had_gap, Env& env) {
       tcb.rcv_nxt.Since(tcb.last_ack_sent) >= 2u * tcb.snd_mss) {
     tcb.Set(kAckNow);
   } else if (!tcb.timers.IsArmed(Timer::kDelayedAck)) {
-    tcb.timers.Set(Timer::kDelayedAck, env.tick + 1 + env.delayed_ack_ticks);
+    tcb.timers.Set(Timer::kDelayedAck, TickCeil(env.now + env.config.delayed_ack));
   }
 }
 
@@ -248,6 +248,10 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
   if (text.fin && !tcb.Has(kFinSeen)) {
     tcb.rcv_fin_seq = text.seq + text.length;
     tcb.Set(kFinSeen | kAckNow);
+    // Data behind its own FIN is a lie that could otherwise carry rcv_nxt past the FIN.
+    if (tcb.receive.has_gap()) {
+      tcb.receive.DropBehind(tcb.rcv_fin_seq, env.receive_pool, env.released);
+    }
   }
   if (tcb.Has(kFinSeen) && tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb);
   return result;

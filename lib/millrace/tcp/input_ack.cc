@@ -79,12 +79,16 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
 }
 
 // "SND.WND <- SEG.WND" unless the segment is older than what the window was taken from.
-void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window) {
+void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, const Env& env) {
   if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
     if (tcb.snd_wnd == 0 && window > 0) {
       // The persist timer has done its work; what follows is timed afresh.
       tcb.backoff = tcb.timeouts = 0;
-      if (tcb.flight() == 0) tcb.timers.Stop(Timer::kRetransmit);
+      if (tcb.flight() == 0) {
+        tcb.timers.Stop(Timer::kRetransmit);
+      } else {
+        ArmRetransmit(tcb, env);  // the probe is in flight; the next probe may be a minute away
+      }
     }
     tcb.snd_wnd = window;
     tcb.snd_wnd_max = std::max(tcb.snd_wnd_max, window);
@@ -142,7 +146,7 @@ bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, Input
     // RFC 9293 3.8.6.1 (MUST-37): a closed window stays open to probes while they are answered.
     if (tcb.snd_wnd == 0) tcb.progress_tick = env.tick;
   }
-  if (segment.ack >= tcb.snd_una) UpdateSendWindow(tcb, segment, window);
+  if (segment.ack >= tcb.snd_una) UpdateSendWindow(tcb, segment, window, env);
   return !(tcb.Has(kFinAcked) && AfterFinAcked(tcb, env));
 }
 

@@ -72,7 +72,7 @@ inline void SampleRttByTimestamp(Tcb& tcb, const wire::Segment& segment, const E
 
 // FIN-WAIT-2 without an application behind it ends after Config::fin_wait_2_orphan.
 inline void ArmOrphan(Tcb& tcb, const Env& env) {
-  tcb.timers.Set(Timer::kLifetime, env.tick + 1 + TicksOf(env.config.fin_wait_2_orphan));
+  tcb.timers.Set(Timer::kLifetime, TickCeil(env.now + env.config.fin_wait_2_orphan));
 }
 
 // A fresh block in state CLOSED with everything but the state's own business set.

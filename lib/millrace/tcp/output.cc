@@ -156,8 +156,9 @@ void SendProbe(Tcb& tcb, Env& env, Outbox& out) {
                    (length < window || length == 0);
   if (length == 0 && !fin) return;
   SendText(tcb, env, out, from, length, fin);
-  // The peer may refuse the octet: it is sent again, with what follows, when the window opens.
-  tcb.rtx_nxt = from;
+  // The peer may refuse an octet beyond its window: it is sent again, with what follows, when the
+  // window opens.
+  tcb.rtx_nxt = tcb.snd_wnd == 0 ? from : from + length + (fin ? 1 : 0);
 }
 
 // Data waits, nothing is in flight, and neither window nor Nagle will call us again: the persist
@@ -187,7 +188,10 @@ void SendReset(Tcb& tcb, Env& env, Outbox& out) {
 // A segment without text. Only these carry SACK blocks: beside text there is no room for them
 // within the MSS.
 void SendAck(Tcb& tcb, Env& env, Outbox& out) {
-  TxSegment& segment = AddSegment(tcb, env, out, tcb.snd_nxt, wire::kAck);
+  // A peer with a closed window takes an ACK at its RCV.NXT only, and has refused the octet of our
+  // probe (RFC 9293 A.2), so that octet does not count here; BSD does the same.
+  const SeqNum seq = tcb.snd_wnd == 0 ? tcb.rtx_nxt : tcb.snd_nxt;
+  TxSegment& segment = AddSegment(tcb, env, out, seq, wire::kAck);
   if (tcb.receive.has_gap() && tcb.Has(kSackOn)) [[unlikely]] {
     segment.sack_count = static_cast<uint8_t>(tcb.receive.FillSack(env.receive_pool, segment.sack));
   }

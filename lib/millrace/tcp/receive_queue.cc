@@ -133,6 +133,21 @@ void ReceiveQueue::DropLast(ReceivePool& pool, ReleasedPackets& released) {
   FreeNode(last, pool, released);
 }
 
+void ReceiveQueue::DropBehind(SeqNum edge, ReceivePool& pool, ReleasedPackets& released) {
+  uint32_t* link = &ooo_head_;
+  while (*link != kNoIndex && pool.nodes[*link].seq < edge) {
+    ReceiveNode& node = pool.nodes[*link];
+    node.length = std::min(node.length, edge.Since(node.seq));
+    link = &node.next;
+  }
+  while (*link != kNoIndex) {
+    const uint32_t gone = *link;
+    *link = pool.nodes[gone].next;
+    --ooo_packets_;
+    FreeNode(gone, pool, released);
+  }
+}
+
 void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {
   released.push_back(pool.nodes[index].handle);
   pool.nodes.Give(index);

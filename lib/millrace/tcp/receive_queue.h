@@ -69,6 +69,9 @@ class ReceiveQueue {
   // the segment which triggered this ACK".
   size_t FillSack(const ReceivePool& pool, std::span<SackBlock, kSackBlocksMax> out) const;
 
+  // Gives up what is held out of order at `edge` and behind it: the peer's FIN is there.
+  void DropBehind(SeqNum edge, ReceivePool& pool, ReleasedPackets& released);
+
   // The first contiguous piece that is ready; empty when there is none.
   std::span<const std::byte> Front(const ReceivePool& pool) const;
   // The application is done with the first `length` ready octets; whole packets are released.

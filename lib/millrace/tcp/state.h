@@ -67,7 +67,7 @@ inline constexpr uint16_t kLegalTransitions[kStateCount] = {
     StateBit(State::kTimeWait) | StateBit(State::kClosed),
     // LAST-ACK: ACK of FIN, RST.
     StateBit(State::kClosed),
-    // TIME-WAIT: 2MSL, or a new SYN that RFC 6191 accepts (MAY-2).
+    // TIME-WAIT: 2MSL, or a new SYN that RFC 6191 accepts (RFC 9293 3.6.1, MAY-2).
     StateBit(State::kClosed) | StateBit(State::kSynReceived),
 };
 

@@ -27,7 +27,7 @@ enum TcbBit : uint32_t {
   kTimestampsOn = 1u << 0,
   kWindowScalingOn = 1u << 1,
   kSackOn = 1u << 2,
-  kPassiveOpen = 1u << 3,  // RFC 9293 (MUST-11): the origin of the OPEN is remembered
+  kPassiveOpen = 1u << 3,  // RFC 9293 3.5 (MUST-11): the origin of the OPEN is remembered
   // The application's wishes.
   kNoDelay = 1u << 4,       // Nagle off (MUST-17)
   kFinQueued = 1u << 5,     // nothing will be sent after what is in the buffer

@@ -24,7 +24,7 @@ constexpr Fact kFacts[] = {
     {"sizeof(tcp::TimeWait)", sizeof(tcp::TimeWait), 20},
     {"sizeof(tcp::SendBuffer)", sizeof(tcp::SendBuffer), 20},
     {"sizeof(tcp::ReceiveQueue)", sizeof(tcp::ReceiveQueue), 24},
-    {"sizeof(tcp::TimerTable)", sizeof(tcp::TimerTable), 16},
+    {"sizeof(tcp::TimerTable)", sizeof(tcp::TimerTable), 20},
     {"sizeof(tcp::Extent)", sizeof(tcp::Extent), 24},
     {"sizeof(tcp::ReceiveNode)", sizeof(tcp::ReceiveNode), 32},
     {"sizeof(stack::Connection)", sizeof(stack::Connection), 256},
