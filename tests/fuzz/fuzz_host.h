@@ -45,7 +45,9 @@ class FuzzApp {
   // Reads everything and does nothing by itself any more.
   void Calm();
 
-  enum Callback : uint8_t { kOpen, kReceive, kPeerClosed, kWritable, kCloseCall, kPoll, kCallbacks };
+  enum Callback : uint8_t {
+    kOpen, kReceive, kPeerClosed, kWritable, kCloseCall, kPoll, kCallbacks
+  };
   std::array<Deed, kCallbacks> deeds{};
   bool reading = true;
   size_t read_max = SIZE_MAX;  // octets that a call consumes at most

@@ -289,7 +289,8 @@ TEST(Flow, NagleGathersSmallWritesWhileDataIsUnacknowledged) {
   t.Receives(WindowUpdate(2, 65'535));
   EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 2, .ack = 1, .data = Octets(99, 1)}));
   t.Send(Octets(1000, 100));  // a full segment need not wait
-  EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 101, .ack = 1, .data = Octets(1000, 100)}));
+  EXPECT_THAT(t.Sent(),
+              IsSegment({.flags = kAck, .seq = 101, .ack = 1, .data = Octets(1000, 100)}));
 }
 
 // FLW-10 (MUST-17): "a way for an application to disable the Nagle algorithm".

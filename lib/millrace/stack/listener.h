@@ -8,6 +8,7 @@
 #ifndef MILLRACE_STACK_LISTENER_H_
 #define MILLRACE_STACK_LISTENER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
