@@ -2,7 +2,8 @@
 """Writes the seeds of the fuzz targets into corpus/TARGET/ (always the same octets).
 
 Each seed is one idea that a peer might have, named by its file. What a fuzzer finds later is added
-by hand beside them, as found-WHAT.bin, and stays.
+by hand beside them, as found-WHAT.bin, and stays; edge-HASH.bin are those that a fuzzer kept
+because they reach what no other does (libFuzzer's -set_cover_merge=1 -use_counters=0).
 """
 
 import pathlib
@@ -255,6 +256,9 @@ def segments():
                              wait(5), segment(fin)],
         "connects-in-poll": [in_call(on_poll, connect), wait(1), wait(5), wait(7)],
         "icmp-and-arp": [open_flow(), command(send), unreachable, b"\xfa\x08\0", arp_reply],
+        # The neighbour has failed by the time of the second SYN, and the RST lets go of it.
+        "nobody-there": [segment(syn, 1, seq=2) + b"\0", wait(6), wait(5), wait(5),
+                         burst(segment(syn, 1, seq=2) + b"\0", segment(rst, 1)), wait(7)],
         "raw-frame": [b"\x0b\x20" + bytes(range(32))],
     }
     seeds = {name: plain + b"".join(parts) for name, parts in steps.items()}

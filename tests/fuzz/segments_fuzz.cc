@@ -22,12 +22,14 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-// Ports of the connections that an input can talk about: two of the listener, two of our own.
+// Ports of the connections that an input can talk about: two of the listener, two of our own. One
+// has a peer whose neighbour entry comes and goes.
 struct Ports {
   uint16_t local, remote;
+  uint32_t peer = kPeerAddress;
 };
-constexpr Ports kFlows[] = {{kListenPort, 40'000}, {kListenPort, 40'001}, {5000, 7000},
-                            {5001, 7000}};
+constexpr Ports kFlows[] = {{kListenPort, 40'000}, {kListenPort, 40'001, kPeerAddress + 1},
+                            {5000, 7000}, {5001, 7000}};
 
 // Sequence variables of a flow, whatever record it is in.
 struct Variables {
@@ -58,14 +60,14 @@ class Session {
   Input& in_;
 };
 
-Bytes IpFrame(uint8_t protocol, const Bytes& inner) {
+Bytes IpFrame(uint8_t protocol, const Bytes& inner, uint32_t source = kPeerAddress) {
   Bytes frame(34 + inner.size());
   wire::EmitEthernet(frame.data(), kHostMac, kPeerMac, wire::kEtherTypeIpv4);
   wire::EmitIpv4(frame.data() + 14,
                  {.total_length = static_cast<uint16_t>(20 + inner.size()),
                   .ttl = 64,
                   .protocol = protocol,
-                  .source = kPeerAddress,
+                  .source = source,
                   .destination = kHostAddress},
                  true);
   std::copy(inner.begin(), inner.end(), frame.begin() + 34);
@@ -76,13 +78,13 @@ void SetTcpChecksum(Bytes& frame) {
   std::byte* const tcp = frame.data() + 34;
   StoreBe16(tcp + wire::kTcpChecksumAt, 0);
   StoreBe16(tcp + wire::kTcpChecksumAt,
-            wire::TcpChecksumV4(kPeerAddress, kHostAddress, tcp,
+            wire::TcpChecksumV4(LoadBe32(&frame[26]), kHostAddress, tcp,
                                 static_cast<uint16_t>(frame.size() - 34)));
 }
 
 Variables Session::Look(const Ports& ports) {
   const stack::FlowKey key =
-      stack::FlowKey::V4(kHostAddress, ports.local, kPeerAddress, ports.remote);
+      stack::FlowKey::V4(kHostAddress, ports.local, ports.peer, ports.remote);
   const stack::FlowRef ref = host_.engine().FindFlowForTest(key);
   Variables v;
   v.irs = SeqNum(0xFFFF'FFF0u);  // of the peer, as long as there is nothing: the wrap is near
@@ -154,7 +156,7 @@ Bytes Session::SegmentOf(const Ports& ports, wire::Flags flags, SeqNum seq, SeqN
   std::copy(options.begin(), options.end(), tcp.begin() + 20);
   StoreU8(&tcp[wire::kTcpDataOffsetAt], static_cast<uint8_t>((20 + options.size()) << 2));
   for (size_t i = 0; i < length; ++i) tcp[tcp.size() - length + i] = std::byte(i);
-  Bytes frame = IpFrame(wire::kIpProtocolTcp, tcp);
+  Bytes frame = IpFrame(wire::kIpProtocolTcp, tcp, ports.peer);
   SetTcpChecksum(frame);
   return frame;
 }
