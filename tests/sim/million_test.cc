@@ -42,7 +42,8 @@ sim::SimPortOptions PortOf(uint8_t last) {
 TEST(Million, ConnectionsLeaveEveryPoolAsItWas) {
   sim::World world(1);
   const Endpoint server{*IpAddress::Parse("10.0.0.2"), 80};
-  sim::Host<ExchangeClient> a(world, PortOf(1), ConfigOf("10.0.0.1/24"), server, kConnections, 64);
+  sim::Host<ExchangeClient> a(world, PortOf(1), ConfigOf("10.0.0.1/24"), server, kConnections,
+                              uint64_t{64});
   sim::Host<ExchangeServer> b(world, PortOf(2), ConfigOf("10.0.0.2/24"));
   sim::Cable cable(world, a.port(), b.port());
   ASSERT_EQ(b.engine().Listen({IpAddress::V4(0), 80}, 128), stack::ListenResult::kOk);
