@@ -43,8 +43,6 @@ struct TimerLink {
 };
 inline constexpr uint32_t kTimerHead = 0x8000'0000;
 
-// Makes a link that never was in a wheel. Never call it for a slot that is taken again.
-inline void InitLink(TimerLink& link) { link = TimerLink(); }
 inline bool IsScheduled(const TimerLink& link) { return link.prev != 0; }
 
 // True when tick a is before tick b on the circle.

@@ -34,7 +34,6 @@ namespace millrace::tcp {
   X(timestamp_missing, "TcpExtTimestampMissing")                                               \
   X(challenge_acks, "TcpExtTCPChallengeACK")                                                   \
   X(challenge_acks_skipped, "TcpExtTCPACKSkippedChallenge")                                    \
-  X(acks_skipped_seq, "TcpExtTCPACKSkippedSeq")                                                \
   X(syn_challenge, "TcpExtTCPSYNChallenge")                                                    \
   X(unacceptable, "TcpExtSegmentUnacceptable")                                                 \
   X(ack_invalid, "TcpExtAckInvalid")                                                           \
@@ -67,8 +66,7 @@ namespace millrace::tcp {
   X(no_listener, "TcpExtNoListener")                                                           \
   X(reset_limited, "TcpExtResetLimited")                                                       \
   X(ports_exhausted, "TcpExtPortsExhausted")                                                   \
-  X(send_memory_full, "TcpExtSendMemoryFull")                                                  \
-  X(receive_memory_full, "TcpExtReceiveMemoryFull")
+  X(send_memory_full, "TcpExtSendMemoryFull")
 
 struct Counters {
 #define MILLRACE_DECLARE_COUNTER(member, name) uint64_t member = 0;

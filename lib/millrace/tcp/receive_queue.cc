@@ -25,8 +25,8 @@ ReceiveQueue::Insert ReceiveQueue::Offer(SeqNum seq, const std::byte* data, uint
   return Insert::kAdvanced;
 }
 
-// What is there already stays as it is: the first copy of an octet that arrived is the one that is
-// delivered. The new piece is cut at its neighbours; when it covers whole older pieces, those go.
+// The new piece is cut at its neighbours, which stay as they are; whole older pieces that it covers
+// give way to it, so that the chain holds one node where it held several.
 ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* data,
                                                    uint32_t length, wire::PacketHandle handle,
                                                    Limits limits, ReceivePool& pool,
