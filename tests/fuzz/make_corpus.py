@@ -12,6 +12,8 @@ import struct
 OUR_MAC, PEER_MAC = bytes([2, 0, 0, 0, 0, 1]), bytes([2, 0, 0, 0, 0, 2])
 BROADCAST = b"\xff" * 6
 OUR_IP, PEER_IP = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
+OUR_IP6 = bytes.fromhex("20010db8000000000000000000000001")
+PEER_IP6 = bytes.fromhex("20010db8000000000000000000000002")
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 
 # First octet of the frame target's input (see frame_fuzz.cc).
@@ -50,6 +52,15 @@ def ip(inner, protocol=6, source=PEER_IP, target=OUR_IP, options=b"", fragment=0
     return header(checksum(header(0))) + inner
 
 
+def ip6(inner, protocol=6, source=PEER_IP6, target=OUR_IP6, hops=64, length=None):
+    length = len(inner) if length is None else length
+    return struct.pack("!IHBB", 6 << 28, length, protocol, hops) + source + target + inner
+
+
+def neighbor6(kind, target=OUR_IP6, option=b"", flags=0):
+    return bytes([kind, 0, 0, 0]) + struct.pack("!I", flags) + target + option
+
+
 def ether(inner, target=OUR_MAC, kind=0x0800):
     return target + PEER_MAC + struct.pack("!H", kind) + inner
 
@@ -69,6 +80,41 @@ def quoted(**fields):
     """What an ICMP error quotes: a segment of ours."""
     return ip(tcp(ACK, source=OUR_IP, target=PEER_IP)[:8], source=OUR_IP, target=PEER_IP, total=52,
               **fields)
+
+
+def ipv6_frames():
+    def packet(inner, **fields):
+        return bytes([REPAIR]) + ether(ip6(inner, **fields), kind=0x86DD)
+
+    group = bytes.fromhex("ff0200000000000000000001ff000001")
+    router, all_nodes = bytes.fromhex("fe80" + "00" * 13 + "09"), bytes.fromhex("ff02" + "00" * 13
+                                                                                + "01")
+    mac = bytes([1, 1]) + PEER_MAC
+    ours = ip6(tcp(ACK), source=OUR_IP6, target=PEER_IP6)
+    prefix = bytes([3, 4, 64, 0xC0]) + bytes([0, 0, 1, 0]) * 2 + bytes(4) + OUR_IP6[:8] + bytes(8)
+    advertisement = bytes([134, 0, 0, 0, 64, 0, 7, 8]) + bytes(8)
+    return {
+        "v6-syn": packet(tcp(SYN, options=SYN_OPTIONS)),
+        "v6-data": packet(tcp(ACK | PSH, payload=b"GET / HTTP/1.1\r\n\r\n")),
+        "v6-extensions": packet(bytes([60, 0, 5, 2, 0, 0, 1, 0]) + bytes([43, 0, 1, 4, 0, 0, 0, 0])
+                                + bytes([44, 0, 0, 0, 0, 0, 0, 0]) + bytes([6, 0]) + bytes(6)
+                                + tcp(ACK), protocol=0),
+        "v6-fragment": packet(bytes([6, 0, 0, 1, 0, 0, 0, 7]) + tcp(ACK), protocol=44),
+        "v6-routing-0": packet(bytes([6, 2, 0, 1]) + bytes(4) + PEER_IP6 + tcp(ACK), protocol=43),
+        "v6-unknown-option": packet(bytes([6, 0, 0x9E, 4]) + bytes(4) + tcp(ACK), protocol=60),
+        "v6-length-beyond": packet(tcp(ACK), length=2000),
+        "v6-udp": packet(struct.pack("!HHHH", 5000, 53, 8, 0), protocol=17),
+        "v6-sctp": packet(b"\1", protocol=132),
+        "v6-echo": packet(bytes([128, 0, 0, 0]) + b"abcdefg", protocol=58),
+        "v6-too-big": packet(bytes([2, 0, 0, 0, 0, 0, 5, 0]) + ours, protocol=58),
+        "v6-solicitation": packet(neighbor6(135, option=mac), protocol=58, target=group, hops=255),
+        "v6-detection": packet(neighbor6(135), protocol=58, target=group, hops=255,
+                               source=bytes(16)),
+        "v6-advertisement": packet(neighbor6(136, PEER_IP6, bytes([2, 1]) + PEER_MAC, 0x60000000),
+                                   protocol=58, hops=255),
+        "v6-router": packet(advertisement + mac + bytes([5, 1, 0, 0, 0, 0, 5, 120]) + prefix,
+                            protocol=58, source=router, target=all_nodes, hops=255),
+    }
 
 
 def frames():
@@ -140,6 +186,7 @@ def frames():
         "udp": packet(struct.pack("!HHHH", 5000, 53, 8, 0), protocol=17),
         "sctp-with-ip-options": packet(b"\1", protocol=132, options=b"\1" * 40),
         "ipv6": bytes([UNKNOWN]) + ether(b"\x60" + bytes(39), kind=0x86DD),
+        **ipv6_frames(),
         "vlan": bytes([UNKNOWN]) + ether(b"\0\1\x08\0" + ip(plain), kind=0x8100),
         "runt": bytes([UNKNOWN]) + OUR_MAC,
     }

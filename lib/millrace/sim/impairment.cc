@@ -124,7 +124,8 @@ Fate ImpairmentModel::Decide(Instant now, uint32_t length) {
 bool FlipBit(std::byte* frame, uint32_t length, uint32_t bit) {
   MR_CHECK(length > wire::kEthernetHeaderBytes);
   MR_CHECK(bit / kBitsPerOctet < length);
-  if (LoadBe16(frame + wire::kEthernetTypeAt) != wire::kEtherTypeIpv4) return false;
+  const uint16_t ether_type = LoadBe16(frame + wire::kEthernetTypeAt);
+  if (ether_type != wire::kEtherTypeIpv4 && ether_type != wire::kEtherTypeIpv6) return false;
   frame[bit / kBitsPerOctet] ^= std::byte{1} << (bit % kBitsPerOctet);
   return true;
 }

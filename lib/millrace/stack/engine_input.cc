@@ -97,6 +97,12 @@ void Engine::Input(std::span<const RxFrame> frames) {
       case wire::FrameKind::kDrop:
         counters_.Drop(p.frame.drop);
         break;
+      case wire::FrameKind::kTcpV6:
+      case wire::FrameKind::kIcmpV6:
+      case wire::FrameKind::kUdpV6:
+      case wire::FrameKind::kIpv6Problem:
+        counters_.Drop(wire::DropReason::kUnknownEtherType);  // the engine has no IPv6 address yet
+        break;
     }
     env_.released.push_back(frames[i].packet);
   }

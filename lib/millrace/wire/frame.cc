@@ -9,10 +9,11 @@
 #include "millrace/wire/arp.h"
 #include "millrace/wire/checksum.h"
 #include "millrace/wire/ethernet.h"
+#include "millrace/wire/frame_ipv6.h"
 #include "millrace/wire/icmp.h"
 #include "millrace/wire/ipv4.h"
 #include "millrace/wire/tcp_header.h"
-#include "millrace/wire/tcp_options.h"
+#include "millrace/wire/tcp_parse.h"
 
 namespace millrace::wire {
 namespace {
@@ -86,47 +87,12 @@ MR_NOINLINE DropReason CheckIpOptions(const std::byte* options, uint32_t length)
 }
 
 MR_INLINE DropReason ParseTcp(const Ipv4Packet& ip, ChecksumState checksum, ParsedFrame& out) {
-  const uint32_t length = ip.total_bytes - ip.header_bytes;
-  if (length < kTcpHeaderBytes) [[unlikely]]
-    return DropReason::kTcpHeader;
   const std::byte* tcp = ip.header + ip.header_bytes;
-  // The four reserved bits below the data offset fall out of the shift: RFC 9293 3.1: "must be
-  // ignored in received segments if the corresponding future features are not implemented".
-  const uint32_t header_bytes = (LoadU8(tcp + kTcpDataOffsetAt) >> 4) * 4u;
-  if (header_bytes < kTcpHeaderBytes || header_bytes > length) [[unlikely]] {
-    return DropReason::kTcpHeader;
-  }
-  if (checksum != ChecksumState::kGood) {
-    // RFC 9293 3.1 (MUST-3): "The receiver MUST check it"; so when the device did not, we do.
-    if (checksum == ChecksumState::kBad ||
-        !TcpChecksumIsValidV4(out.source_v4, out.destination_v4, tcp,
-                              static_cast<uint16_t>(length))) {
-      return DropReason::kTcpChecksum;
-    }
-  }
-  Segment& segment = out.tcp;
-  segment.flags = LoadU8(tcp + kTcpFlagsAt);
-  if (segment.flags == 0) [[unlikely]]
-    return DropReason::kTcpFlags;
-  out.source_port = LoadBe16(tcp + kTcpSourcePortAt);
-  out.destination_port = LoadBe16(tcp + kTcpDestinationPortAt);
-  segment.seq = SeqNum(LoadBe32(tcp + kTcpSeqAt));
-  segment.ack = SeqNum(LoadBe32(tcp + kTcpAckAt));
-  segment.window = LoadBe16(tcp + kTcpWindowAt);
-  segment.payload = tcp + header_bytes;
-  segment.payload_length = length - header_bytes;
-  segment.options = 0;
-  const std::byte* options = tcp + kTcpHeaderBytes;
-  const uint32_t options_bytes = header_bytes - kTcpHeaderBytes;
-  if (options_bytes == kTimestampsPaddedBytes && LoadBe32(options) == kTimestampsPrefix) {
-    segment.options = kTimestampsOption;
-    segment.tsval = LoadBe32(options + 4);
-    segment.tsecr = LoadBe32(options + 8);
-  } else if (options_bytes != 0 && !ParseTcpOptions(options, options_bytes, segment)) [[unlikely]] {
-    return DropReason::kTcpOptions;
-  }
+  const auto is_valid = [tcp, &out](uint16_t length) {
+    return TcpChecksumIsValidV4(out.source_v4, out.destination_v4, tcp, length);
+  };
   out.kind = FrameKind::kTcp;
-  return DropReason::kNone;
+  return ParseTcpSegment(tcp, ip.total_bytes - ip.header_bytes, checksum, is_valid, out);
 }
 
 // ICMP and the protocols that nobody here speaks.
@@ -209,7 +175,9 @@ MR_INLINE DropReason ParseIpv4(const std::byte* header, uint32_t length, Checksu
 }
 
 MR_NOINLINE DropReason ParseNotIpv4(const std::byte* header, uint32_t length, uint16_t ether_type,
+                                    ChecksumState l4_checksum, const LocalNet& net,
                                     ParsedFrame& out) {
+  if (ether_type == kEtherTypeIpv6) return ParseIpv6(header, length, l4_checksum, net, out);
   if (ether_type != kEtherTypeArp) return DropReason::kUnknownEtherType;
   if (!ParseArp(header, length).has_value()) return DropReason::kArpMalformed;
   out.network_header = header;
@@ -231,7 +199,7 @@ MR_INLINE DropReason ParseLink(const std::byte* data, uint32_t length, ChecksumS
   const std::byte* inner = data + kEthernetHeaderBytes;
   const uint32_t inner_length = length - kEthernetHeaderBytes;
   if (ether_type != kEtherTypeIpv4) [[unlikely]] {
-    return ParseNotIpv4(inner, inner_length, ether_type, out);
+    return ParseNotIpv4(inner, inner_length, ether_type, l4_checksum, net, out);
   }
   return ParseIpv4(inner, inner_length, ip_checksum, l4_checksum, net, out);
 }
@@ -284,6 +252,8 @@ const char* ToString(DropReason reason) {
       return "land";
     case DropReason::kIcmpMalformed:
       return "icmp-malformed";
+    case DropReason::kIpv6Extension:
+      return "ipv6-extension";
     case DropReason::kCount:
       break;
   }

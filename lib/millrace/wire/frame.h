@@ -12,6 +12,8 @@
 #include <cstdint>
 
 #include "millrace/base/ip_address.h"
+#include "millrace/wire/ipv6.h"
+#include "millrace/wire/ipv6_net.h"
 #include "millrace/wire/segment.h"
 
 namespace millrace::wire {
@@ -25,6 +27,12 @@ enum class FrameKind : uint8_t {
   // two headers are set; what is behind the IP header is neither verified nor of any least length.
   kUdp,              // "port unreachable"
   kOtherIpProtocol,  // "protocol unreachable"
+  // The same over IPv6; the addresses are in the header at network_header (source_v6()).
+  kTcpV6,
+  kIcmpV6,  // also to a group that we are in: see link_group
+  kUdpV6,
+  // A packet that an ICMPv6 parameter problem may answer: problem_code and problem_at say which.
+  kIpv6Problem,
 };
 
 // Why a frame was dropped in the parser; each has its counter of the same name.
@@ -46,6 +54,7 @@ enum class DropReason : uint8_t {
   kTcpOptions,  // an option length that cannot be (MUST-7)
   kLand,        // source equals destination, address and port
   kIcmpMalformed,
+  kIpv6Extension,  // an extension header or option that is not for us, or impossible
   kCount
 };
 const char* ToString(DropReason reason);
@@ -67,6 +76,13 @@ struct ParsedFrame {
   const std::byte* transport_header = nullptr;  // behind the IP header; not set for kTcp
   uint32_t transport_length = 0;                // octets from transport_header to the packet's end
   Segment tcp;
+  uint32_t network_length = 0;  // kIpv6Problem, kUdpV6: octets from network_header to the end
+  uint32_t problem_at = 0;      // kIpv6Problem: offset from network_header
+  uint8_t problem_code = 0;
+
+  // REQUIRES for both: an IPv6 kind, and that the packet still is what was parsed.
+  IpAddress source_v6() const { return LoadIpv6(network_header + kIpv6SourceAt); }
+  IpAddress destination_v6() const { return LoadIpv6(network_header + kIpv6DestinationAt); }
 };
 
 // What the parser must know of the interface.
@@ -75,6 +91,7 @@ struct LocalNet {
   uint32_t address_v4 = 0;  // a port may own a whole prefix of addresses, for many clients:
   uint32_t owned_mask = 0xFFFF'FFFF;  // an address is ours when (a ^ address_v4) & owned_mask == 0
   uint32_t network_mask = 0xFFFF'FFFF;  // of the attached network, for directed broadcast
+  LocalNetV6 v6 = {};
 
   bool Owns(uint32_t address) const { return ((address ^ address_v4) & owned_mask) == 0; }
 };
