@@ -26,6 +26,7 @@ stack::EngineSecrets FixedSecrets() {
   stack::EngineSecrets secrets;
   secrets.isn = {0x0706'0504'0302'0100, 0x0F0E'0D0C'0B0A'0908};
   secrets.ports = {1, 2};
+  secrets.syn_cookie = {9, 10};
   secrets.table = {{3, 4, 5, 6}};
   secrets.neighbor = 7;
   return secrets;

@@ -14,12 +14,11 @@ using ::testing::Matcher;
 using ::testing::MatchResultListener;
 
 stack::EngineSecrets FixedSecrets() {
-  stack::EngineSecrets secrets;
-  secrets.isn = {0x0706'0504'0302'0100, 0x0F0E'0D0C'0B0A'0908};
-  secrets.ports = {1, 2};
-  secrets.table = {{3, 4, 5, 6}};
-  secrets.neighbor = 7;
-  return secrets;
+  return {.isn = {0x0706'0504'0302'0100, 0x0F0E'0D0C'0B0A'0908},
+          .table = {{3, 4, 5, 6}},
+          .ports = {1, 2},
+          .syn_cookie = {9, 10},
+          .neighbor = 7};
 }
 
 sim::SimPortOptions PortOptions(const TraceOptions& options) {

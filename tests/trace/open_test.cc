@@ -179,7 +179,9 @@ TEST(Open, AckOfDataOutOfOrderEstablishesToo) {
 
 // OPN-08
 TEST(Open, SynBeyondTheBacklogIsDroppedWithoutAnAnswer) {
-  Trace t;
+  TraceOptions options;
+  options.config.tcp.syn_cookies = tcp::SynCookies::kNever;
+  Trace t(options);
   t.Listen(2);
   for (uint16_t port = 40'000; port < 40'005; ++port) {
     t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0});

@@ -145,7 +145,9 @@ TEST(Rst, SynSentIsRefusedByResetThatAcknowledgesTheSyn) {
 
 // RST-08: "return this connection to LISTEN state and return. The user need not be informed."
 TEST(Rst, PassiveSynReceivedReturnsToListenAndFreesItsBacklogSlot) {
-  Trace t;
+  TraceOptions options;
+  options.config.tcp.syn_cookies = tcp::SynCookies::kNever;
+  Trace t(options);
   t.Listen(1);
   t.Receives({.flags = kSyn, .seq = 0});
   EXPECT_THAT(t.Sent(), IsSegment({.flags = kSyn | kAck, .seq = 0, .ack = 1}));

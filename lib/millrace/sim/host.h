@@ -15,6 +15,7 @@ inline stack::EngineSecrets DrawSecrets(World& world) {
   s.ports = {world.NextSeed(), world.NextSeed()};
   s.table = {{world.NextSeed(), world.NextSeed(), world.NextSeed(), world.NextSeed()}};
   s.neighbor = world.NextSeed();
+  s.syn_cookie = {world.NextSeed(), world.NextSeed()};
   return s;
 }
 

@@ -57,6 +57,7 @@ stack::EngineConfig DrawConfig(Prng& dice, uint32_t address) {
   t.send_buffer_bytes = static_cast<uint32_t>(Between(dice, 1'000, 100'000));
   if (dice.Chance(0.2)) t.receive_packets_max = static_cast<uint16_t>(Between(dice, 4, 32));
   if (dice.Chance(0.2)) t.reassembly_packets_max = static_cast<uint16_t>(Between(dice, 1, 8));
+  t.syn_cookies = static_cast<tcp::SynCookies>(dice.Below(3));
   t.time_wait = Duration::Milliseconds(Between(dice, 1'000, 5'000));
   t.delayed_ack = Duration::Milliseconds(Between(dice, 1, 400));
   t.fin_wait_2_orphan = Duration::Seconds(Between(dice, 1, 60));

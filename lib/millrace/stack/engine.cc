@@ -109,7 +109,8 @@ ListenResult Engine::Listen(const Endpoint& local, uint32_t backlog, uint64_t us
   if (!local.address.IsV4()) return ListenResult::kUnsupported;
   const uint32_t v4 = local.address.v4();
   if (v4 != 0 && !net_.Owns(v4)) return ListenResult::kNotOurs;
-  const uint16_t index = listeners_.Add(v4, local.port, backlog, user_data);
+  const bool always = env_.config.syn_cookies == tcp::SynCookies::kAlways;
+  const uint16_t index = listeners_.Add(v4, local.port, always ? 0 : backlog, user_data);
   return index == ListenerTable::kNone ? ListenResult::kInUse : ListenResult::kOk;
 }
 
@@ -311,7 +312,8 @@ void Engine::RunTimers() {
       half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
       return;
     }
-    if (!tcp::OnHalfOpenTimeout(h.tcp, env_)) {
+    const bool crowded = env_.now < listeners_[h.listener].cookies_until;
+    if (!tcp::OnHalfOpenTimeout(h.tcp, crowded, env_)) {
       RemoveHalfOpen(index, true);
       return;
     }

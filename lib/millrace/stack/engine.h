@@ -29,6 +29,7 @@
 #include "millrace/stack/timer_wheel.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
+#include "millrace/tcp/syn_cookie.h"
 
 namespace millrace::stack {
 
@@ -167,9 +168,8 @@ class Engine {
   void ParseAll(std::span<const RxFrame> frames);
   void Demultiplex(Parsed& parsed);
   void OnTcp(Parsed& parsed);
-  void OnUnmatched(const Parsed& parsed);
-  // False, and counted, when the listener cannot take another SYN now.
-  bool HasRoomForSyn(const Listener& listener);
+  // True: the packet is taken care of.
+  bool OnUnmatched(Parsed& parsed);
   void OnListenerSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
   void OnHalfOpen(Parsed& parsed, FlowRef ref);
   void OnTimeWait(Parsed& parsed, FlowRef ref);
@@ -180,6 +180,12 @@ class Engine {
   void OnUnwantedDatagram(const wire::ParsedFrame& frame);
   void Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
   void ReplyReset(const Parsed& parsed);
+
+  // engine_cookie.cc
+  void OnListenerFull(const Parsed& parsed, uint16_t listener);
+  void CountSynDrop(const Listener& listener);
+  bool OnCookieAck(Parsed& parsed, uint16_t listener);
+  tcp::SynCookieKey CookieKeyOf(const FlowKey& key) const;
 
   // engine.cc
   uint32_t TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data);

@@ -47,12 +47,14 @@ struct EngineSecrets {
   SipKey isn;
   FlowTable::Key table;
   SipKey ports;
+  SipKey syn_cookie;
   uint64_t neighbor = 0;
 
   static EngineSecrets FromOperatingSystem() {
     EngineSecrets s;
     s.isn = RandomSipKey();
     s.ports = RandomSipKey();
+    s.syn_cookie = RandomSipKey();
     const SipKey a = RandomSipKey(), b = RandomSipKey();
     s.table = {{a.k0, a.k1, b.k0, b.k1}};
     s.neighbor = RandomSipKey().k0;

@@ -123,7 +123,7 @@ void Engine::OnTcp(Parsed& p) {
       OnTimeWait(p, ref);
       break;
     default:
-      OnUnmatched(p);
+      if (OnUnmatched(p)) return;
       break;
   }
   env_.released.push_back(p.frame.tcp.handle);
@@ -137,18 +137,19 @@ void Engine::OnConnection(Parsed& p, Connection& connection) {
 }
 
 // RFC 9293 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
-void Engine::OnUnmatched(const Parsed& p) {
+bool Engine::OnUnmatched(Parsed& p) {
   const wire::Segment& segment = p.frame.tcp;
   const uint16_t listener = listeners_.Find(p.key.local_v4(), p.key.local_port);
   if (listener == ListenerTable::kNone) {
     ++env_.counters.no_listener;
     ReplyReset(p);
-    return;
+    return false;
   }
   // "First, check for a RST: An incoming RST should be ignored."
   if (segment.Has(wire::kRst)) {
     ++env_.counters.rst_ignored;
   } else if (segment.Has(wire::kAck)) {
+    if (env_.now < listeners_[listener].cookies_until && OnCookieAck(p, listener)) return true;
     // "Any acknowledgment is bad if it arrives on a connection still in the LISTEN state."
     ++env_.counters.ack_invalid;
     ReplyReset(p);
@@ -157,20 +158,13 @@ void Engine::OnUnmatched(const Parsed& p) {
   } else {
     ++env_.counters.syn_flags_invalid;  // SYN with FIN, or nothing that opens
   }
-}
-
-bool Engine::HasRoomForSyn(const Listener& listener) {
-  if (listener.half_open < listener.backlog && half_opens_.free() > 0) return true;
-  ++(listener.half_open < listener.backlog ? env_.counters.half_open_full
-                                           : env_.counters.listen_overflows);
-  ++env_.counters.listen_drops;
   return false;
 }
 
 // `iss_floor`: with has_floor, the new ISS must be above it (reuse of a tuple in TIME-WAIT).
 void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
   Listener& listener = listeners_[index];
-  if (!HasRoomForSyn(listener)) return;
+  if (!listener.HasRoomForSyn(half_opens_.free())) return OnListenerFull(p, index);
   const uint16_t neighbor = NextHop(p.key.remote_v4());
   if (neighbor == Neighbors::kNone) {
     ++counters_.tx_no_route;
@@ -269,7 +263,10 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
         return;
       }
       // A SYN that is dropped must not cost the old incarnation its 2MSL.
-      if (!HasRoomForSyn(listeners_[listener])) return;
+      if (!listeners_[listener].HasRoomForSyn(half_opens_.free())) {
+        CountSynDrop(listeners_[listener]);
+        return;
+      }
       const SeqNum floor = tcp::IssAbove(time_wait.tcp, time_wait.tcp.snd_nxt);
       ++env_.counters.time_wait_recycled;
       RemoveTimeWait(ref.index(), true);

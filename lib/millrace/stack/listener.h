@@ -2,8 +2,14 @@
 //
 // A listener names a local port and an address or any address; the exact address wins. Its backlog
 // bounds the half-open connections: there is no accept queue, because the application is told of a
-// connection in the poll that completes it. A SYN beyond the backlog is dropped and counted, never
-// answered by RST, so that the peer tries again (OPN-08).
+// connection in the poll that completes it. When the pool of connections is empty then, the
+// connection stays half-open, and what the peer sends next completes it (OPN-09). A SYN beyond the
+// backlog is answered by a cookie (tcp/syn_cookie.h) or, without cookies, dropped and counted;
+// never answered by RST, so that the peer tries again (OPN-08).
+//
+// Fairness: a listener takes a half-open record only while it holds less than kShareOfFree times
+// those that are free (Choudhury and Hahne's dynamic threshold). However large its backlog, a
+// flood of one so leaves a ninth of the pool to the others.
 // Cost: Find is one load for a port without a listener, two or three with.
 #ifndef MILLRACE_STACK_LISTENER_H_
 #define MILLRACE_STACK_LISTENER_H_
@@ -11,6 +17,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "millrace/base/time.h"
 
 namespace millrace::stack {
 
@@ -22,6 +30,12 @@ struct Listener {
   uint32_t half_open = 0;      // now
   uint64_t user_data = 0;      // given to each accepted connection
   uint16_t next = 0xFFFF;      // another address with the same port
+  Instant cookies_until;       // an ACK may be that of a cookie before this
+
+  static constexpr uint32_t kShareOfFree = 8;
+  bool HasRoomForSyn(uint32_t pool_free) const {
+    return half_open < backlog && half_open < uint64_t{kShareOfFree} * pool_free;
+  }
 };
 
 class ListenerTable {
@@ -44,7 +58,7 @@ class ListenerTable {
       reuse = static_cast<uint16_t>(listeners_.size());
       listeners_.emplace_back();
     }
-    listeners_[reuse] = {address_v4, port, true, backlog, 0, user_data, first_[port]};
+    listeners_[reuse] = {address_v4, port, true, backlog, 0, user_data, first_[port], {}};
     first_[port] = reuse;
     return reuse;
   }

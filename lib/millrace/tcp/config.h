@@ -11,6 +11,13 @@
 
 namespace millrace::tcp {
 
+// When a SYN is answered by a cookie instead of being remembered (tcp/syn_cookie.h).
+enum class SynCookies : uint8_t {
+  kNever,     // a SYN beyond the backlog is dropped
+  kWhenFull,  // beyond the backlog, or beyond the listener's share of the half-open pool
+  kAlways,    // no half-open connections at all
+};
+
 struct Config {
   // Octets of TCP payload that the local link carries without options: MTU - 40. Sent as our MSS.
   uint16_t mss = 1460;
@@ -49,6 +56,7 @@ struct Config {
   // SYN is at least 3 minutes.
   uint8_t syn_retransmits_max = 7;      // at most 31
   uint8_t syn_ack_retransmits_max = 5;  // passive open, as Linux: 1+2+4+8+16+32 = 63 s
+  SynCookies syn_cookies = SynCookies::kWhenFull;
   uint8_t r1_retransmits = 3;           // RFC 9293 3.8.3 (SHLD-10); at most 7
   Duration r2 = Duration::Seconds(120);  // RFC 9293 3.8.3 (SHLD-11): at least 100 s
 

@@ -55,6 +55,9 @@ namespace millrace::tcp {
   X(connections_full, "TcpExtConnectionsFull")                                                 \
   X(table_full, "TcpExtConnectionTableFull")                                                   \
   X(syn_ack_timeouts, "TcpExtSynAckTimeouts")                                                  \
+  X(syncookies_sent, "TcpExtSyncookiesSent")                                                   \
+  X(syncookies_received, "TcpExtSyncookiesRecv")                                               \
+  X(syncookies_failed, "TcpExtSyncookiesFailed")                                               \
   X(syn_flags_invalid, "TcpExtSynFlagsInvalid")                                                \
   X(syn_data_ignored, "TcpExtSynDataIgnored")                                                  \
   X(time_waits, "TcpExtTW")                                                                    \

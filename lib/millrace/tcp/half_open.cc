@@ -121,8 +121,9 @@ HalfOpenVerdict OnHalfOpenSegment(HalfOpen& h, const Segment& segment, Env& env)
   return HalfOpenVerdict::kEstablish;
 }
 
-bool OnHalfOpenTimeout(HalfOpen& h, Env& env) {
-  if (h.retransmits >= env.config.syn_ack_retransmits_max) {
+bool OnHalfOpenTimeout(HalfOpen& h, bool crowded, Env& env) {
+  const int most = env.config.syn_ack_retransmits_max;
+  if (h.retransmits >= (crowded ? std::min(most, 1) : most)) {
     ++env.counters.syn_ack_timeouts;
     ++env.counters.attempt_fails;
     return false;

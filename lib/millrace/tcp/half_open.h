@@ -50,8 +50,9 @@ HalfOpenVerdict OnHalfOpenSegment(HalfOpen& half_open, const wire::Segment& segm
 TxSegment SynAckOf(const HalfOpen& half_open, const Env& env);
 TxSegment ChallengeAckOf(const HalfOpen& half_open, const Env& env);
 
-// Called when the deadline is reached: true, send the SYN-ACK again; false, given up.
-[[nodiscard]] bool OnHalfOpenTimeout(HalfOpen& half_open, Env& env);
+// Called when the deadline is reached: true, send the SYN-ACK again; false, given up. `crowded`:
+// its listener is short of room, so that one retransmission has to do (SFL-08, SFL-12).
+[[nodiscard]] bool OnHalfOpenTimeout(HalfOpen& half_open, bool crowded, Env& env);
 // The tick of the next deadline: 1, 2, 4, ... s from now.
 uint32_t HalfOpenDeadlineTick(const HalfOpen& half_open, const Env& env);
 

@@ -1,0 +1,70 @@
+// stack/engine_cookie.cc - opening without memory: SYNs that a listener has no room for.
+
+#include "millrace/stack/engine.h"
+#include "millrace/tcp/half_open.h"
+#include "millrace/tcp/isn.h"
+
+namespace millrace::stack {
+
+tcp::SynCookieKey Engine::CookieKeyOf(const FlowKey& key) const {
+  return {secrets_.syn_cookie, key.addresses, key.ports_and_pair()};
+}
+
+void Engine::CountSynDrop(const Listener& listener) {
+  ++(listener.half_open < listener.backlog ? env_.counters.half_open_full
+                                           : env_.counters.listen_overflows);
+  ++env_.counters.listen_drops;
+}
+
+void Engine::OnListenerFull(const Parsed& p, uint16_t index) {
+  Listener& listener = listeners_[index];
+  if (env_.config.syn_cookies == tcp::SynCookies::kNever) {
+    CountSynDrop(listener);
+    return;
+  }
+  if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
+  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
+                                                            p.key.ports_and_pair(), env_.now);
+  const tcp::HalfOpen half_open = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
+  listener.cookies_until = env_.now + tcp::kSynCookieLife;
+  ++env_.counters.syncookies_sent;
+  Reply(p.key, Neighbors::kNone, tcp::SynAckWithCookie(CookieKeyOf(p.key), half_open, env_));
+}
+
+// False: it is an ACK like any other, and the packet is still the caller's.
+bool Engine::OnCookieAck(Parsed& p, uint16_t listener) {
+  const wire::Segment& segment = p.frame.tcp;
+  if (segment.Has(wire::kSyn)) return false;
+  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
+                                                            p.key.ports_and_pair(), env_.now);
+  tcp::HalfOpen half_open;
+  if (!tcp::CheckSynCookie(CookieKeyOf(p.key), segment, secrets.ts_offset, env_, &half_open)) {
+    ++env_.counters.syncookies_failed;
+    return false;
+  }
+  ++env_.counters.syncookies_received;
+  const uint16_t neighbor = NextHop(p.key.remote_v4());
+  const uint32_t index = neighbor == Neighbors::kNone
+                             ? kNoIndex
+                             : TakeConnection(p.key, neighbor, listeners_[listener].user_data);
+  if (index == kNoIndex) {
+    // The peer is ESTABLISHED: its data brings the cookie again, for as long as it lives.
+    ++env_.counters.connections_full;
+    ++env_.counters.listen_overflows;
+    env_.released.push_back(segment.handle);
+    return true;
+  }
+  Connection& connection = connections_[index];
+  if (!table_.Insert(p.hash, FlowRef(FlowKind::kConnection, index))) {
+    ++env_.counters.table_full;
+    FreeConnection(connection);
+    env_.released.push_back(segment.handle);
+    return true;
+  }
+  connection.listener = listener;
+  tcp::Establish(connection.tcb, half_open, env_);
+  OnConnection(p, connection);
+  return true;
+}
+
+}  // namespace millrace::stack
