@@ -17,8 +17,17 @@
 namespace millrace::model {
 
 enum class State {
-  kClosed, kListen, kSynSent, kSynReceived, kEstablished, kFinWait1,
-  kFinWait2, kCloseWait, kClosing, kLastAck, kTimeWait
+  kClosed,
+  kListen,
+  kSynSent,
+  kSynReceived,
+  kEstablished,
+  kFinWait1,
+  kFinWait2,
+  kCloseWait,
+  kClosing,
+  kLastAck,
+  kTimeWait
 };
 const char* ToString(State state);
 
@@ -55,6 +64,26 @@ struct Decisions {
   bool syn_reopens_time_wait = false;
   // MAY-12, RFC 5961 section 5: an ACK too old is answered and its segment dropped.
   bool old_ack_challenged = false;
+  // The peer's SYN again in SYN-RECEIVED means that our SYN,ACK was lost: it is sent again, where
+  // the main text answers with an ACK because the SYN lies left of the window.
+  bool syn_again_answered_by_syn_ack = false;
+  // Figure 7 against the first step: the SYN,ACK that crosses ours in a simultaneous open counts
+  // as the ACK that it carries, although its SYN lies left of the window.
+  bool crossing_syn_ack_taken = false;
+  // A FIN behind the FIN is nonsense and gets no answer; of two at different places before either
+  // is reached the first to arrive counts, and nothing behind it is taken.
+  bool second_fin_ignored = false;
+  // The user hears of a reset in CLOSING and LAST-ACK too.
+  bool reset_told_when_closing = false;
+  // TIME-WAIT answers every segment but a bare ACK at RCV.NXT, not only the FIN; that one gets no
+  // answer whatever it acknowledges (two ends would answer each other for ever).
+  bool time_wait_answers_what_has_length = false;
+  // ABORT sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK> instead of a bare RST.
+  bool abort_reset_has_ack = false;
+  // A segment without any control bit is dropped before anything looks at it.
+  bool no_flags_dropped = false;
+  // MAX.SND.WND begins with the segment that completes the handshake, not with the SYN.
+  bool window_of_syn_forgotten = false;
   // 3.10.4: CLOSE in SYN-RECEIVED waits for ESTABLISHED although nothing was sent yet.
   bool close_queued_in_syn_received = false;
 };
@@ -63,9 +92,9 @@ class Model {
  public:
   struct Options {
     uint32_t iss = 0;
-    uint32_t next_iss = 0;       // of the connection that follows by MAY-2
-    uint32_t receive_window = 0; // RCV.WND: the text is read at once, so it never changes
-    bool listener = false;       // there is a LISTEN behind a connection that ends
+    uint32_t next_iss = 0;        // of the connection that follows by MAY-2
+    uint32_t receive_window = 0;  // RCV.WND: the text is read at once, so it never changes
+    bool listener = false;        // there is a LISTEN behind a connection that ends
     Decisions decisions;
   };
   // What one call or segment led to.
@@ -116,6 +145,8 @@ class Model {
   void Challenge() { Emit(kAck, snd_nxt_, rcv_nxt_); }
   void Transmit();  // text and FIN that wait and fit the window; an ACK when one is due
   void End(std::optional<Event> event);
+  // TIME-WAIT under the decisions; false: go on with the RFC's steps.
+  bool ArrivesInTimeWait(const Segment& segment);
   bool FinAcknowledged() const { return fin_sent_ && snd_una_ == snd_nxt_; }
   Step Finish();
 

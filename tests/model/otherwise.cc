@@ -44,7 +44,9 @@ bool Model::CheckReset(const Segment& segment) {
       break;
     default:
       // CLOSING, LAST-ACK, TIME-WAIT: "enter the CLOSED state, delete the TCB, and return."
-      End(std::nullopt);
+      End(options_.decisions.reset_told_when_closing && state_ != State::kTimeWait
+              ? std::optional(Event::kReset)
+              : std::nullopt);
       break;
   }
   return false;
@@ -83,16 +85,17 @@ bool Model::CheckAck(const Segment& segment) {
       Emit(kRst, segment.ack, 0);
       return false;
     }
-    // A FIN sent from SYN-RECEIVED has made the state FIN-WAIT-1; it is not SYN-RECEIVED any more.
-    state_ = State::kEstablished;
+    // A CLOSE that waited is processed now: "In any case, enter FIN-WAIT-1 state."
+    state_ = close_called_ ? State::kFinWait1 : State::kEstablished;
     step_.events.push_back(Event::kOpened);
     snd_wnd_ = segment.window;
+    if (options_.decisions.window_of_syn_forgotten) max_snd_wnd_ = 0;
     max_snd_wnd_ = std::max(max_snd_wnd_, snd_wnd_);
     snd_wl1_ = segment.seq;
     snd_wl2_ = segment.ack;
   }
-  // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment,
-  // and return."
+  // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the
+  // segment, and return."
   if (Above(segment.ack, snd_nxt_)) {
     Challenge();
     return false;
@@ -128,8 +131,7 @@ void Model::UpdateSendWindow(const Segment& segment) {
   // (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ,
   // and set SND.WL2 <- SEG.ACK."
   if (Above(snd_una_, segment.ack)) return;
-  if (Above(segment.seq, snd_wl1_) ||
-      (segment.seq == snd_wl1_ && AtMost(snd_wl2_, segment.ack))) {
+  if (Above(segment.seq, snd_wl1_) || (segment.seq == snd_wl1_ && AtMost(snd_wl2_, segment.ack))) {
     snd_wnd_ = segment.window;
     max_snd_wnd_ = std::max(max_snd_wnd_, snd_wnd_);
     snd_wl1_ = segment.seq;
@@ -145,13 +147,17 @@ void Model::TakeText(const Segment& segment) {
       break;
     case State::kTimeWait:
       // "The only thing that can arrive in this state is a retransmission of the remote FIN.
-      // Acknowledge it, and restart the 2 MSL timeout."
-      if (segment.Has(kFin)) ack_due_ = true;
+      // Acknowledge it, and restart the 2 MSL timeout." Under the decision this is reached only by
+      // the segment that ended CLOSING.
+      if (segment.Has(kFin) && !options_.decisions.time_wait_answers_what_has_length) {
+        ack_due_ = true;
+      }
       return;
     default:
       // "CLOSE-WAIT, CLOSING, LAST-ACK, TIME-WAIT: This should not occur since a FIN has been
-      // received from the remote side. Ignore the segment text." A FIN again is acknowledged.
-      if (segment.Length() != 0) ack_due_ = true;
+      // received from the remote side. Ignore the segment text." and "send an acknowledgment for
+      // the FIN".
+      if (segment.Has(kFin) && !options_.decisions.second_fin_ignored) ack_due_ = true;
       return;
   }
   if (segment.Length() != 0) {
@@ -163,8 +169,11 @@ void Model::TakeText(const Segment& segment) {
     const bool fin = segment.Has(kFin) && Above(edge, end) && AtMost(rcv_nxt_, end);
     if (Above(end, edge)) end = edge;
     if (Above(rcv_nxt_, first)) first = rcv_nxt_;
+    if (options_.decisions.second_fin_ignored && held_fin_ && Above(end, *held_fin_)) {
+      end = *held_fin_;
+    }
     if (Above(end, first)) held_.emplace_back(first, end);
-    if (fin) held_fin_ = end;
+    if (fin && !(options_.decisions.second_fin_ignored && held_fin_)) held_fin_ = end;
   }
   DeliverHeld();
 }

@@ -5,6 +5,7 @@
 namespace millrace::model {
 
 Model::Step Model::SegmentArrives(const Segment& segment) {
+  if ((segment.flags & ~kUrg) == 0 && options_.decisions.no_flags_dropped) return Finish();
   switch (state_) {
     case State::kClosed:
       ArrivesInClosed(segment);
@@ -101,7 +102,7 @@ void Model::ArrivesInSynSent(const Segment& segment) {
     Segment rest = segment;
     rest.flags &= ~kSyn;
     rest.seq = rcv_nxt_;
-    TakeText(rest);
+    if (!options_.decisions.text_on_syn_dropped) TakeText(rest);
     Transmit();
     return;
   }
@@ -116,15 +117,35 @@ void Model::ArrivesInSynSent(const Segment& segment) {
   Emit(kSyn | kAck, iss_, rcv_nxt_);
 }
 
-void Model::ArrivesOtherwise(const Segment& segment) {
+bool Model::ArrivesInTimeWait(const Segment& segment) {
   // MAY-2: "it may accept a new SYN from the remote endpoint to reopen the connection directly
   // from the TIME-WAIT state" when the sequence number is above what was used.
-  if (state_ == State::kTimeWait && options_.decisions.syn_reopens_time_wait &&
-      (segment.flags & (kSyn | kAck | kRst | kFin)) == kSyn && options_.listener &&
-      Above(segment.seq, rcv_nxt_)) {
+  if (options_.decisions.syn_reopens_time_wait && options_.listener &&
+      (segment.flags & (kSyn | kAck | kRst | kFin)) == kSyn && !Above(rcv_nxt_, segment.seq)) {
     End(std::nullopt);
     BeginSynReceived(segment, options_.next_iss);
-    return;
+    return true;
+  }
+  if (!options_.decisions.time_wait_answers_what_has_length || segment.Has(kRst)) return false;
+  if (segment.Length() != 0 || segment.seq != rcv_nxt_) Challenge();
+  return true;
+}
+
+void Model::ArrivesOtherwise(const Segment& segment) {
+  if (state_ == State::kTimeWait && ArrivesInTimeWait(segment)) return;
+  if (state_ == State::kSynReceived && segment.Has(kSyn) && !segment.Has(kRst) &&
+      segment.seq + 1 == rcv_nxt_) {
+    if (!segment.Has(kAck) && passive_ && options_.decisions.syn_again_answered_by_syn_ack) {
+      Emit(kSyn | kAck, iss_, rcv_nxt_);
+      return;
+    }
+    if (segment.ack == snd_nxt_ && !passive_ && options_.decisions.crossing_syn_ack_taken) {
+      Segment rest = segment;
+      rest.flags &= ~kSyn;
+      rest.seq = rcv_nxt_;
+      ArrivesOtherwise(rest);
+      return;
+    }
   }
   // "First, check sequence number: [...] If an incoming segment is not acceptable, an
   // acknowledgment should be sent in reply (unless the RST bit is set, if so drop the segment and

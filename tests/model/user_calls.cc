@@ -4,9 +4,9 @@
 namespace millrace::model {
 
 const char* ToString(State state) {
-  static constexpr const char* kNames[] = {"CLOSED",     "LISTEN",     "SYN-SENT",  "SYN-RECEIVED",
-                                           "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
-                                           "CLOSING",    "LAST-ACK",   "TIME-WAIT"};
+  static constexpr const char* kNames[] = {
+      "CLOSED",     "LISTEN",     "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
+      "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",  "LAST-ACK",     "TIME-WAIT"};
   return kNames[static_cast<int>(state)];
 }
 
@@ -34,6 +34,8 @@ Model::Step Model::Send(uint32_t octets) {
     case State::kSynSent:
     case State::kSynReceived:
       // "Queue the data for transmission after entering ESTABLISHED state."
+      if (!close_called_) queued_ += octets;
+      break;
     case State::kEstablished:
     case State::kCloseWait:
       // "Segmentize the buffer and send it with a piggybacked acknowledgment".
@@ -61,8 +63,13 @@ Model::Step Model::Close() {
       if (queued_ == 0 && !options_.decisions.close_queued_in_syn_received) Transmit();
       break;
     case State::kEstablished:
+      // "Queue this until all preceding SENDs have been segmentized, then form a FIN segment and
+      // send it. In any case, enter FIN-WAIT-1 state."
+      state_ = State::kFinWait1;
+      [[fallthrough]];
     case State::kCloseWait:
-      // "Queue this until all preceding SENDs have been segmentized, then form a FIN segment".
+      // "Queue this until all preceding SENDs have been segmentized, then send a FIN segment, enter
+      // LAST-ACK state."
       close_called_ = true;
       Transmit();
       break;
@@ -80,7 +87,7 @@ Model::Step Model::Abort() {
     case State::kFinWait2:
     case State::kCloseWait:
       // "Send a reset segment: <SEQ=SND.NXT><CTL=RST>".
-      Emit(kRst, snd_nxt_, 0);
+      Emit(options_.decisions.abort_reset_has_ack ? kRst | kAck : kRst, snd_nxt_, rcv_nxt_);
       break;
     default:
       break;  // "Respond with 'ok' and delete the TCB, enter CLOSED state, and return."
@@ -97,7 +104,8 @@ Model::Step Model::TimeWaitTimeout() {
 }
 
 void Model::Transmit() {
-  const bool may_send_text = state_ == State::kEstablished || state_ == State::kCloseWait;
+  // What was queued before CLOSE goes out in the states behind it.
+  const bool may_send_text = state_ != State::kSynSent && state_ != State::kSynReceived;
   // SND.UNA + SND.WND is the right edge of what the peer takes.
   const uint32_t in_flight = snd_nxt_ - snd_una_;
   const uint32_t usable = snd_wnd_ > in_flight ? snd_wnd_ - in_flight : 0;
@@ -115,7 +123,8 @@ void Model::Transmit() {
   ack_due_ = false;
   if (fin) {
     fin_sent_ = true;
-    state_ = state_ == State::kCloseWait ? State::kLastAck : State::kFinWait1;
+    if (state_ == State::kCloseWait) state_ = State::kLastAck;
+    if (state_ == State::kEstablished) state_ = State::kFinWait1;
   }
 }
 

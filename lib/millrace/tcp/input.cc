@@ -253,7 +253,12 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
       tcb.receive.DropBehind(tcb.rcv_fin_seq, env.receive_pool, env.released);
     }
   }
-  if (tcb.Has(kFinSeen) && tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb);
+  if (tcb.Has(kFinSeen)) {
+    // A FIN that came early comes again: "A TCP receiver SHOULD send an immediate duplicate ACK
+    // when an out-of-order segment arrives" (RFC 5681 4.2), with text or without.
+    if (segment.Has(wire::kFin)) tcb.Set(kAckNow);
+    if (tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb);
+  }
   return result;
 }
 

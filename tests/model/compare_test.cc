@@ -1,0 +1,146 @@
+// The engine against the reference model: every short sequence, and random long ones.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "millrace/base/prng.h"
+#include "model/alphabet.h"
+
+namespace millrace::model {
+namespace {
+
+// What the engine decided, each explained in lib/ARCHITECTURE.md under "Departures from the RFCs".
+constexpr Decisions kShipped{.rst_ignored_in_time_wait = true,
+                             .syn_challenged_in_syn_received = true,
+                             .syn_fin_dropped_in_listen = true,
+                             .text_on_syn_dropped = true,
+                             .syn_reopens_time_wait = true,
+                             .old_ack_challenged = true,
+                             .syn_again_answered_by_syn_ack = true,
+                             .crossing_syn_ack_taken = true,
+                             .second_fin_ignored = true,
+                             .reset_told_when_closing = true,
+                             .time_wait_answers_what_has_length = true,
+                             .abort_reset_has_ack = true,
+                             .no_flags_dropped = true,
+                             .window_of_syn_forgotten = true,
+                             .close_queued_in_syn_received = true};
+
+// MILLRACE_MODEL_DEPTH and MILLRACE_MODEL_RANDOM make longer runs of what every run samples.
+size_t FromEnvironment(const char* name, size_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// Counts differences and keeps the first few.
+class Findings {
+ public:
+  void Add(const std::string& difference) {
+    if (difference.empty()) return;
+    if (++count_ <= 10) texts_ += "\n  " + difference;
+  }
+  size_t count() const { return count_; }
+  const std::string& texts() const { return texts_; }
+
+ private:
+  size_t count_ = 0;
+  std::string texts_;
+};
+
+// Calls visit with each sequence of `length` symbols of kCore.
+template <class Visit>
+void ForEachSequence(size_t length, Visit&& visit) {
+  std::vector<Symbol> sequence(length, kCore[0]);
+  std::vector<size_t> digits(length, 0);
+  for (;;) {
+    for (size_t i = 0; i < length; ++i) sequence[i] = kCore[digits[i]];
+    visit(sequence);
+    size_t i = length;
+    while (i > 0 && ++digits[i - 1] == std::size(kCore)) digits[--i] = 0;
+    if (i == 0) return;
+  }
+}
+
+Symbol RandomSymbol(Prng& random) {
+  // Half of the steps come from the core, so that sequences get somewhere.
+  if (random.Below(2) == 0) return kCore[random.Below(std::size(kCore))];
+  return kMore[random.Below(std::size(kMore))];
+}
+
+// Half of the random sequences begin ESTABLISHED from either side; some at the very beginning.
+std::vector<Symbol> RandomSequence(uint64_t seed, Opening* opening, uint32_t* peer_isn) {
+  Prng random(seed);
+  *opening = random.Below(2) == 0 ? Opening::kPassive : Opening::kActive;
+  std::vector<Symbol> sequence;
+  if (random.Below(8) != 0) {
+    sequence = *opening == Opening::kPassive ? std::vector<Symbol>{kCore[0], kCore[2]}
+                                             : std::vector<Symbol>{kCore[1]};
+  }
+  const size_t length = 4 + random.Below(12);
+  while (sequence.size() < length) sequence.push_back(RandomSymbol(random));
+  // Every fourth time the peer's numbers are about to wrap.
+  *peer_isn = random.Below(4) == 0 ? 0xFFFF'FFF8 : 1'000'000;
+  return sequence;
+}
+
+std::string CompareRandom(uint64_t seed, const Decisions& decisions) {
+  Opening opening;
+  uint32_t peer_isn;
+  const std::vector<Symbol> sequence = RandomSequence(seed, &opening, &peer_isn);
+  const std::string difference = Compare(opening, decisions, sequence, peer_isn);
+  return difference.empty() ? "" : "seed " + std::to_string(seed) + ": " + difference;
+}
+
+TEST(Model, AgreesOnEverySequenceOfThreeSteps) {
+  const size_t depth = FromEnvironment("MILLRACE_MODEL_DEPTH", 3);
+  Findings findings;
+  for (const Opening opening : {Opening::kPassive, Opening::kActive}) {
+    ForEachSequence(depth, [&](const std::vector<Symbol>& sequence) {
+      findings.Add(Compare(opening, kShipped, sequence));
+    });
+  }
+  EXPECT_EQ(findings.count(), 0u) << findings.texts();
+}
+
+TEST(Model, AgreesOnRandomSequences) {
+  const size_t runs = FromEnvironment("MILLRACE_MODEL_RANDOM", 2000);
+  Findings findings;
+  for (size_t seed = 0; seed < runs; ++seed) findings.Add(CompareRandom(seed, kShipped));
+  EXPECT_EQ(findings.count(), 0u) << findings.texts();
+}
+
+// A decision that explains nothing has to go: each makes a difference that is seen.
+TEST(Model, EveryDecisionIsNeeded) {
+  static constexpr bool Decisions::*kAll[] = {&Decisions::rst_ignored_in_time_wait,
+                                              &Decisions::syn_challenged_in_syn_received,
+                                              &Decisions::syn_fin_dropped_in_listen,
+                                              &Decisions::text_on_syn_dropped,
+                                              &Decisions::syn_reopens_time_wait,
+                                              &Decisions::old_ack_challenged,
+                                              &Decisions::syn_again_answered_by_syn_ack,
+                                              &Decisions::crossing_syn_ack_taken,
+                                              &Decisions::second_fin_ignored,
+                                              &Decisions::reset_told_when_closing,
+                                              &Decisions::time_wait_answers_what_has_length,
+                                              &Decisions::abort_reset_has_ack,
+                                              &Decisions::no_flags_dropped,
+                                              &Decisions::window_of_syn_forgotten,
+                                              &Decisions::close_queued_in_syn_received};
+  static_assert(std::size(kAll) == sizeof(Decisions) / sizeof(bool));
+  for (size_t i = 0; i < std::size(kAll); ++i) {
+    Decisions without = kShipped;
+    without.*kAll[i] = false;
+    std::string difference;
+    for (uint64_t seed = 0; seed < 20'000 && difference.empty(); ++seed) {
+      difference = CompareRandom(seed, without);
+    }
+    EXPECT_NE(difference, "") << "decision " << i << " of Decisions makes no difference";
+  }
+}
+
+}  // namespace
+}  // namespace millrace::model

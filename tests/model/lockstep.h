@@ -1,0 +1,70 @@
+// model/lockstep.h - the engine and the reference model side by side, on the same steps.
+//
+// After each step virtual time moves on by kStepTime: delayed ACKs are out by then, the limit on
+// challenge ACKs has room again, and no retransmission is due yet. Compared are: the state,
+// RCV.NXT, SND.UNA and SND.NXT, every segment sent (flags, SEQ, ACK, length), what the user was
+// told, and how much text was delivered.
+#ifndef MILLRACE_TESTS_MODEL_LOCKSTEP_H_
+#define MILLRACE_TESTS_MODEL_LOCKSTEP_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "model/model.h"
+#include "testing/trace.h"
+
+namespace millrace::model {
+
+// Where a segment's numbers lie, seen from the receiver's variables at that moment.
+enum class SeqAt { kIsn, kNext, kOld, kAhead, kBeyond };
+enum class AckAt { kNone, kUna, kNext, kBeyond, kOld, kTooOld };
+
+enum class Call { kSegment, kSend, kClose, kAbort, kTimeWaitTimeout };
+
+// One step of a sequence: a segment from the peer or a call of the user.
+struct Symbol {
+  const char* name;
+  Call call = Call::kSegment;
+  int flags = 0;
+  SeqAt seq = SeqAt::kNext;
+  AckAt ack = AckAt::kNone;
+  uint32_t text = 0;
+  uint32_t window = 65535;
+};
+
+enum class Opening { kPassive, kActive };
+
+class Lockstep {
+ public:
+  Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_isn = 1'000'000);
+
+  // Both take the step. Empty when they agree; otherwise what differs, and the object is not to be
+  // used any more.
+  std::string Apply(const Symbol& symbol);
+  State state() const { return model_.state(); }
+
+  static constexpr Duration kStepTime = Duration::Milliseconds(600);
+
+ private:
+  Segment SegmentOf(const Symbol& symbol) const;
+  Model::Step ModelStep(const Symbol& symbol);
+  void EngineStep(const Symbol& symbol);
+  bool CallMakesSense(const Symbol& symbol) const;
+  std::string CompareSent(const Model::Step& wanted, uint32_t snd_nxt_before);
+  std::string CompareVariables();
+  std::string CompareUser(const Model::Step& wanted);
+
+  testing::Trace trace_;
+  Model model_;
+  bool unread_seq_zero_ = false;  // the model answered from CLOSED, where SEQ is an absolute zero
+};
+
+// The whole sequence on a fresh pair; "" or what differed, with the steps up to there.
+std::string Compare(Opening opening, const Decisions& decisions, std::span<const Symbol> sequence,
+                    uint32_t peer_isn = 1'000'000);
+
+}  // namespace millrace::model
+
+#endif  // MILLRACE_TESTS_MODEL_LOCKSTEP_H_
