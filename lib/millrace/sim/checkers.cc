@@ -90,7 +90,7 @@ std::optional<std::string> EngineChecker::CheckConnection(stack::Engine& engine,
 std::optional<std::string> EngineChecker::Check(stack::Engine& engine, uint32_t packets_live,
                                                 size_t packets_waiting) {
   std::optional<std::string> wrong;
-  uint32_t held = 0;
+  uint32_t held = 0;  // nodes: a packet or a chunk of copied octets each
   engine.ForEachConnection([&](Connection& connection) {
     held += connection.tcb.receive.packets();
     if (wrong.has_value()) return;
@@ -101,6 +101,7 @@ std::optional<std::string> EngineChecker::Check(stack::Engine& engine, uint32_t 
   });
   if (wrong.has_value()) return wrong;
   if (held != engine.env().receive_pool.nodes.used()) return "receive nodes lost";
+  held -= engine.env().receive_pool.chunks.used();
   if (packets_live != held + packets_waiting + engine.neighbors().held()) {
     return "packets lost: " + std::to_string(packets_live) + " out, " + std::to_string(held) +
            " held, " + std::to_string(packets_waiting) + " waiting";
@@ -120,6 +121,9 @@ std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine,
   if (engine.env().send_pool.extents.used() != 0) return "send extents are left";
   if (engine.env().send_pool.chunks.used() != 0) return "send chunks are left";
   if (engine.env().receive_pool.nodes.used() != 0) return "receive nodes are left";
+  if (engine.env().receive_pool.chunks.used() != 0) return "receive chunks are left";
+  if (engine.env().extras.used() != 0) return "extra records are left";
+  if (engine.env().receive_tuned_bytes != 0) return "receive tuning is not balanced";
   if (engine.neighbors().held() != 0) return "packets wait for a neighbour for ever";
   if (packets_live != 0) return "packets are left";
   return std::nullopt;

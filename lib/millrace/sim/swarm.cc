@@ -48,7 +48,9 @@ stack::EngineConfig DrawConfig(Prng& dice, uint32_t address) {
               .time_wait = 32,
               .send_extents = 512,
               .send_chunks = static_cast<uint32_t>(dice.Chance(0.1) ? 8 : 256),
-              .receive_nodes = static_cast<uint32_t>(dice.Chance(0.1) ? 64 : 2048)};
+              .receive_nodes = static_cast<uint32_t>(dice.Chance(0.1) ? 64 : 2048),
+              .receive_chunks = static_cast<uint32_t>(dice.Chance(0.2) ? 4 : 512),
+              .extras = static_cast<uint32_t>(dice.Chance(0.2) ? 2 : 64)};
   tcp::Config& t = c.tcp;
   t.timestamps = dice.Chance(0.7);
   t.window_scaling = dice.Chance(0.7);
@@ -57,6 +59,14 @@ stack::EngineConfig DrawConfig(Prng& dice, uint32_t address) {
   t.send_buffer_bytes = static_cast<uint32_t>(Between(dice, 1'000, 100'000));
   if (dice.Chance(0.2)) t.receive_packets_max = static_cast<uint16_t>(Between(dice, 4, 32));
   if (dice.Chance(0.2)) t.reassembly_packets_max = static_cast<uint16_t>(Between(dice, 1, 8));
+  if (dice.Chance(0.3)) t.receive_buffer_max_bytes = t.receive_buffer_bytes * 4;
+  if (dice.Chance(0.2)) {
+    t.liveness.keepalive = true;
+    t.liveness.keepalive_idle = Duration::Milliseconds(Between(dice, 100, 20'000));
+    t.liveness.keepalive_interval = Duration::Milliseconds(Between(dice, 100, 5'000));
+  }
+  if (dice.Chance(0.1)) t.liveness.user_timeout = Duration::Seconds(Between(dice, 1, 150));
+  if (dice.Chance(0.1)) t.liveness.close_wait = Duration::Seconds(Between(dice, 1, 60));
   t.syn_cookies = static_cast<tcp::SynCookies>(dice.Below(3));
   t.time_wait = Duration::Milliseconds(Between(dice, 1'000, 5'000));
   t.delayed_ack = Duration::Milliseconds(Between(dice, 1, 400));

@@ -71,7 +71,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
     : config_(config),
       secrets_(secrets),
       env_(TcpConfigOf(config, port), config.limits.send_extents, config.limits.send_chunks,
-           config.limits.receive_nodes),
+           config.limits.receive_nodes, config.limits.receive_chunks, config.limits.extras),
       net_(NetOf(config, port)),
       builder_(port, config.ttl),
       table_(FlowCapacity(config.limits), secrets.table, config.pages),
@@ -96,7 +96,9 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
         half_opens_.capacity() == l.half_open && time_waits_.capacity() == l.time_wait &&
         env_.send_pool.extents.capacity() == l.send_extents &&
         env_.send_pool.chunks.capacity() == l.send_chunks &&
-        env_.receive_pool.nodes.capacity() == l.receive_nodes;
+        env_.receive_pool.nodes.capacity() == l.receive_nodes &&
+        env_.receive_pool.chunks.capacity() == l.receive_chunks &&
+        env_.extras.capacity() == l.extras;
 }
 
 uint16_t Engine::NextHop(uint32_t remote_v4) {

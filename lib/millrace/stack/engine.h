@@ -8,6 +8,7 @@
 #ifndef MILLRACE_STACK_ENGINE_H_
 #define MILLRACE_STACK_ENGINE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -139,6 +140,10 @@ class Engine {
   // Calls visit(connection) for each connection in use. Cost: the whole pool.
   template <class Visit>
   void ForEachConnection(Visit&& visit);
+
+  // How long the application has kept the oldest CLOSE-WAIT waiting for its close; zero when there
+  // is none (O11). Exact up to 6 days. Cost: the whole pool.
+  Duration OldestCloseWait() const;
 
   FlowRef FindFlowForTest(const FlowKey& key) const { return FindFlow(table_.Hash(key), key); }
 
@@ -302,6 +307,16 @@ void Engine::ForEachConnection(Visit&& visit) {
   for (uint32_t i = 0; i < connections_.touched(); ++i) {
     if (connections_[i].in_use) visit(connections_[i]);
   }
+}
+
+inline Duration Engine::OldestCloseWait() const {
+  uint32_t oldest = 0;
+  for (uint32_t i = 0; i < connections_.touched(); ++i) {
+    const Connection& c = connections_[i];
+    if (!c.in_use || c.tcb.state != tcp::State::kCloseWait) continue;
+    oldest = std::max(oldest, env_.tick - c.tcb.fin_tick());
+  }
+  return tcp::kTick * oldest;
 }
 
 }  // namespace millrace::stack

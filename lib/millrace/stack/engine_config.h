@@ -21,6 +21,8 @@ struct Limits {
   uint32_t send_extents = 131'072;  // 24 octets each: pieces of data not yet acknowledged
   uint32_t send_chunks = 16'384;    // 2 KiB each: copied data not yet acknowledged
   uint32_t receive_nodes = 65'536;  // 32 octets each: packets held for the application
+  uint32_t receive_chunks = 4'096;  // 2 KiB each: octets of tiny segments, copied together
+  uint32_t extras = 16'384;         // 48 octets each: keepalive, user timeout, window tuning
 };
 
 struct EngineConfig {

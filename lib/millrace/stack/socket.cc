@@ -6,6 +6,7 @@
 
 #include "millrace/stack/engine.h"
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/liveness.h"
 
 namespace millrace::stack {
 namespace {
@@ -94,6 +95,24 @@ void Socket::SetNoDelay(bool no_delay) const {
   } else {
     c->tcb.Clear(tcp::kNoDelay);
   }
+}
+
+void Socket::SetCork(bool cork) const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr) return;
+  if (cork) {
+    c->tcb.Set(tcp::kCork);
+  } else {
+    c->tcb.Clear(tcp::kCork);
+    engine_->MarkDirty(*c);
+  }
+}
+
+bool Socket::SetLiveness(const tcp::Liveness& wanted) const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr || !tcp::SetLiveness(c->tcb, wanted, engine_->env())) return false;
+  engine_->MarkDirty(*c);
+  return true;
 }
 
 uint64_t Socket::user_data() const {

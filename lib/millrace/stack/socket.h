@@ -14,6 +14,7 @@
 
 #include "millrace/base/ip_address.h"
 #include "millrace/base/time.h"
+#include "millrace/tcp/config.h"
 #include "millrace/tcp/state.h"
 #include "millrace/tcp/tcb.h"
 
@@ -52,6 +53,11 @@ class Socket {
   void Resume() const;
   // Nagle off or on (MUST-17). On is the default.
   void SetNoDelay(bool no_delay) const;
+  // While corked only full segments go out, but for the override time-out (RFC 9293 3.8.6.2.1) and
+  // the end of the stream. Off is the default; taking it off sends what waits.
+  void SetCork(bool cork) const;
+  // Keepalive, user timeout, CLOSE-WAIT. False for a stale socket or without memory.
+  [[nodiscard]] bool SetLiveness(const tcp::Liveness& wanted) const;
 
   uint64_t user_data() const;
   void set_user_data(uint64_t value) const;

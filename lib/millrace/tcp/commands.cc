@@ -5,15 +5,22 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/liveness.h"
+#include "millrace/tcp/receive_tuning.h"
 #include "millrace/tcp/window.h"
 
 namespace millrace::tcp {
 namespace {
 
-bool MaySend(const Tcb& tcb) {
+bool MaySend(Tcb& tcb, Env& env) {
   constexpr unsigned kStates = StateBit(State::kSynSent) | StateBit(State::kSynReceived) |
                                StateBit(State::kEstablished) | StateBit(State::kCloseWait);
-  return IsIn(tcb.state, kStates) && !tcb.Has(kFinQueued | kResetNow);
+  if (!IsIn(tcb.state, kStates)) return false;
+  if (tcb.Has(kFinQueued | kResetNow | kWatched)) [[unlikely]] {
+    if (tcb.Has(kFinQueued | kResetNow)) return false;
+    WatchSend(tcb, env);
+  }
+  return true;
 }
 
 // Send was cut short. Room in the connection's own buffer comes with an ACK; room in the pool
@@ -46,7 +53,7 @@ const char* ToString(CloseReason reason) {
 }
 
 uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env) {
-  if (!MaySend(tcb)) return 0;
+  if (!MaySend(tcb, env)) return 0;
   const uint32_t sent = tcb.send.AppendCopy(data, env.config.send_buffer_bytes, env.send_pool);
   if (sent < data.size()) {
     WantWritable(tcb, tcb.send.size_bytes() < env.config.send_buffer_bytes, env);
@@ -55,14 +62,17 @@ uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env) {
 }
 
 bool SendStatic(Tcb& tcb, std::span<const std::byte> data, Env& env) {
-  if (!MaySend(tcb)) return false;
+  if (!MaySend(tcb, env)) return false;
   if (tcb.send.AppendStatic(data, env.send_pool)) return true;
   WantWritable(tcb, true, env);
   return false;
 }
 
 void CloseSend(Tcb& tcb, Env& env) {
-  if (tcb.Has(kFinQueued | kResetNow)) return;
+  if (tcb.Has(kFinQueued | kResetNow | kWatched)) [[unlikely]] {
+    if (tcb.Has(kFinQueued | kResetNow)) return;
+    WatchSend(tcb, env);
+  }
   switch (tcb.state) {
     case State::kSynSent:
       // RFC 9293 3.10.4: "Delete the TCB and return "error: closing" responses".
@@ -98,8 +108,12 @@ void Close(Tcb& tcb, Env& env) {
 void Abort(Tcb& tcb, CloseReason reason, Env& env) {
   if (IsOver(tcb) || tcb.Has(kResetNow)) return;
   tcb.close_reason = reason;
-  if (tcb.state == State::kSynSent) {
-    CloseNow(tcb, reason, env);  // RFC 9293 3.10.5: no RST before the peer has answered
+  constexpr unsigned kWithoutReset =
+      StateBit(State::kSynSent) | StateBit(State::kClosing) | StateBit(State::kLastAck);
+  if (IsIn(tcb.state, kWithoutReset)) {
+    // RFC 9293 3.10.5: no RST before the peer has answered, nor after both sides have closed:
+    // "CLOSING STATE, LAST-ACK STATE ... Respond with "ok" and delete the TCB".
+    CloseNow(tcb, reason, env);
     return;
   }
   if (tcb.state == State::kClosing || tcb.state == State::kLastAck) {
@@ -119,7 +133,10 @@ void Consume(Tcb& tcb, uint32_t length, Env& env) {
   // segments; or when the window was closed.
   const uint32_t gain = NextRightEdge(tcb).Since(tcb.rcv_adv);
   const uint32_t worth = std::min<uint32_t>(tcb.receive_buffer_bytes / 2, 2u * tcb.snd_mss);
-  if (gain >= worth || (gain > 0 && tcb.rcv_wnd() < tcb.snd_mss)) tcb.Set(kAckNow);
+  if (gain >= worth || (gain > 0 && tcb.rcv_wnd() < tcb.snd_mss)) {
+    tcb.Set(kAckNow);
+    if (tcb.receive_buffer_bytes < env.config.receive_buffer_max_bytes) TuneReceiveBuffer(tcb, env);
+  }
 }
 
 void CloseNow(Tcb& tcb, CloseReason reason, Env& env) {
@@ -147,6 +164,7 @@ void EnterTimeWait(Tcb& tcb) {
 void Release(Tcb& tcb, Env& env) {
   tcb.send.Clear(env.send_pool);
   tcb.receive.Clear(env.receive_pool, env.released);
+  if (tcb.extra != 0) [[unlikely]] GiveExtra(tcb, env);
 }
 
 }  // namespace millrace::tcp

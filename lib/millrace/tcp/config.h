@@ -18,6 +18,24 @@ enum class SynCookies : uint8_t {
   kAlways,    // no half-open connections at all
 };
 
+// How long silence is borne (tcp/liveness.h); per connection, the default is Config::liveness.
+struct Liveness {
+  bool keepalive = false;  // RFC 9293 3.8.4 (MUST-24, MUST-25)
+  Duration keepalive_idle = Duration::Seconds(2 * 3600);  // (MUST-28): no less than two hours
+  Duration keepalive_interval = Duration::Seconds(75);    // between unanswered probes, as Linux
+  uint8_t keepalive_probes = 9;
+  // How long octets may wait for their acknowledgment, also under a closed window, in any state
+  // (RFC 9293 3.9.1, RFC 5482). 0: Config::r2, and for ever while probes are answered.
+  Duration user_timeout;
+  bool adopt_user_timeout = false;  // take it from the peer's option, within bounds
+  // CLOSE-WAIT of an application that does not close ends in a reset. 0: never.
+  Duration close_wait;
+
+  bool Any() const {
+    return keepalive || user_timeout > Duration() || adopt_user_timeout || close_wait > Duration();
+  }
+};
+
 struct Config {
   // Octets of TCP payload that the local link carries without options: MTU - 40. Sent as our MSS.
   uint16_t mss = 1460;
@@ -34,8 +52,13 @@ struct Config {
   // Receive buffer of a connection: the largest window that is advertised. Packet memory is held
   // only for data that the application has not consumed.
   uint32_t receive_buffer_bytes = 256 * 1024;
+  // Up to which the receive buffer grows when the application takes more than half of it per round
+  // trip (tcp/receive_tuning.h), and the sum of that growth over all connections of a core.
+  uint32_t receive_buffer_max_bytes = 4 * 1024 * 1024;
+  uint64_t receive_tuning_bytes_max = 64 * 1024 * 1024;
   // Packets that a connection may hold, in order and out of order together: a window filled with
-  // 1-octet segments would pin a 2 KiB packet for each octet.
+  // 1-octet segments would pin a 2 KiB packet for each octet. What comes in order beyond it is
+  // copied together (Limits::receive_chunks).
   uint16_t receive_packets_max = 256;
   // Of those, out of order: FreeBSD's maxqueuelen (SegmentSmack, CVE-2018-5390).
   uint16_t reassembly_packets_max = 100;
@@ -59,6 +82,11 @@ struct Config {
   SynCookies syn_cookies = SynCookies::kWhenFull;
   uint8_t r1_retransmits = 3;           // RFC 9293 3.8.3 (SHLD-10); at most 7
   Duration r2 = Duration::Seconds(120);  // RFC 9293 3.8.3 (SHLD-11): at least 100 s
+
+  Liveness liveness;
+  // Bounds of what a peer may set by RFC 5482 (3.1: L_LIMIT at least R2's 100 s, and U_LIMIT).
+  Duration user_timeout_min = Duration::Seconds(100);
+  Duration user_timeout_max = Duration::Seconds(600);
 
   // RFC 9293 3.8.6.3 (MUST-40): less than 0.5 s; 40 ms as Linux.
   Duration delayed_ack = Duration::Milliseconds(40);

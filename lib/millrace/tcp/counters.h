@@ -29,6 +29,8 @@ namespace millrace::tcp {
   X(ofo_queue, "TcpExtTCPOFOQueue")                                                            \
   X(ofo_drop, "TcpExtTCPOFODrop")                                                              \
   X(rcv_queue_drop, "TcpExtTCPRcvQDrop")                                                       \
+  X(rcv_coalesce, "TcpExtTCPRcvCoalesce")                                                      \
+  X(receive_buffer_grown, "TcpExtReceiveBufferGrown")                                          \
   X(rcv_collapsed_trim, "TcpExtRcvDuplicateTrimmed")                                           \
   X(paws_estab, "TcpExtPAWSEstab")                                                             \
   X(timestamp_missing, "TcpExtTimestampMissing")                                               \
@@ -47,6 +49,10 @@ namespace millrace::tcp {
   X(abort_on_close, "TcpExtTCPAbortOnClose")                                                   \
   X(abort_on_timeout, "TcpExtTCPAbortOnTimeout")                                               \
   X(abort_by_user, "TcpExtTCPAbortByUser")                                                     \
+  X(abort_on_keepalive, "TcpExtTCPAbortOnKeepalive")                                           \
+  X(abort_on_close_wait, "TcpExtTCPAbortOnCloseWait")                                          \
+  X(keepalives, "TcpExtTCPKeepAlive")                                                          \
+  X(extras_full, "TcpExtExtrasFull")                                                           \
   X(abort_on_fin_wait_2, "TcpExtTCPAbortOnLinger")                                             \
   X(r1_reached, "TcpExtR1Reached")                                                             \
   X(listen_overflows, "TcpExtListenOverflows")                                                 \

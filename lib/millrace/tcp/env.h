@@ -10,18 +10,23 @@
 #include "millrace/base/time.h"
 #include "millrace/tcp/config.h"
 #include "millrace/tcp/counters.h"
+#include "millrace/tcp/extra.h"
 #include "millrace/tcp/receive_queue.h"
 #include "millrace/tcp/send_buffer.h"
+#include "millrace/tcp/tcb.h"
 #include "millrace/tcp/timers.h"
 
 namespace millrace::tcp {
 
 struct Env {
-  Env(const Config& config_in, uint32_t extents_max, uint32_t chunks_max, uint32_t nodes_max)
+  Env(const Config& config_in, uint32_t extents_max, uint32_t chunks_max, uint32_t nodes_max,
+      uint32_t receive_chunks_max = 0, uint32_t extras_max = 0)
       : config(config_in),
         send_pool(extents_max, chunks_max),
-        receive_pool(nodes_max),
-        challenge_ticks(TicksOf(config_in.challenge_ack_interval)) {}
+        receive_pool(nodes_max, receive_chunks_max),
+        extras(extras_max),
+        challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
+        initial_bits(config_in.liveness.Any() ? uint32_t{kWatched} : 0) {}
 
   void SetNow(Instant t) {
     now = t;
@@ -36,6 +41,8 @@ struct Env {
   Counters counters;
   SendPool send_pool;
   ReceivePool receive_pool;
+  Slab<Extra> extras;
+  uint64_t receive_tuned_bytes = 0;  // growth of all receive buffers together
   ReleasedPackets released;  // packets that nothing holds any more; the shell frees them in bulk
 
   Instant now;
@@ -44,6 +51,7 @@ struct Env {
   uint32_t ts_clock = 0;  // before the offset of a connection is added
 
   const uint32_t challenge_ticks;
+  const uint32_t initial_bits;  // TcbBit, of every connection that begins
 };
 
 }  // namespace millrace::tcp

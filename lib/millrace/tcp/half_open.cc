@@ -54,7 +54,7 @@ TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
   segment.window = static_cast<uint16_t>(OfferedWindow(env.config));
   segment.options = h.options | wire::kMssOption;
   segment.mss = env.config.mss;
-  segment.window_scale = WindowShiftFor(env.config.receive_buffer_bytes);
+  segment.window_scale = OurWindowShift(env.config);
   segment.tsval = env.ts_clock + h.ts_offset;
   segment.tsecr = h.ts_recent;
   return segment;
@@ -142,7 +142,7 @@ uint32_t HalfOpenDeadlineTick(const HalfOpen& h, const Env& env) {
 void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
   InitTcb(tcb, h.iss, h.ts_offset, env);
   tcb.state = State::kSynReceived;
-  tcb.bits = kPassiveOpen;
+  tcb.Set(kPassiveOpen);
   tcb.irs = h.irs;
   tcb.rcv_nxt = tcb.last_ack_sent = h.irs + 1;
   tcb.rcv_adv = tcb.rcv_nxt + OfferedWindow(env.config);
@@ -156,7 +156,7 @@ void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
   if ((h.options & wire::kSackPermittedOption) != 0) tcb.Set(kSackOn);
   if ((h.options & wire::kWindowScaleOption) != 0) {
     tcb.Set(kWindowScalingOn);
-    const int shift = WindowShiftFor(env.config.receive_buffer_bytes);
+    const int shift = OurWindowShift(env.config);
     tcb.window_scales = static_cast<uint8_t>(shift << 4 | h.peer_window_scale);
   }
   tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, timestamps, env.config);

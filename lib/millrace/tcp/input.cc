@@ -7,6 +7,7 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/liveness.h"
 #include "millrace/tcp/window.h"
 
 namespace millrace::tcp {
@@ -163,6 +164,11 @@ PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& en
       tcb.events |= kEventReadable;
       ScheduleAck(tcb, had_gap, env);
       return PayloadFate::kKept;
+    case ReceiveQueue::Insert::kCopied:
+      ++env.counters.rcv_coalesce;
+      tcb.events |= kEventReadable;
+      ScheduleAck(tcb, had_gap, env);
+      return PayloadFate::kNotKept;
     case ReceiveQueue::Insert::kQueued:
       ++env.counters.ofo_queue;
       // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order
@@ -181,8 +187,9 @@ PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& en
 }
 
 // Eighth: check the FIN bit; also called when reassembly has reached a FIN that came early.
-void TakeFin(Tcb& tcb) {
+void TakeFin(Tcb& tcb, const Env& env) {
   tcb.rcv_nxt += 1;
+  tcb.rcv_fin_seq = SeqNum(env.tick);  // its number is rcv_nxt - 1 from now on
   tcb.Set(kFinReceived | kAckNow);
   tcb.events |= kEventPeerClosed;
   switch (tcb.state) {
@@ -257,9 +264,17 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
     // A FIN that came early comes again: "A TCP receiver SHOULD send an immediate duplicate ACK
     // when an out-of-order segment arrives" (RFC 5681 4.2), with text or without.
     if (segment.Has(wire::kFin)) tcb.Set(kAckNow);
-    if (tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb);
+    if (tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb, env);
   }
   return result;
+}
+
+InputResult OnKnownPeer(Tcb& tcb, const Segment& segment, Env& env) {
+  if (HasKnownSyn(tcb, segment)) [[unlikely]] {
+    // RFC 7323 2.2: the window of a SYN-ACK is not scaled.
+    return ProcessSegment(tcb, WithoutSyn(segment), 0, env);
+  }
+  return ProcessSegment(tcb, segment, tcb.snd_window_shift(), env);
 }
 
 }  // namespace
@@ -270,12 +285,13 @@ InputResult OnSegment(Tcb& tcb, const Segment& segment, Env& env) {
     result.reply = OnSynSentSegment(tcb, segment, env);
     return result;
   }
-  if (IsOver(tcb) || tcb.Has(kResetNow)) return result;
-  if (HasKnownSyn(tcb, segment)) [[unlikely]] {
-    // RFC 7323 2.2: the window of a SYN-ACK is not scaled.
-    return ProcessSegment(tcb, WithoutSyn(segment), 0, env);
+  if (IsOver(tcb) || tcb.Has(kResetNow | kWatched)) [[unlikely]] {
+    if (IsOver(tcb) || tcb.Has(kResetNow)) return result;
+    result = OnKnownPeer(tcb, segment, env);
+    WatchSegment(tcb, segment, env);
+    return result;
   }
-  return ProcessSegment(tcb, segment, tcb.snd_window_shift(), env);
+  return OnKnownPeer(tcb, segment, env);
 }
 
 }  // namespace millrace::tcp

@@ -4,6 +4,7 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/liveness.h"
 #include "millrace/tcp/window.h"
 
 namespace millrace::tcp {
@@ -24,6 +25,7 @@ void OpenActive(Tcb& tcb, const OpenParameters& parameters, Env& env) {
 
 void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env) {
   tcb = Tcb();
+  tcb.bits = env.initial_bits;
   tcb.iss = iss;
   tcb.snd_una = tcb.snd_nxt = tcb.rtx_nxt = iss;
   tcb.ts_offset = ts_offset;
@@ -49,7 +51,7 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
   }
   if (tcb.Has(kWindowScalingOn)) {
     const int send_shift = std::min(syn.window_scale, kWindowShiftMax);
-    const int receive_shift = WindowShiftFor(tcb.receive_buffer_bytes);
+    const int receive_shift = OurWindowShift(config);
     tcb.window_scales = static_cast<uint8_t>(receive_shift << 4 | send_shift);
   }
   // RFC 9293 3.7.1 (MUST-15): "If an MSS Option is not received at connection setup, TCP
@@ -78,7 +80,10 @@ void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   tcb.events |= kEventOpened;
   // A close that was waiting for the handshake (RFC 9293 3.10.4: "queue for processing after
   // entering ESTABLISHED state").
-  if (tcb.Has(kFinQueued)) Transition(tcb, State::kFinWait1);
+  if (tcb.Has(kFinQueued | kWatched)) [[unlikely]] {
+    if (tcb.Has(kFinQueued)) Transition(tcb, State::kFinWait1);
+    if (tcb.Has(kWatched)) WatchSegment(tcb, segment, env);
+  }
 }
 
 Reply OnSynSentSegment(Tcb& tcb, const Segment& segment, Env& env) {

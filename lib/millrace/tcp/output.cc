@@ -56,7 +56,7 @@ void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
   segment.mss = env.config.mss;
   if (tcb.Has(kWindowScalingOn)) {
     segment.options |= wire::kWindowScaleOption;
-    segment.window_scale = WindowShiftFor(tcb.receive_buffer_bytes);
+    segment.window_scale = OurWindowShift(env.config);
   }
   if (tcb.Has(kSackOn)) segment.options |= wire::kSackPermittedOption;
   if (tcb.snd_nxt == tcb.iss) {
@@ -103,6 +103,7 @@ void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool
 bool MaySendSmall(const Tcb& tcb, uint32_t length, uint32_t pending, bool fin) {
   if (tcb.rtx_nxt < tcb.snd_nxt) return true;  // a retransmission repeats what went before
   if (fin) return true;                        // nothing will ever be added to it
+  if (tcb.Has(kCork)) [[unlikely]] return false;  // the override time-out sends it in the end
   const bool idle = tcb.snd_una == tcb.snd_nxt;
   if (length == pending) return idle || tcb.Has(kNoDelay);
   // The window cut it: worth sending if it is half of the largest window ever offered.
@@ -197,6 +198,13 @@ void SendAck(Tcb& tcb, Env& env, Outbox& out) {
   }
 }
 
+// RFC 9293 3.8.4: "SEG.SEQ = SND.NXT-1", and without an octet of garbage (SHLD-12).
+void SendKeepalive(Tcb& tcb, Env& env, Outbox& out) {
+  tcb.Clear(kKeepaliveDue);
+  ++env.counters.keepalives;
+  AddSegment(tcb, env, out, tcb.snd_nxt - 1, wire::kAck);
+}
+
 // The ACK that nothing else has carried, and duplicate ACKs for what came out of order.
 SendProgress SendAcks(Tcb& tcb, Env& env, Outbox& out) {
   if (tcb.state == State::kClosed) return SendProgress::kDone;
@@ -215,9 +223,12 @@ SendProgress SendAcks(Tcb& tcb, Env& env, Outbox& out) {
 
 SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
   if (out.room() == 0) return SendProgress::kMore;
-  if (tcb.Has(kResetNow)) [[unlikely]] {
-    SendReset(tcb, env, out);
-    return SendProgress::kDone;
+  if (tcb.Has(kResetNow | kKeepaliveDue)) [[unlikely]] {
+    if (tcb.Has(kResetNow)) {
+      SendReset(tcb, env, out);
+      return SendProgress::kDone;
+    }
+    SendKeepalive(tcb, env, out);
   }
   if (tcb.SynOutstanding()) {
     if (tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);

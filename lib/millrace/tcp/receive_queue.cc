@@ -1,6 +1,7 @@
 #include "millrace/tcp/receive_queue.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace millrace::tcp {
 
@@ -12,12 +13,20 @@ ReceiveQueue::Insert ReceiveQueue::Offer(SeqNum seq, const std::byte* data, uint
     if (packets_ >= limits.packets_max) return Insert::kFull;
     return OfferOutOfOrder(seq, data, length, handle, limits, pool, released);
   }
-  // What is in order never has to wait for room behind what is not: that would be a deadlock.
-  if (packets_ >= limits.packets_max || pool.nodes.free() == 0) DropLast(pool, released);
-  if (packets_ >= limits.packets_max) return Insert::kFull;
+  if (packets_ >= limits.packets_max || pool.nodes.free() == 0) [[unlikely]] {
+    if (AppendCopy(seq, data, length, pool)) {
+      *rcv_nxt += length;
+      if (ooo_head_ != kNoIndex) DrainContiguous(rcv_nxt, pool, released);
+      return Insert::kCopied;
+    }
+    // What is in order never has to wait for room behind what is not: that would be a deadlock.
+    DropLast(pool, released);
+    if (packets_ >= limits.packets_max) return Insert::kFull;
+  }
   const uint32_t index = pool.nodes.Take();
   if (index == kNoIndex) return Insert::kFull;
-  pool.nodes[index] = {kNoIndex, length, seq, data, handle};
+  pool.nodes[index] = {.next = kNoIndex, .length = length, .seq = seq, .data = data,
+                       .handle = handle};
   ++packets_;
   AppendReady(index, pool);
   *rcv_nxt += length;
@@ -59,12 +68,51 @@ ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* 
   if (ooo_packets_ >= limits.reassembly_max) return Insert::kFull;
   const uint32_t index = pool.nodes.Take();
   if (index == kNoIndex) return Insert::kFull;
-  pool.nodes[index] = {next, length, seq, data, handle};
+  pool.nodes[index] = {.next = next, .length = length, .seq = seq, .data = data,
+                       .handle = handle};
   (previous == kNoIndex ? ooo_head_ : pool.nodes[previous].next) = index;
   ooo_recent_ = seq;
   ++packets_;
   ++ooo_packets_;
   return Insert::kQueued;
+}
+
+bool ReceiveQueue::AppendCopy(SeqNum seq, const std::byte* data, uint32_t length,
+                              ReceivePool& pool) {
+  constexpr uint16_t kNodesMax = 0xFF00;  // packets_ counts them
+  uint32_t room = 0;
+  if (tail_ != kNoIndex && pool.nodes[tail_].handle == wire::PacketHandle::kNone) {
+    const ReceiveNode& last = pool.nodes[tail_];
+    const std::byte* const end = pool.chunks[last.chunk].bytes.data() + kChunkBytes;
+    room = static_cast<uint32_t>(end - (last.data + last.length));
+  }
+  const uint32_t needed = length > room ? (length - room + kChunkBytes - 1) / kChunkBytes : 0;
+  if (needed > pool.nodes.free() || needed > pool.chunks.free() || packets_ >= kNodesMax) {
+    return false;
+  }
+  while (length > 0) {
+    if (room == 0) {
+      const uint32_t chunk = pool.chunks.Take();
+      const uint32_t index = pool.nodes.Take();
+      pool.nodes[index] = {.next = kNoIndex, .length = 0, .seq = seq, .chunk = chunk,
+                           .data = pool.chunks[chunk].bytes.data(),
+                           .handle = wire::PacketHandle::kNone};
+      ++packets_;
+      AppendReady(index, pool);
+      room = kChunkBytes;
+    }
+    ReceiveNode& last = pool.nodes[tail_];
+    const uint32_t part = std::min(length, room);
+    std::byte* const start = pool.chunks[last.chunk].bytes.data();
+    std::memcpy(start + (last.data - start) + last.length, data, part);
+    last.length += part;
+    ready_bytes_ += part;
+    seq += part;
+    data += part;
+    length -= part;
+    room -= part;
+  }
+  return true;
 }
 
 void ReceiveQueue::AppendReady(uint32_t index, ReceivePool& pool) {
@@ -149,7 +197,12 @@ void ReceiveQueue::DropBehind(SeqNum edge, ReceivePool& pool, ReleasedPackets& r
 }
 
 void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {
-  released.push_back(pool.nodes[index].handle);
+  const ReceiveNode& node = pool.nodes[index];
+  if (node.handle == wire::PacketHandle::kNone) [[unlikely]] {
+    pool.chunks.Give(node.chunk);
+  } else {
+    released.push_back(node.handle);
+  }
   pool.nodes.Give(index);
   --packets_;
 }

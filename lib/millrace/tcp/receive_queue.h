@@ -4,7 +4,9 @@
 // the application, and data out of order, sorted and without overlap (RFC 9293 3.10.7.4,
 // SHLD-31). A node holds a packet of the port by its handle; a packet leaves the queue exactly
 // once, through `released`. Bounds: Config::receive_packets_max per connection in all, of those
-// Config::reassembly_packets_max out of order, the pool for the core.
+// Config::reassembly_packets_max out of order, the pool for the core. In order data beyond the
+// first is copied together into chunks, so that a window full of tiny segments needs no more
+// memory than a window (and a window is what the peer was promised).
 // Cost: in order O(1); out of order O(nodes in the chain), at most reassembly_packets_max.
 #ifndef MILLRACE_TCP_RECEIVE_QUEUE_H_
 #define MILLRACE_TCP_RECEIVE_QUEUE_H_
@@ -16,6 +18,7 @@
 
 #include "millrace/base/seq.h"
 #include "millrace/base/slab.h"
+#include "millrace/tcp/send_buffer.h"
 #include "millrace/wire/segment.h"
 #include "millrace/wire/tcp_options.h"
 
@@ -25,15 +28,18 @@ struct ReceiveNode {
   uint32_t next;
   uint32_t length;  // octets of payload
   SeqNum seq;       // of data[0]
+  uint32_t chunk;   // holds the octets when there is no packet; valid only then
   const std::byte* data;
-  wire::PacketHandle handle;
+  wire::PacketHandle handle;  // kNone: copied octets
 };
 
 using ReleasedPackets = std::vector<wire::PacketHandle>;  // reserved at start, freed in bulk
 
 struct ReceivePool {
-  explicit ReceivePool(uint32_t nodes_max) : nodes(nodes_max) {}
+  explicit ReceivePool(uint32_t nodes_max, uint32_t chunks_max = 0)
+      : nodes(nodes_max), chunks(chunks_max) {}
   Slab<ReceiveNode> nodes;
+  Slab<Chunk> chunks;  // of tcp/send_buffer.h: for octets whose packets would be too many
 };
 
 using wire::kSackBlocksMax;
@@ -43,7 +49,8 @@ class ReceiveQueue {
  public:
   enum class Insert : uint8_t {
     kQueued,     // the packet is kept; rcv_nxt did not move (out of order)
-    kAdvanced,   // the packet is kept or its octets were; rcv_nxt moved
+    kAdvanced,   // the packet is kept; rcv_nxt moved
+    kCopied,     // its octets are kept and the packet is not; rcv_nxt moved
     kDuplicate,  // nothing new in it; not kept
     kFull,       // a bound was reached; not kept
   };
@@ -56,7 +63,7 @@ class ReceiveQueue {
   // Octets in order that the application has not consumed.
   uint32_t ready_bytes() const { return ready_bytes_; }
   bool has_gap() const { return ooo_head_ != kNoIndex; }
-  uint16_t packets() const { return packets_; }
+  uint16_t packets() const { return packets_; }  // nodes: packets and chunks
 
   // Offers `length` octets at `seq`, which lie in the window and not before *rcv_nxt. Moves
   // *rcv_nxt over everything that became contiguous.
@@ -82,6 +89,8 @@ class ReceiveQueue {
   Insert OfferOutOfOrder(SeqNum seq, const std::byte* data, uint32_t length,
                          wire::PacketHandle handle, Limits limits, ReceivePool& pool,
                          ReleasedPackets& released);
+  // Copies the octets behind the last ready ones; all or nothing.
+  bool AppendCopy(SeqNum seq, const std::byte* data, uint32_t length, ReceivePool& pool);
   void AppendReady(uint32_t index, ReceivePool& pool);
   void DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool, ReleasedPackets& released);
   void DropLast(ReceivePool& pool, ReleasedPackets& released);

@@ -48,6 +48,9 @@ enum TcbBit : uint32_t {
   kSynRetransmitted = 1u << 18,
   kRecoverValid = 1u << 19,     // recover holds a value (RFC 6582: initially none)
   kFinAcked = 1u << 20,         // the peer acknowledged our FIN
+  kCork = 1u << 27,          // less than a segment waits (FLW-10), whatever kNoDelay says
+  kKeepaliveDue = 1u << 28,  // send a probe (tcp/liveness.h)
+  kWatched = 1u << 29,       // segments and sends pass tcp/liveness.h
   // Two bits: duplicate ACKs owed for segments out of order, 0 to 3. A burst is acknowledged once,
   // but a sender that counts duplicate ACKs (RFC 5681 3.2) needs three to repair a loss.
   kDuplicateAckUnit = 1u << 30,
@@ -108,10 +111,11 @@ struct alignas(64) Tcb {
   SeqNum rtt_seq;         // the timed segment ends here
   uint32_t rtt_start_us;
   SeqNum iss, irs;
-  SeqNum rcv_fin_seq;       // sequence number of the peer's FIN
+  SeqNum rcv_fin_seq;       // sequence number of the peer's FIN; after kFinReceived see fin_tick()
   uint32_t challenge_tick;  // of the last limited ACK
   uint32_t progress_tick;   // when the peer last showed life while we waited for it (R2)
   uint32_t ts_recent_s;     // seconds of `now` when ts_recent was taken (24 days, RFC 7323 5.5)
+  uint32_t extra;           // index + 1 in Env::extras, 0: none (tcp/extra.h)
 
   bool Has(uint32_t any_of) const { return (bits & any_of) != 0; }
   void Set(uint32_t which) { bits |= which; }
@@ -123,6 +127,8 @@ struct alignas(64) Tcb {
   // The window that the peer may use, from rcv_nxt on.
   uint32_t rcv_wnd() const { return rcv_adv.Since(rcv_nxt); }
 
+  // Env::tick when the peer's FIN was taken. REQUIRES: kFinReceived.
+  uint32_t fin_tick() const { return rcv_fin_seq.value(); }
   // True while our SYN is not acknowledged: it occupies snd_una.
   bool SynOutstanding() const { return !IsSynchronized(state) && state != State::kClosed; }
   // Sequence number of the first octet of the send buffer, and of the octet behind the last one,

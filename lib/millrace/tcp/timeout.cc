@@ -4,6 +4,7 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/liveness.h"
 
 namespace millrace::tcp {
 namespace {
@@ -27,7 +28,7 @@ void OnSynTimeout(Tcb& tcb, Env& env) {
 // RFC 6298 5.4 to 5.6; or, with nothing in flight or no window, a probe.
 void OnRetransmitTimeout(Tcb& tcb, Env& env) {
   // RFC 9293 3.8.3 (MUST-20): R2 as a time without any sign of life of the peer.
-  if (env.tick - tcb.progress_tick >= TicksOf(env.config.r2)) {
+  if (env.tick - tcb.progress_tick >= GiveUpTicks(tcb, env)) {
     ++env.counters.abort_on_timeout;
     CloseNow(tcb, CloseReason::kTimedOut, env);
     return;
@@ -64,9 +65,14 @@ void OnTimeout(Tcb& tcb, Env& env) {
     tcb.events |= kEventWritable;
   }
   if (tcb.timers.IsDue(Timer::kLifetime, env.tick)) {
-    ++env.counters.abort_on_fin_wait_2;
-    CloseNow(tcb, CloseReason::kTimedOut, env);
-    return;
+    tcb.timers.Stop(Timer::kLifetime);
+    if (tcb.state == State::kFinWait2 && tcb.Has(kReceiveClosed)) {
+      ++env.counters.abort_on_fin_wait_2;
+      CloseNow(tcb, CloseReason::kTimedOut, env);
+    } else {
+      OnLivenessTimeout(tcb, env);
+    }
+    if (IsOver(tcb) || tcb.Has(kResetNow)) return;
   }
   if (tcb.timers.IsDue(Timer::kRetransmit, env.tick)) {
     tcb.timers.Stop(Timer::kRetransmit);

@@ -19,6 +19,11 @@ constexpr uint8_t WindowShiftFor(uint32_t buffer_bytes) {
   return shift;
 }
 
+// What our SYN says: enough for what the buffer may grow to.
+constexpr uint8_t OurWindowShift(const Config& config) {
+  return WindowShiftFor(std::max(config.receive_buffer_bytes, config.receive_buffer_max_bytes));
+}
+
 // RFC 9293 3.10.7.4, table 6: "There are four cases for the acceptability test for an incoming
 // segment".
 constexpr bool IsAcceptable(SeqNum seq, uint32_t length, SeqNum rcv_nxt, uint32_t rcv_wnd) {

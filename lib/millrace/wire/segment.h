@@ -25,6 +25,7 @@ inline constexpr Flags kAck = 0x10, kUrg = 0x20, kEce = 0x40, kCwr = 0x80;
 using OptionBits = uint8_t;
 inline constexpr OptionBits kMssOption = 0x01, kWindowScaleOption = 0x02;
 inline constexpr OptionBits kSackPermittedOption = 0x04, kTimestampsOption = 0x08;
+inline constexpr OptionBits kUserTimeoutOption = 0x40;
 
 struct Segment {
   SeqNum seq, ack;
@@ -36,6 +37,7 @@ struct Segment {
   uint8_t window_scale = 0;  // valid with kWindowScaleOption, 0..255 as received
   uint8_t reserved = 0;
   uint32_t payload_length = 0;  // octets; SYN and FIN are not counted
+  uint16_t user_timeout = 0;    // valid with kUserTimeoutOption, as on the wire (RFC 5482 3)
   const std::byte* payload = nullptr;
   PacketHandle handle = PacketHandle::kNone;
 

@@ -25,6 +25,11 @@ void TakeOption(const std::byte* p, uint32_t length, Segment& out) {
       out.tsecr = LoadBe32(p + 6);
       out.options |= kTimestampsOption;
       return;
+    case TcpOptionKind::kUserTimeout:
+      if (length != kUserTimeoutOptionBytes || out.HasOption(kUserTimeoutOption)) return;
+      out.user_timeout = LoadBe16(p + 2);
+      out.options |= kUserTimeoutOption;
+      return;
     default:
       return;  // RFC 9293 3.1 (MUST-6): "ignore without error any TCP Option it does not implement"
   }

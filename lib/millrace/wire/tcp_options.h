@@ -26,11 +26,13 @@ enum class TcpOptionKind : uint8_t {
   kSackPermitted = 4,
   kSack = 5,
   kTimestamps = 8,
+  kUserTimeout = 28,  // RFC 5482
 };
 
 // Octets of an option, kind and length included.
 inline constexpr uint8_t kMssOptionBytes = 4, kWindowScaleOptionBytes = 3;
 inline constexpr uint8_t kSackPermittedOptionBytes = 2, kTimestampsOptionBytes = 10;
+inline constexpr uint8_t kUserTimeoutOptionBytes = 4;
 inline constexpr uint32_t kTcpOptionsBytesMax = 40;
 
 // First four octets of the layout that nearly every segment has: NOP NOP timestamps (RFC 7323
