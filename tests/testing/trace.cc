@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "millrace/sim/checkers.h"
 #include "millrace/tcp/isn.h"
 #include "millrace/wire/frame.h"
 
@@ -89,6 +90,12 @@ size_t ScriptedApp::OnReceive(stack::Socket s, std::span<const std::byte> data) 
 void ScriptedApp::OnClose(stack::Socket s, tcp::CloseReason reason) {
   log.push_back(std::string("close ") + ToString(reason));
   if (in_close) in_close(s);
+}
+
+TraceOptions NewReno() {
+  TraceOptions options;
+  options.config.tcp.congestion = tcp::CongestionKind::kNewReno;
+  return options;
 }
 
 Trace::Trace(const TraceOptions& options) : options_(options), port_(PortOptions(options)) {
@@ -348,16 +355,7 @@ tcp::State Trace::FlowState() {
 }
 
 void Trace::ExpectNothingHeld() {
-  EXPECT_EQ(engine().connections().used(), 0u);
-  EXPECT_EQ(engine().half_opens().used(), 0u);
-  EXPECT_EQ(engine().time_waits().used(), 0u);
-  EXPECT_EQ(engine().table().size(), 0u);
-  EXPECT_EQ(engine().env().send_pool.extents.used(), 0u);
-  EXPECT_EQ(engine().env().send_pool.chunks.used(), 0u);
-  EXPECT_EQ(engine().env().receive_pool.nodes.used(), 0u);
-  EXPECT_EQ(engine().env().receive_pool.chunks.used(), 0u);
-  EXPECT_EQ(engine().env().extras.used(), 0u);
-  EXPECT_EQ(port_.live(), 0u);
+  EXPECT_EQ(sim::EngineChecker::CheckEmpty(engine(), port_.live()), std::nullopt);
 }
 
 }  // namespace millrace::testing

@@ -58,6 +58,9 @@ struct TraceOptions {
   TraceOptions();
 };
 
+// For tests of the arithmetic of RFC 5681.
+TraceOptions NewReno();
+
 // The application under test does what the test says and writes down what it is told:
 // "open", "data abc", "fin", "writable", "close normal".
 class ScriptedApp {

@@ -35,7 +35,7 @@ std::vector<uint32_t> SeqsOf(const std::vector<Seg>& segs) {
 
 // LR-01, RFC 5681 3.2.
 TEST(Recovery, ThirdDuplicateAckRetransmitsTheFirstSegment) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.Receives(Ack(1));
   t.Receives(Ack(1));
@@ -54,7 +54,7 @@ TEST(Recovery, ThirdDuplicateAckRetransmitsTheFirstSegment) {
 
 // LR-01: three at once, as a burst brings them.
 TEST(Recovery, DuplicateAcksOfOneBurstCountEach) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
   EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(1u));
@@ -62,7 +62,7 @@ TEST(Recovery, DuplicateAcksOfOneBurstCountEach) {
 
 // LR-01: each further duplicate ACK lets a new segment out once cwnd allows (RFC 5681 3.2 step 5).
 TEST(Recovery, FurtherDuplicateAcksInflateTheWindow) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
   t.ForgetSent();
@@ -106,7 +106,7 @@ TEST(Recovery, OnlyDuplicateAcksByDefinitionCount) {
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
-    Trace t;
+    Trace t(NewReno());
     SendSegments(t, 8);
     t.Receives(Ack(1001));
     t.ForgetSent();
@@ -118,7 +118,7 @@ TEST(Recovery, OnlyDuplicateAcksByDefinitionCount) {
 
 // LR-02 (a)
 TEST(Recovery, DuplicateAcksWithNothingOutstandingMeanNothing) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 4);
   t.Receives(Ack(4 * kMss + 1));
   for (int i = 0; i < 5; ++i) t.Receives(Ack(4 * kMss + 1));
@@ -132,7 +132,7 @@ TEST(Recovery, DuplicateAcksWithNothingOutstandingMeanNothing) {
 
 // LR-02: new data acknowledged starts the count anew.
 TEST(Recovery, NewAckResetsTheCount) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1)});
   t.Receives(Ack(kMss + 1));
@@ -144,7 +144,7 @@ TEST(Recovery, NewAckResetsTheCount) {
 
 // LR-04, RFC 6582 3.2: segments 1 and 4 of ten were lost.
 TEST(Recovery, PartialAckRetransmitsTheNextHole) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
   EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(1u));
@@ -161,7 +161,7 @@ TEST(Recovery, PartialAckRetransmitsTheNextHole) {
 
 // LR-05, RFC 6582 3.2 step 1: `recover` guards against a second reduction for the same window.
 TEST(Recovery, DuplicateAcksUpToRecoverDoNotStartASecondRecovery) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
   t.Send(Octets(5 * kMss, 10 * kMss));
@@ -175,7 +175,7 @@ TEST(Recovery, DuplicateAcksUpToRecoverDoNotStartASecondRecovery) {
 
 // LR-05: after a time-out the ACKs that its retransmissions provoke are no new loss.
 TEST(Recovery, DuplicateAcksAfterATimeoutDoNotStartFastRetransmit) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.Advance(Duration::Milliseconds(210));
   ASSERT_THAT(SeqsOf(t.AllSent()), ElementsAre(1u));
@@ -186,7 +186,7 @@ TEST(Recovery, DuplicateAcksAfterATimeoutDoNotStartFastRetransmit) {
 
 // LR-05: a loss beyond recover is a new one.
 TEST(Recovery, LossBeyondRecoverStartsANewRecovery) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
   t.Receives(Ack(10 * kMss + 1));
@@ -202,7 +202,7 @@ TEST(Recovery, LossBeyondRecoverStartsANewRecovery) {
 
 // LR-05: recover is 32 bits: two gigabytes after a loss it must not look like the future.
 TEST(Recovery, RecoverOfLongAgoIsForgotten) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
   t.Receives(Ack(10 * kMss + 1));
@@ -220,7 +220,7 @@ TEST(Recovery, RecoverOfLongAgoIsForgotten) {
 TEST(CongestionWindow, InitialWindowIsTenSegmentsAtMost) {
   for (uint16_t mss : {uint16_t{1460}, uint16_t{1000}, uint16_t{536}}) {
     SCOPED_TRACE(mss);
-    Trace t;
+    Trace t(NewReno());
     t.AcceptFromPeer({.mss = mss});
     t.Send(Octets(30'000));
     const std::vector<Seg> sent = t.AllSent();
@@ -234,7 +234,7 @@ TEST(CongestionWindow, InitialWindowIsTenSegmentsAtMost) {
 // CC-01, RFC 5681 3.1: "the initial window used by a sender after a correctly transmitted SYN MUST
 // be one segment" when SYN or SYN-ACK was lost.
 TEST(CongestionWindow, InitialWindowIsOneSegmentAfterALostSyn) {
-  Trace t;
+  Trace t(NewReno());
   t.Listen();
   t.Receives({.flags = kSyn, .mss = kMss});
   t.Advance(Duration::Milliseconds(1010));
@@ -247,7 +247,7 @@ TEST(CongestionWindow, InitialWindowIsOneSegmentAfterALostSyn) {
 
 // CC-02, RFC 3465: by octets acknowledged, at most two segments per ACK.
 TEST(CongestionWindow, SlowStartGrowsByOctetsAcknowledgedUpToTwoSegments) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.Receives(Ack(kMss + 1));
   EXPECT_EQ(t.tcb()->congestion.cwnd, 11 * kMss);
@@ -259,7 +259,7 @@ TEST(CongestionWindow, SlowStartGrowsByOctetsAcknowledgedUpToTwoSegments) {
 
 // CC-03 (RFC 3465): ACK division.
 TEST(CongestionWindow, OneOctetAcksGainNothing) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   for (uint32_t ack = 2; ack <= kMss + 1; ++ack) t.Receives(Ack(ack));
   EXPECT_EQ(t.tcb()->congestion.cwnd, 11 * kMss);
@@ -267,7 +267,7 @@ TEST(CongestionWindow, OneOctetAcksGainNothing) {
 
 // CC-04, RFC 5681 3.1: one segment per window acknowledged.
 TEST(CongestionWindow, CongestionAvoidanceGrowsByASegmentPerWindow) {
-  Trace t;
+  Trace t(NewReno());
   SendSegments(t, 10);
   t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
   t.Receives(Ack(10 * kMss + 1));
@@ -293,7 +293,7 @@ TEST(CongestionWindow, CongestionAvoidanceGrowsByASegmentPerWindow) {
 
 // CC-08 (RFC 7661): a window that is not used does not grow.
 TEST(CongestionWindow, ApplicationLimitedSenderDoesNotGrowTheWindow) {
-  Trace t;
+  Trace t(NewReno());
   t.AcceptFromPeer({.mss = kMss});
   for (uint32_t i = 1; i <= 200; ++i) {
     t.Send("x");
@@ -304,7 +304,7 @@ TEST(CongestionWindow, ApplicationLimitedSenderDoesNotGrowTheWindow) {
 
 // CC-11: the flight never exceeds the window of the peer or cwnd.
 TEST(CongestionWindow, FlightStaysWithinBothWindows) {
-  Trace t;
+  Trace t(NewReno());
   t.AcceptFromPeer({.mss = kMss});
   t.Send(Octets(250 * kMss));
   uint32_t sent_to = 1;

@@ -180,7 +180,7 @@ TEST(Rto, DuplicateAckDoesNotRestartTheTimer) {
 
 // RTO-06 (RFC 2525 2.14), RTO-07 (RFC 5681 3.1).
 TEST(Rto, TimeoutSendsTheFirstSegmentOnlyAndCollapsesTheWindow) {
-  Trace t;
+  Trace t(NewReno());
   t.AcceptFromPeer({.mss = 1000});
   t.Send(Octets(8000));
   ASSERT_EQ(t.AllSent().size(), 8u);
@@ -285,7 +285,7 @@ TEST(Rto, TimestampEndsTheBackoffAtOnce) {
 
 // RTO-07 and RTO-10: a new segment that times out while the RTO is still backed off is a new loss.
 TEST(Rto, LossOfANewSegmentSetsTheThresholdAnew) {
-  Trace t;
+  Trace t(NewReno());
   t.AcceptFromPeer({.mss = 1000});
   t.Send(Octets(10'000));
   t.ForgetSent();

@@ -45,6 +45,40 @@ std::optional<std::string> CheckTimers(const Tcb& tcb) {
   return std::nullopt;
 }
 
+// The scoreboard covers exactly what is outstanding, and its sums are those of its runs.
+std::optional<std::string> CheckScoreboard(const Tcb& tcb, tcp::Env& env) {
+  if (!tcb.Has(tcp::kRecord)) return std::nullopt;
+  const tcp::Scoreboard& board = env.recovery_pool.records[tcb.recovery].board;
+  if (board.empty()) return std::nullopt;
+  tcp::SentRunPool& pool = env.recovery_pool.runs;
+  if (board.begin(pool) != tcb.snd_una || board.end(pool) != tcb.snd_nxt) {
+    return "the scoreboard does not cover what is outstanding";
+  }
+  uint32_t sacked = 0, unrepaired = 0, pipe = 0, runs = 0, sacked_runs = 0;
+  SeqNum at = tcb.snd_una;
+  bool gapless = true;
+  board.ForEach(pool, [&](const tcp::SentRun& run) {
+    gapless = gapless && run.begin == at && run.begin < run.end;
+    at = run.end;
+    ++runs;
+    const bool lost = run.Has(tcp::kRunLost), again = run.Has(tcp::kRunRetransmitted);
+    if (run.Has(tcp::kRunSacked)) {
+      sacked += run.length();
+      ++sacked_runs;
+      return true;
+    }
+    if (lost && !again) unrepaired += run.length();
+    pipe += (lost ? 0 : run.length()) + (again ? run.length() : 0);
+    return true;
+  });
+  if (!gapless || runs != board.runs()) return "the scoreboard's chain is broken";
+  if (sacked != board.sacked_bytes() || sacked_runs != board.sacked_runs() ||
+      unrepaired != board.unrepaired_bytes() || pipe != board.Pipe(tcb.flight())) {
+    return "the scoreboard's sums are wrong";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
@@ -78,6 +112,7 @@ std::optional<std::string> EngineChecker::CheckConnection(stack::Engine& engine,
   if (tcp::IsOver(tcb)) return "a finished connection was not given back";
   if (auto wrong = CheckSequences(tcb)) return wrong;
   if (auto wrong = CheckTimers(tcb)) return wrong;
+  if (auto wrong = CheckScoreboard(tcb, engine.env())) return wrong;
   if (tcb.timers.armed != 0) {
     if (!stack::IsScheduled(connection.timer)) return "armed, but not in the wheel";
     if (static_cast<int32_t>(connection.timer.tick - tcb.timers.Next()) > 0) {
@@ -124,6 +159,8 @@ std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine,
   if (engine.env().receive_pool.chunks.used() != 0) return "receive chunks are left";
   if (engine.env().extras.used() != 0) return "extra records are left";
   if (engine.env().receive_tuned_bytes != 0) return "receive tuning is not balanced";
+  if (engine.env().recovery_pool.records.used() != 0) return "recovery records are left";
+  if (engine.env().recovery_pool.runs.used() != 0) return "runs of scoreboards are left";
   if (engine.neighbors().held() != 0) return "packets wait for a neighbour for ever";
   if (packets_live != 0) return "packets are left";
   return std::nullopt;

@@ -71,7 +71,8 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
     : config_(config),
       secrets_(secrets),
       env_(TcpConfigOf(config, port), config.limits.send_extents, config.limits.send_chunks,
-           config.limits.receive_nodes, config.limits.receive_chunks, config.limits.extras),
+           config.limits.receive_nodes, config.limits.receive_chunks, config.limits.extras,
+           config.limits.recoveries, config.limits.sent_runs),
       net_(NetOf(config, port)),
       builder_(port, config.ttl),
       table_(FlowCapacity(config.limits), secrets.table, config.pages),
@@ -98,7 +99,9 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
         env_.send_pool.chunks.capacity() == l.send_chunks &&
         env_.receive_pool.nodes.capacity() == l.receive_nodes &&
         env_.receive_pool.chunks.capacity() == l.receive_chunks &&
-        env_.extras.capacity() == l.extras;
+        env_.extras.capacity() == l.extras &&
+        env_.recovery_pool.records.capacity() == l.recoveries &&
+        env_.recovery_pool.runs.capacity() == l.sent_runs;
 }
 
 uint16_t Engine::NextHop(uint32_t remote_v4) {

@@ -23,6 +23,8 @@ struct Limits {
   uint32_t receive_nodes = 65'536;  // 32 octets each: packets held for the application
   uint32_t receive_chunks = 4'096;  // 2 KiB each: octets of tiny segments, copied together
   uint32_t extras = 16'384;         // 48 octets each: keepalive, user timeout, window tuning
+  uint32_t recoveries = 16'384;     // 500 octets each: connections with segments in flight
+  uint32_t sent_runs = 65'536;      // 20 octets each: what their scoreboards tell apart
 };
 
 struct EngineConfig {

@@ -7,6 +7,7 @@
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/liveness.h"
 #include "millrace/tcp/receive_tuning.h"
+#include "millrace/tcp/loss_recovery.h"
 #include "millrace/tcp/window.h"
 
 namespace millrace::tcp {
@@ -162,6 +163,7 @@ void EnterTimeWait(Tcb& tcb) {
 }
 
 void Release(Tcb& tcb, Env& env) {
+  if (tcb.Has(kRecord)) [[unlikely]] GiveRecord(tcb, env);
   tcb.send.Clear(env.send_pool);
   tcb.receive.Clear(env.receive_pool, env.released);
   if (tcb.extra != 0) [[unlikely]] GiveExtra(tcb, env);

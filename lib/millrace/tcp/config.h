@@ -36,6 +36,16 @@ struct Liveness {
   }
 };
 
+// How the congestion window is governed (tcp/congestion_control.h).
+enum class CongestionKind : uint8_t {
+  kCubic,    // RFC 9438 with HyStart++ (RFC 9406)
+  kNewReno,  // RFC 5681
+  kDctcp,    // RFC 8257; where ECN is not negotiated it is NewReno
+  kNone,     // a fixed window, for links that are one's own alone
+};
+
+inline constexpr int kCongestionKinds = 4;
+
 struct Config {
   // Octets of TCP payload that the local link carries without options: MTU - 40. Sent as our MSS.
   uint16_t mss = 1460;
@@ -48,6 +58,7 @@ struct Config {
   bool timestamps = true;      // offer and accept RFC 7323 timestamps
   bool window_scaling = true;  // offer and accept RFC 7323 window scaling
   bool sack_permitted = true;  // offer and accept the option (RFC 2018)
+  bool dsack = true;           // report duplicates to a peer with SACK (RFC 2883)
 
   // Receive buffer of a connection: the largest window that is advertised. Packet memory is held
   // only for data that the application has not consumed.
@@ -62,6 +73,12 @@ struct Config {
   uint16_t receive_packets_max = 256;
   // Of those, out of order: FreeBSD's maxqueuelen (SegmentSmack, CVE-2018-5390).
   uint16_t reassembly_packets_max = 100;
+  // Runs of sent and unacknowledged octets that are told apart per connection (tcp/scoreboard.h).
+  uint16_t sent_runs_max = 1024;
+  // RFC 8985; false: losses are found by RFC 6675's count of SACKed octets, and no probe is sent.
+  bool rack = true;
+  // RFC 8985 7.2, TLP.max_ack_delay: how long a peer may hold back the ACK of a single segment.
+  Duration max_ack_delay = Duration::Milliseconds(200);
   // Copied octets that Send accepts before it returns short; static octets cost only an extent.
   uint32_t send_buffer_bytes = 256 * 1024;
 
@@ -102,8 +119,13 @@ struct Config {
   // FIN-WAIT-2 of a connection that the application has closed altogether, as Linux.
   Duration fin_wait_2_orphan = Duration::Seconds(60);
 
+  CongestionKind congestion = CongestionKind::kCubic;
   uint8_t initial_window_segments = 10;  // RFC 6928
   uint32_t congestion_window_max_bytes = 1u << 30;
+  uint32_t fixed_window_bytes = 1u << 20;  // of CongestionKind::kNone
+  // Spreads a window over the round trip: less bursty, more work. Needs round trips longer than a
+  // tick (tcp/timers.h).
+  bool pacing = false;
 };
 
 }  // namespace millrace::tcp

@@ -1,5 +1,7 @@
 // tcp/congestion.h - slow start, congestion avoidance and NewReno (RFC 5681, 6582, 6928, 3465).
 //
+// The part of congestion control that every connection has, and all that one without a recovery
+// record has; tcp/congestion_control.h chooses the algorithm of the others.
 // Values in octets. The window grows by octets acknowledged, never by ACKs counted, so that ACK
 // division gains a peer nothing (RFC 9293 3.8.2 names RFC 3465).
 #ifndef MILLRACE_TCP_CONGESTION_H_
@@ -20,20 +22,30 @@ struct Congestion {
   // RFC 6928: min(10*MSS, max(2*MSS, 14600)); RFC 5681 3.1: ssthresh starts arbitrarily high.
   // A lost SYN makes the initial window one segment (RFC 5681 3.1).
   void Open(uint32_t mss, const Config& config, bool syn_was_lost) {
-    const uint32_t segments = config.initial_window_segments;
-    cwnd = syn_was_lost ? mss : std::min(segments * mss, std::max(2 * mss, segments * 1460));
+    cwnd = syn_was_lost ? mss : InitialWindow(mss, config);
     ssthresh = config.congestion_window_max_bytes;
     acked_bytes = 0;
   }
+  static uint32_t InitialWindow(uint32_t mss, const Config& config) {
+    const uint32_t segments = config.initial_window_segments;
+    if (config.congestion == CongestionKind::kNone) [[unlikely]] return config.fixed_window_bytes;
+    return std::min(segments * mss, std::max(2 * mss, segments * 1460));
+  }
 
   bool InSlowStart() const { return cwnd < ssthresh; }
+  bool IsFirstSlowStart(const Config& config) const {
+    return ssthresh == config.congestion_window_max_bytes;
+  }
+  // Whether a sender with `flight` octets outstanding uses its window. Without this the window of
+  // an application that sends little would grow without a probe of the path (RFC 7661, simplified
+  // as Linux does).
+  bool IsLimiting(uint32_t flight, uint32_t mss) const {
+    return InSlowStart() ? cwnd <= 2 * flight : cwnd <= flight + 2 * mss;
+  }
 
   // An ACK for `acked` new octets arrived while `flight` octets (before the ACK) were outstanding.
   void OnAck(uint32_t acked, uint32_t flight, uint32_t mss, const Config& config) {
-    // Without this the window of an application that sends little would grow without a probe of
-    // the path (RFC 7661, simplified as Linux does).
-    const bool limited = InSlowStart() ? cwnd <= 2 * flight : cwnd <= flight + 2 * mss;
-    if (!limited) return;
+    if (!IsLimiting(flight, mss)) return;
     if (InSlowStart()) {
       cwnd += std::min(acked, 2 * mss);  // RFC 3465 2.2, L = 2*SMSS
     } else if ((acked_bytes += acked) >= cwnd) {

@@ -24,6 +24,18 @@ namespace millrace::tcp {
   X(timeouts, "TcpExtTCPTimeouts")                                                             \
   X(fast_retrans, "TcpExtTCPFastRetrans")                                                      \
   X(slow_start_retrans, "TcpExtTCPSlowStartRetrans")                                           \
+  X(sack_recovery, "TcpExtTCPSackRecovery")                                                    \
+  X(lost_retransmit, "TcpExtTCPLostRetransmit")                                                \
+  X(loss_probes, "TcpExtTCPLossProbes")                                                        \
+  X(loss_probe_recovery, "TcpExtTCPLossProbeRecovery")                                         \
+  X(spurious_timeouts, "TcpExtTCPSpuriousRTOs")                                                \
+  X(spurious_recoveries, "TcpExtTCPFullUndo")                                                  \
+  X(sack_reneging, "TcpExtTCPSACKReneging")                                                    \
+  X(sack_invalid, "TcpExtTCPSACKDiscard")                                                      \
+  X(dsack_received, "TcpExtTCPDSACKRecv")                                                      \
+  X(dsack_sent, "TcpExtTCPDSACKOldSent")                                                       \
+  X(limited_transmits, "TcpExtTCPLimitedTransmit")                                             \
+  X(recovery_full, "TcpExtRecoveryFull")                                                       \
   X(delayed_acks, "TcpExtDelayedACKs")                                                         \
   X(win_probes, "TcpExtTCPWinProbe")                                                           \
   X(ofo_queue, "TcpExtTCPOFOQueue")                                                            \

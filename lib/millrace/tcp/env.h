@@ -12,6 +12,7 @@
 #include "millrace/tcp/counters.h"
 #include "millrace/tcp/extra.h"
 #include "millrace/tcp/receive_queue.h"
+#include "millrace/tcp/recovery.h"
 #include "millrace/tcp/send_buffer.h"
 #include "millrace/tcp/tcb.h"
 #include "millrace/tcp/timers.h"
@@ -20,11 +21,13 @@ namespace millrace::tcp {
 
 struct Env {
   Env(const Config& config_in, uint32_t extents_max, uint32_t chunks_max, uint32_t nodes_max,
-      uint32_t receive_chunks_max = 0, uint32_t extras_max = 0)
+      uint32_t receive_chunks_max = 0, uint32_t extras_max = 0, uint32_t recoveries_max = 64,
+      uint32_t sent_runs_max = 1024)
       : config(config_in),
         send_pool(extents_max, chunks_max),
         receive_pool(nodes_max, receive_chunks_max),
         extras(extras_max),
+        recovery_pool(recoveries_max, sent_runs_max),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
         initial_bits(config_in.liveness.Any() ? uint32_t{kWatched} : 0) {}
 
@@ -43,6 +46,7 @@ struct Env {
   ReceivePool receive_pool;
   Slab<Extra> extras;
   uint64_t receive_tuned_bytes = 0;  // growth of all receive buffers together
+  RecoveryPool recovery_pool;
   ReleasedPackets released;  // packets that nothing holds any more; the shell frees them in bulk
 
   Instant now;

@@ -108,10 +108,11 @@ void OnReset(Tcb& tcb, const Segment& segment, Env& env) {
 }
 
 // Cuts the text to what is new and inside the window.
-Text Trim(const Tcb& tcb, const Segment& segment) {
+Text Trim(Tcb& tcb, const Segment& segment, Env& env) {
   Text text{segment.seq, segment.payload, segment.payload_length, segment.Has(wire::kFin)};
   if (text.seq < tcb.rcv_nxt) {
     const uint32_t old = std::min(tcb.rcv_nxt.Since(text.seq), text.length);
+    NoteDuplicate(tcb, text.seq, text.seq + old, env);
     text.seq += old;
     text.data += old;
     text.length -= old;
@@ -174,9 +175,11 @@ PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& en
       // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order
       // segment arrives", up to three in one burst.
       if ((tcb.bits & kDuplicateAckMask) != kDuplicateAckMask) tcb.bits += kDuplicateAckUnit;
+      if (tcb.Has(kSackOn)) tcb.Set(kSackDue);
       return PayloadFate::kKept;
     case ReceiveQueue::Insert::kDuplicate:
       ++env.counters.rcv_collapsed_trim;
+      NoteDuplicate(tcb, text.seq, text.seq + text.length, env);
       break;
     case ReceiveQueue::Insert::kFull:
       ++(text.seq == tcb.rcv_nxt ? env.counters.rcv_queue_drop : env.counters.ofo_drop);
@@ -249,7 +252,7 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
     ++env.counters.data_after_fin;
     return result;
   }
-  const Text text = Trim(tcb, segment);
+  const Text text = Trim(tcb, segment, env);
   if (segment.payload_length > 0) result.fate = TakeText(tcb, segment, text, env);
   if (tcb.Has(kResetNow)) return result;
   if (text.fin && !tcb.Has(kFinSeen)) {

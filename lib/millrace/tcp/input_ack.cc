@@ -5,6 +5,7 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/loss_recovery.h"
 
 namespace millrace::tcp {
 namespace {
@@ -22,44 +23,70 @@ void TimeRoundTrip(Tcb& tcb, const Segment& segment, Env& env) {
   if (tcb.backoff != 0) SampleRttByTimestamp(tcb, segment, env);
 }
 
-// "<SEG.ACK covers new data>": RFC 5681, 6582 and 6298 section 5.
+// "<SEG.ACK covers new data>" of a connection in which nothing went wrong: RFC 5681 and 6298.
 void OnNewAck(Tcb& tcb, const Segment& segment, Env& env) {
-  const uint32_t acked = segment.ack.Since(tcb.snd_una);
   const uint32_t flight = tcb.flight();
-  TimeRoundTrip(tcb, segment, env);
-  const bool fin_acked = tcb.FinSent() && !tcb.Has(kFinAcked) && segment.ack == tcb.snd_nxt;
-  tcb.send.Consume(acked - (fin_acked ? 1 : 0), env.send_pool);
-  if (fin_acked) tcb.Set(kFinAcked);
-  tcb.snd_una = segment.ack;
-  tcb.rtx_nxt = Max(tcb.rtx_nxt, tcb.snd_una);
-  tcb.duplicate_acks = 0;
-  tcb.timeouts = 0;
-  tcb.progress_tick = env.tick;
-  if (tcb.Has(kFastRecovery)) {
-    if (tcb.snd_una >= tcb.recover) {
-      tcb.Clear(kFastRecovery);
-      tcb.congestion.OnRecoveryEnd(tcb.flight(), tcb.snd_mss);
-    } else {
-      // RFC 6582 3.2 step 5, a partial ACK: the next hole is retransmitted at once.
-      tcb.Set(kRetransmitHead);
-      tcb.congestion.OnPartialAck(acked, tcb.snd_mss);
-    }
-  } else {
-    if (tcb.Has(kTimeoutRecovery) && tcb.snd_una >= tcb.recover) tcb.Clear(kTimeoutRecovery);
-    tcb.congestion.OnAck(acked, flight, tcb.snd_mss, env.config);
-  }
-  // Behind snd_una it has nothing to guard, and 2^31 octets later it would look like the future.
-  if (tcb.snd_una > tcb.recover && !tcb.Has(kFastRecovery)) tcb.Clear(kRecoverValid);
+  const uint32_t acked = Advance(tcb, segment, env);
+  tcb.congestion.OnAck(acked, flight, tcb.snd_mss, env.config);
   // RFC 6298 5.2 and 5.3.
   if (tcb.snd_una == tcb.snd_nxt) {
     tcb.timers.Stop(Timer::kRetransmit);
   } else {
     ArmRetransmit(tcb, env);
   }
-  if (tcb.Has(kWritableWanted) && tcb.send.size_bytes() <= env.config.send_buffer_bytes / 2) {
-    tcb.Clear(kWritableWanted);
-    tcb.events |= kEventWritable;
+}
+
+void OnAckInTrouble(Tcb& tcb, const Segment& segment, Env& env) {
+  if (tcb.Has(kRecord)) {
+    OnRecordAck(tcb, segment, env);
+    return;
   }
+  const uint32_t flight = tcb.flight();
+  const uint32_t acked = Advance(tcb, segment, env);
+  OnNewRenoAck(tcb, nullptr, segment, acked, flight, env);
+}
+
+// RFC 5682 section 2.1, step 2 and 3, for a new ACK. True: the time-out was spurious.
+bool OnFrtoAck(Tcb& tcb, Recovery& r) {
+  if (r.frto == Frto::kNewSent) return tcb.snd_una < tcb.recover;  // step 3b
+  if (r.frto != Frto::kHeadSent) return false;
+  r.frto = Frto::kOff;
+  // Step 2b: "If the acknowledgment advances the window AND the Acknowledgment field does not cover
+  // recover, transmit up to two new (previously unsent) segments".
+  if (tcb.snd_una < tcb.recover && tcb.data_end() > tcb.snd_nxt) {
+    r.frto = Frto::kNewSent;
+    tcb.rtx_nxt = tcb.snd_nxt;
+    tcb.congestion.cwnd = tcb.flight() + 2 * tcb.snd_mss;
+  }
+  return false;
+}
+
+// The ways in which an ACK without SACK tells that a reduction was for nothing.
+bool IsSpurious(Tcb& tcb, Recovery& r, const Segment& segment) {
+  if (!r.undo.possible) return false;
+  if (segment.Has(wire::kEce) && tcb.Has(kEcnOn)) {
+    r.undo.possible = false;  // RFC 4015 section 3.1: congestion there was
+    return false;
+  }
+  const bool older_echo = EchoIsOlder(tcb, r, segment);
+  r.undo.has_retransmit_ts = false;  // RFC 3522 step (5): the first ACK only
+  return older_echo || (tcb.Has(kTimeoutRecovery) && OnFrtoAck(tcb, r));
+}
+
+void GrowAfterAck(Tcb& tcb, Recovery* r, uint32_t acked, uint32_t flight, const Env& env) {
+  if (r == nullptr) {
+    tcb.congestion.OnAck(acked, flight, tcb.snd_mss, env.config);
+    return;
+  }
+  const AckSample sample{.acked_bytes = acked,
+                         .flight_bytes = flight,
+                         .mss = tcb.snd_mss,
+                         .now_us = env.us,
+                         .srtt_us = tcb.rtt.srtt_us(),
+                         .rtt_us = 0,
+                         .snd_una = tcb.snd_una,
+                         .snd_nxt = tcb.snd_nxt};
+  GrowWindow(tcb.congestion, r->congestion, sample, env.config);
 }
 
 // RFC 5681 section 2, the five marks of a duplicate ACK, and 3.2.
@@ -69,17 +96,45 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
     tcb.congestion.OnDuplicateAckInRecovery(tcb.snd_mss, env.config);
     return;
   }
-  if (tcb.duplicate_acks != 3 || tcb.Has(kTimeoutRecovery)) return;
+  Recovery* const r = tcb.Has(kRecord) ? &RecordOf(tcb, env) : nullptr;
+  if (tcb.Has(kTimeoutRecovery)) {
+    if (r != nullptr && r->frto != Frto::kOff) {
+      // RFC 5682 2.1 step 3a: "If the acknowledgment is a duplicate ACK, set the congestion window
+      // to no more than 3 * MSS, and continue with the slow start algorithm".
+      if (r->frto == Frto::kNewSent) {
+        tcb.congestion.cwnd = 3u * tcb.snd_mss;
+        tcb.rtx_nxt = tcb.snd_una;
+      }
+      r->frto = Frto::kOff;
+    }
+    return;
+  }
   // RFC 6582 3.2 step 2: no second fast retransmit for the same window of data.
   if (tcb.Has(kRecoverValid) && tcb.snd_una <= tcb.recover) return;
+  if (tcb.duplicate_acks < 3) {
+    if (r != nullptr) r->limited_transmit = true;  // RFC 3042
+    return;
+  }
+  if (tcb.duplicate_acks != 3) return;
   ++env.counters.fast_retrans;
-  tcb.congestion.OnFastRetransmit(tcb.flight(), tcb.snd_mss);
+  if (r == nullptr) {
+    tcb.congestion.OnFastRetransmit(tcb.flight(), tcb.snd_mss);
+  } else {
+    RememberForUndo(tcb, *r);
+    r->partial_seen = false;
+    r->limited_transmit = false;
+    r->cwr_due = tcb.Has(kEcnOn);
+    r->echo_end = tcb.snd_nxt;
+    Congestion& c = tcb.congestion;
+    ReduceForLoss(c, r->congestion, tcb.flight(), tcb.snd_mss, env.config);
+    if (env.config.congestion != CongestionKind::kNone) c.cwnd = c.ssthresh + 3u * tcb.snd_mss;
+  }
   tcb.recover = tcb.snd_nxt;
   tcb.Set(kFastRecovery | kRecoverValid | kRetransmitHead);
 }
 
 // "SND.WND <- SEG.WND" unless the segment is older than what the window was taken from.
-void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, const Env& env) {
+void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, Env& env) {
   if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
     if (tcb.snd_wnd == 0 && window > 0) {
       // The persist timer has done its work; what follows is timed afresh.
@@ -87,7 +142,7 @@ void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, const E
       if (tcb.flight() == 0) {
         tcb.timers.Stop(Timer::kRetransmit);
       } else {
-        ArmRetransmit(tcb, env);  // the probe is in flight; the next probe may be a minute away
+        RestartRetransmit(tcb, env);  // the probe is in flight; the next may be a minute away
       }
     }
     tcb.snd_wnd = window;
@@ -117,6 +172,64 @@ bool AfterFinAcked(Tcb& tcb, Env& env) {
 
 }  // namespace
 
+uint32_t Advance(Tcb& tcb, const Segment& segment, Env& env) {
+  const uint32_t acked = segment.ack.Since(tcb.snd_una);
+  TimeRoundTrip(tcb, segment, env);
+  const bool fin_acked = tcb.FinSent() && !tcb.Has(kFinAcked) && segment.ack == tcb.snd_nxt;
+  tcb.send.Consume(acked - (fin_acked ? 1 : 0), env.send_pool);
+  if (fin_acked) tcb.Set(kFinAcked);
+  tcb.snd_una = segment.ack;
+  tcb.rtx_nxt = Max(tcb.rtx_nxt, tcb.snd_una);
+  tcb.duplicate_acks = 0;
+  tcb.timeouts = 0;
+  tcb.progress_tick = env.tick;
+  if (tcb.Has(kWritableWanted) && tcb.send.size_bytes() <= env.config.send_buffer_bytes / 2) {
+    tcb.Clear(kWritableWanted);
+    tcb.events |= kEventWritable;
+  }
+  return acked;
+}
+
+void OnNewRenoAck(Tcb& tcb, Recovery* r, const Segment& segment, uint32_t acked, uint32_t flight,
+                  Env& env) {
+  bool restart = true;
+  if (r != nullptr) {
+    r->limited_transmit = false;
+    if (IsSpurious(tcb, *r, segment)) UndoReduction(tcb, *r, acked, env);
+  }
+  if (tcb.Has(kFastRecovery)) {
+    if (tcb.snd_una >= tcb.recover) {
+      tcb.Clear(kFastRecovery);
+      tcb.congestion.OnRecoveryEnd(tcb.flight(), tcb.snd_mss);
+    } else {
+      // RFC 6582 3.2 step 5, a partial ACK: the next hole is retransmitted at once.
+      tcb.Set(kRetransmitHead);
+      tcb.congestion.OnPartialAck(acked, tcb.snd_mss);
+      // "For the first partial ACK that arrives during fast recovery, also reset the retransmit
+      // timer"; without a record for every one (section 4's Slow-but-Steady variant).
+      if (r != nullptr) {
+        restart = !r->partial_seen;
+        r->partial_seen = true;
+      }
+    }
+  } else {
+    if (tcb.Has(kTimeoutRecovery) && tcb.snd_una >= tcb.recover) {
+      tcb.Clear(kTimeoutRecovery);
+      if (r != nullptr) r->frto = Frto::kOff;
+    }
+    // RFC 5682 2.1 step 2b: the window was set for two new segments.
+    if (r == nullptr || r->frto == Frto::kOff) GrowAfterAck(tcb, r, acked, flight, env);
+  }
+  // Behind snd_una it has nothing to guard, and 2^31 octets later it would look like the future.
+  if (tcb.snd_una > tcb.recover && !tcb.Has(kFastRecovery)) tcb.Clear(kRecoverValid);
+  // RFC 6298 5.2 and 5.3.
+  if (tcb.snd_una == tcb.snd_nxt) {
+    tcb.timers.Stop(Timer::kRetransmit);
+  } else if (restart) {
+    ArmRetransmit(tcb, env);
+  }
+}
+
 bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, InputResult& result) {
   if (!segment.Has(wire::kAck)) {
     ++env.counters.ack_missing;  // "if the ACK bit is off, drop the segment and return"
@@ -137,10 +250,17 @@ bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, Input
     return false;
   }
   if (segment.ack > tcb.snd_una) {
-    OnNewAck(tcb, segment, env);
+    constexpr uint32_t kTrouble = kRecord | kFastRecovery | kTimeoutRecovery | kRecoverValid;
+    if (tcb.Has(kTrouble)) [[unlikely]] {
+      OnAckInTrouble(tcb, segment, env);
+    } else {
+      OnNewAck(tcb, segment, env);
+    }
   } else if (segment.ack == tcb.snd_una) {
-    if (segment.SequenceLength() == 0 && tcb.flight() > 0 && window == tcb.snd_wnd &&
-        tcb.snd_wnd != 0) {
+    if (tcb.Has(kRecord) && OnRecordRepeatedAck(tcb, segment, env)) [[unlikely]] {
+      // told by SACK
+    } else if (tcb.flight() > 0 && segment.SequenceLength() == 0 && window == tcb.snd_wnd &&
+               tcb.snd_wnd != 0) {
       OnDuplicateAck(tcb, env);
     }
     // RFC 9293 3.8.6.1 (MUST-37): a closed window stays open to probes while they are answered.

@@ -24,11 +24,18 @@ inline void AckLimited(Tcb& tcb, Env& env) {
   tcb.Set(kAckNow);
 }
 
+// Octets [left, right) arrived a second time: a D-SACK tells the peer (RFC 2883).
+void NoteDuplicate(Tcb& tcb, SeqNum left, SeqNum right, Env& env);
+
 // The ACK for an unacceptable segment. One with text or a FIN cannot be an answer to an ACK of
 // ours, so it cannot loop and is always acknowledged: our ACK may have been lost.
 inline void AckUnacceptable(Tcb& tcb, const wire::Segment& segment, Env& env) {
   if (segment.payload_length > 0 || segment.Has(wire::kFin)) {
     tcb.Set(kAckNow);
+    const SeqNum end = segment.seq + segment.payload_length;
+    if (segment.payload_length > 0 && end <= tcb.rcv_nxt) {
+      NoteDuplicate(tcb, segment.seq, end, env);
+    }
   } else {
     AckLimited(tcb, env);
   }
@@ -50,6 +57,9 @@ inline Duration RetransmitTimeout(const Tcb& tcb, const Config& config) {
 inline void ArmRetransmit(Tcb& tcb, const Env& env) {
   tcb.timers.Set(Timer::kRetransmit, TickCeil(env.now + RetransmitTimeout(tcb, env.config)));
 }
+
+// The same for a connection that may have a record, whose timer may have stood for something else.
+void RestartRetransmit(Tcb& tcb, Env& env);
 
 inline void CountTimeout(Tcb& tcb) {
   if (tcb.backoff < 31) ++tcb.backoff;

@@ -5,6 +5,7 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/loss_recovery.h"
 #include "millrace/tcp/window.h"
 
 namespace millrace::tcp {
@@ -67,7 +68,20 @@ void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
   ArmRetransmit(tcb, env);
 }
 
-// Sends `length` octets at `seq` and the FIN behind them if `fin`.
+// True when a segment of `length` of `pending` octets, less than the effective MSS, may go now:
+// Nagle (RFC 9293 3.7.4, SHLD-7) and the sender's SWS avoidance (3.8.6.2.1, MUST-38).
+bool MaySendSmall(const Tcb& tcb, uint32_t length, uint32_t pending, bool fin) {
+  if (tcb.rtx_nxt < tcb.snd_nxt) return true;  // a retransmission repeats what went before
+  if (fin) return true;                        // nothing will ever be added to it
+  if (tcb.Has(kCork)) [[unlikely]] return false;  // the override time-out sends it in the end
+  const bool idle = tcb.snd_una == tcb.snd_nxt;
+  if (length == pending) return idle || tcb.Has(kNoDelay);
+  // The window cut it: worth sending if it is half of the largest window ever offered.
+  return length >= tcb.snd_wnd_max / 2 && length > 0 && tcb.snd_wnd < tcb.congestion.cwnd;
+}
+
+}  // namespace
+
 void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool fin) {
   Flags flags = wire::kAck;
   const SeqNum data_end = tcb.data_end();
@@ -87,37 +101,29 @@ void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool
     ++env.counters.retrans_segs;
     // RFC 6298 3 (Karn, MUST-18): a retransmitted segment is not timed.
     if (tcb.Has(kRttTiming) && seq < tcb.rtt_seq) tcb.Clear(kRttTiming);
+    if (tcb.Has(kRecord)) OnSentAgain(tcb, seq, end, env);
   } else if (!tcb.Has(kRttTiming)) {
     tcb.Set(kRttTiming);
     tcb.rtt_seq = end;
     tcb.rtt_start_us = env.us;
   }
-  if (tcb.snd_una == tcb.snd_nxt) tcb.progress_tick = env.tick;
+  if (tcb.snd_una == tcb.snd_nxt) {
+    tcb.progress_tick = env.tick;
+  } else if (seq == tcb.snd_nxt) {
+    OnSentBehindOthers(tcb, seq, end, env);
+  }
   tcb.snd_nxt = Max(tcb.snd_nxt, end);
   // RFC 6298 5.1: "if the timer is not running, start it".
   if (!tcb.timers.IsArmed(Timer::kRetransmit)) ArmRetransmit(tcb, env);
 }
 
-// True when a segment of `length` of `pending` octets, less than the effective MSS, may go now:
-// Nagle (RFC 9293 3.7.4, SHLD-7) and the sender's SWS avoidance (3.8.6.2.1, MUST-38).
-bool MaySendSmall(const Tcb& tcb, uint32_t length, uint32_t pending, bool fin) {
-  if (tcb.rtx_nxt < tcb.snd_nxt) return true;  // a retransmission repeats what went before
-  if (fin) return true;                        // nothing will ever be added to it
-  if (tcb.Has(kCork)) [[unlikely]] return false;  // the override time-out sends it in the end
-  const bool idle = tcb.snd_una == tcb.snd_nxt;
-  if (length == pending) return idle || tcb.Has(kNoDelay);
-  // The window cut it: worth sending if it is half of the largest window ever offered.
-  return length >= tcb.snd_wnd_max / 2 && length > 0 && tcb.snd_wnd < tcb.congestion.cwnd;
-}
-
-// One segment from rtx_nxt on, if the windows allow one. False: nothing to send now.
-bool SendNext(Tcb& tcb, Env& env, Outbox& out) {
+bool SendNext(Tcb& tcb, Env& env, Outbox& out, uint32_t cwnd) {
   const SeqNum data_end = tcb.data_end();
   if (tcb.rtx_nxt > data_end) return false;  // everything and the FIN are out
   const uint32_t pending = data_end.Since(tcb.rtx_nxt);
   const bool fin_due = tcb.Has(kFinQueued) && !tcb.Has(kFinAcked);
   if (pending == 0 && !fin_due) return false;
-  const SeqNum edge = tcb.snd_una + std::min(tcb.snd_wnd, tcb.congestion.cwnd);
+  const SeqNum edge = tcb.snd_una + std::min(tcb.snd_wnd, cwnd);
   const int32_t usable = edge - tcb.rtx_nxt;
   if (usable <= 0) return false;
   const uint32_t length = std::min({pending, uint32_t{tcb.snd_mss}, static_cast<uint32_t>(usable)});
@@ -129,6 +135,8 @@ bool SendNext(Tcb& tcb, Env& env, Outbox& out) {
   tcb.rtx_nxt += length + (fin ? 1 : 0);
   return true;
 }
+
+namespace {
 
 // The first unacknowledged segment again (RFC 5681 3.2, RFC 6582 3.2).
 void RetransmitHead(Tcb& tcb, Env& env, Outbox& out) {
@@ -162,6 +170,22 @@ void SendProbe(Tcb& tcb, Env& env, Outbox& out) {
   tcb.rtx_nxt = tcb.snd_wnd == 0 ? from : from + length + (fin ? 1 : 0);
 }
 
+SendProgress SendPlain(Tcb& tcb, Env& env, Outbox& out) {
+  while (SendNext(tcb, env, out, tcb.congestion.cwnd)) {
+    if (tcb.Has(kRecord)) [[unlikely]] return SendWithRecord(tcb, env, out);  // taken by now
+    if (out.room() == 0) return SendProgress::kMore;
+  }
+  return SendProgress::kDone;
+}
+
+SendProgress SendInTrouble(Tcb& tcb, Env& env, Outbox& out) {
+  if (tcb.Has(kRetransmitHead)) RetransmitHead(tcb, env, out);
+  if (out.room() == 0) return SendProgress::kMore;
+  if (tcb.Has(kProbe)) SendProbe(tcb, env, out);
+  if (out.room() == 0) return SendProgress::kMore;
+  return tcb.Has(kRecord) ? SendWithRecord(tcb, env, out) : SendPlain(tcb, env, out);
+}
+
 // Data waits, nothing is in flight, and neither window nor Nagle will call us again: the persist
 // timer does (RFC 9293 3.8.6.1, SHLD-29: first after the retransmission time-out).
 void ArmPersist(Tcb& tcb, const Env& env) {
@@ -193,9 +217,7 @@ void SendAck(Tcb& tcb, Env& env, Outbox& out) {
   // probe (RFC 9293 A.2), so that octet does not count here; BSD does the same.
   const SeqNum seq = tcb.snd_wnd == 0 ? tcb.rtx_nxt : tcb.snd_nxt;
   TxSegment& segment = AddSegment(tcb, env, out, seq, wire::kAck);
-  if (tcb.receive.has_gap() && tcb.Has(kSackOn)) [[unlikely]] {
-    segment.sack_count = static_cast<uint8_t>(tcb.receive.FillSack(env.receive_pool, segment.sack));
-  }
+  if (tcb.Has(kSackDue)) [[unlikely]] AddSack(tcb, env, segment);
 }
 
 // RFC 9293 3.8.4: "SEG.SEQ = SND.NXT-1", and without an octet of garbage (SHLD-12).
@@ -229,15 +251,15 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
       return SendProgress::kDone;
     }
     SendKeepalive(tcb, env, out);
+    if (out.room() == 0) return SendProgress::kMore;
   }
   if (tcb.SynOutstanding()) {
     if (tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);
   } else if (IsIn(tcb.state, kSendingStates)) {
-    if (tcb.Has(kRetransmitHead)) RetransmitHead(tcb, env, out);
-    if (tcb.Has(kProbe) && out.room() > 0) SendProbe(tcb, env, out);
-    do {
-      if (out.room() == 0) return SendProgress::kMore;
-    } while (SendNext(tcb, env, out));
+    const SendProgress progress = tcb.Has(kRetransmitHead | kProbe | kRecord)
+                                      ? SendInTrouble(tcb, env, out)
+                                      : SendPlain(tcb, env, out);
+    if (progress == SendProgress::kMore) return progress;
     ArmPersist(tcb, env);
   }
   return SendAcks(tcb, env, out);

@@ -147,7 +147,7 @@ void ReceiveQueue::DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool,
 }
 
 size_t ReceiveQueue::FillSack(const ReceivePool& pool,
-                              std::span<SackBlock, kSackBlocksMax> out) const {
+                              std::span<SackBlock> out) const {
   size_t count = 0;
   for (uint32_t index = ooo_head_; index != kNoIndex;) {
     SackBlock block{pool.nodes[index].seq, pool.nodes[index].seq};

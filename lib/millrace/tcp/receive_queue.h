@@ -74,7 +74,7 @@ class ReceiveQueue {
   // Writes the blocks that are held out of order to the front of `out` and returns how many. RFC
   // 2018 section 4: "The first SACK block ... MUST specify the contiguous block of data containing
   // the segment which triggered this ACK".
-  size_t FillSack(const ReceivePool& pool, std::span<SackBlock, kSackBlocksMax> out) const;
+  size_t FillSack(const ReceivePool& pool, std::span<SackBlock> out) const;
 
   // Gives up what is held out of order at `edge` and behind it: the peer's FIN is there.
   void DropBehind(SeqNum edge, ReceivePool& pool, ReleasedPackets& released);

@@ -51,6 +51,11 @@ enum TcbBit : uint32_t {
   kCork = 1u << 27,          // less than a segment waits (FLW-10), whatever kNoDelay says
   kKeepaliveDue = 1u << 28,  // send a probe (tcp/liveness.h)
   kWatched = 1u << 29,       // segments and sends pass tcp/liveness.h
+  kRecord = 1u << 21,           // `recovery` names a record (tcp/recovery.h)
+  kSackDue = 1u << 22,          // the next ACK has SACK blocks to tell of
+  // ECN (RFC 3168).
+  kEcnOn = 1u << 23,    // negotiated
+  kEcnEcho = 1u << 24,  // congestion was experienced: ECE on every segment until CWR comes
   // Two bits: duplicate ACKs owed for segments out of order, 0 to 3. A burst is acknowledged once,
   // but a sender that counts duplicate ACKs (RFC 5681 3.2) needs three to repair a loss.
   kDuplicateAckUnit = 1u << 30,
@@ -114,6 +119,7 @@ struct alignas(64) Tcb {
   SeqNum rcv_fin_seq;       // sequence number of the peer's FIN; after kFinReceived see fin_tick()
   uint32_t challenge_tick;  // of the last limited ACK
   uint32_t progress_tick;   // when the peer last showed life while we waited for it (R2)
+  uint32_t recovery;        // index in RecoveryPool::records, with kRecord
   uint32_t ts_recent_s;     // seconds of `now` when ts_recent was taken (24 days, RFC 7323 5.5)
   uint32_t extra;           // index + 1 in Env::extras, 0: none (tcp/extra.h)
 

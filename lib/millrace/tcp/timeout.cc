@@ -5,6 +5,7 @@
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/liveness.h"
+#include "millrace/tcp/loss_recovery.h"
 
 namespace millrace::tcp {
 namespace {
@@ -40,14 +41,21 @@ void OnRetransmitTimeout(Tcb& tcb, Env& env) {
     tcb.Set(kProbe);
   } else {
     ++env.counters.timeouts;
-    tcb.congestion.OnTimeout(tcb.flight(), tcb.snd_mss, first);
-    tcb.rtx_nxt = tcb.snd_una;  // all that is in flight counts as lost; cwnd lets one segment out
+    Recovery* const r = TakeRecord(tcb, env);
+    if (r == nullptr) {
+      tcb.congestion.OnTimeout(tcb.flight(), tcb.snd_mss, first);
+    } else {
+      OnRecordTimeout(tcb, *r, first, env);
+    }
+    // All that is in flight counts as lost, unless the scoreboard knows better; cwnd lets one
+    // segment out.
+    tcb.rtx_nxt = IsTracked(tcb, env) ? tcb.snd_nxt : tcb.snd_una;
     tcb.recover = tcb.snd_nxt;
     tcb.duplicate_acks = 0;
     tcb.Clear(kFastRecovery | kRetransmitHead | kRttTiming);
     tcb.Set(kTimeoutRecovery | kRecoverValid);
   }
-  ArmRetransmit(tcb, env);
+  RestartRetransmit(tcb, env);
 }
 
 }  // namespace
@@ -78,7 +86,7 @@ void OnTimeout(Tcb& tcb, Env& env) {
     tcb.timers.Stop(Timer::kRetransmit);
     if (tcb.SynOutstanding()) {
       OnSynTimeout(tcb, env);
-    } else {
+    } else if (!IsTracked(tcb, env) || !OnLossTimer(tcb, env)) {
       OnRetransmitTimeout(tcb, env);
     }
   }

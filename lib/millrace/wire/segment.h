@@ -26,6 +26,7 @@ using OptionBits = uint8_t;
 inline constexpr OptionBits kMssOption = 0x01, kWindowScaleOption = 0x02;
 inline constexpr OptionBits kSackPermittedOption = 0x04, kTimestampsOption = 0x08;
 inline constexpr OptionBits kUserTimeoutOption = 0x40;
+inline constexpr OptionBits kSackOption = 0x10;
 
 struct Segment {
   SeqNum seq, ack;
@@ -35,11 +36,12 @@ struct Segment {
   OptionBits options = 0;
   uint16_t mss = 0;          // valid with kMssOption, octets, not yet clamped
   uint8_t window_scale = 0;  // valid with kWindowScaleOption, 0..255 as received
-  uint8_t reserved = 0;
+  uint8_t sack_count = 0;    // valid with kSackOption: whole blocks at `sack`
   uint32_t payload_length = 0;  // octets; SYN and FIN are not counted
   uint16_t user_timeout = 0;    // valid with kUserTimeoutOption, as on the wire (RFC 5482 3)
   const std::byte* payload = nullptr;
   PacketHandle handle = PacketHandle::kNone;
+  const std::byte* sack = nullptr;  // valid with kSackOption: see LoadSackBlock
 
   bool Has(Flags any_of) const { return (flags & any_of) != 0; }
   bool HasOption(OptionBits any_of) const { return (options & any_of) != 0; }

@@ -19,6 +19,13 @@ void TakeOption(const std::byte* p, uint32_t length, Segment& out) {
     case TcpOptionKind::kSackPermitted:
       if (length == kSackPermittedOptionBytes) out.options |= kSackPermittedOption;
       return;
+    case TcpOptionKind::kSack:
+      // RFC 2018 section 3: two octets and eight per block.
+      if (length < 10 || (length - 2) % 8 != 0 || out.HasOption(kSackOption)) return;
+      out.sack = p + 2;
+      out.sack_count = static_cast<uint8_t>((length - 2) / 8);
+      out.options |= kSackOption;
+      return;
     case TcpOptionKind::kTimestamps:
       if (length != kTimestampsOptionBytes || out.HasOption(kTimestampsOption)) return;
       out.tsval = LoadBe32(p + 2);

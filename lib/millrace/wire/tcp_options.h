@@ -1,10 +1,8 @@
 // wire/tcp_options.h - TCP options to values and back (RFC 9293 3.2, RFC 7323, RFC 2018).
 //
-// Known here: end of list, no-operation, MSS, window scale, SACK-permitted, timestamps. Everything
-// else, SACK blocks included, is skipped by its length (MUST-6). SACK blocks (kind 5) are for
-// later, in this way: a bit kSackOption, and in Segment the offset of the first block and the
-// number of blocks (two octets, there is room), so that only loss recovery reads the blocks, from
-// the header that the packet handle keeps alive.
+// Known here: end of list, no-operation, MSS, window scale, SACK-permitted, SACK, timestamps.
+// Everything else is skipped by its length (MUST-6). Of SACK blocks the segment holds where they
+// are and how many, so that only loss recovery reads them (LoadSackBlock).
 // Threading: pure functions. Cost: emitting timestamps is three stores; parsing is a walk, which
 // ParseFrame avoids for the common layout.
 #ifndef MILLRACE_WIRE_TCP_OPTIONS_H_
@@ -45,6 +43,11 @@ struct SackBlock {
   SeqNum left, right;
 };
 inline constexpr size_t kSackBlocksMax = 3;  // what fits beside timestamps
+
+// Block `index` of a received SACK option.
+inline SackBlock LoadSackBlock(const std::byte* sack, uint32_t index) {
+  return {SeqNum(LoadBe32(sack + 8 * index)), SeqNum(LoadBe32(sack + 8 * index + 4))};
+}
 
 struct TcpOptionValues {
   OptionBits present = 0;  // which of the fields below are sent

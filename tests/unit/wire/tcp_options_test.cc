@@ -99,10 +99,29 @@ TEST(TcpOptions, KindWithoutALengthIsImpossible) {
 // PAR-09 (MUST-6)
 TEST(TcpOptions, UnknownOnesAreSkippedByTheirLength) {
   const auto [possible, segment] =
-      ParseBytes(ToBytes({254, 6, 2, 4, 9, 9, 34, 2, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 3, 3, 7}));
+      ParseBytes(ToBytes({254, 6, 2, 4, 9, 9, 34, 2, 99, 10, 0, 0, 0, 1, 0, 0, 0, 2, 3, 3, 7}));
   EXPECT_TRUE(possible);
   EXPECT_EQ(segment.options, kWindowScaleOption);
   EXPECT_EQ(segment.window_scale, 7);
+}
+
+// RFC 2018 section 3.
+TEST(TcpOptions, SackBlocksAreFoundWhereTheyAre) {
+  const Bytes bytes = ToBytes({1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 1, 0});
+  Segment segment;
+  ASSERT_TRUE(ParseTcpOptions(bytes.data(), static_cast<uint32_t>(bytes.size()), segment));
+  ASSERT_TRUE(segment.HasOption(kSackOption));
+  ASSERT_EQ(segment.sack_count, 2);
+  EXPECT_EQ(LoadSackBlock(segment.sack, 0).right, SeqNum(2));
+  EXPECT_EQ(LoadSackBlock(segment.sack, 1).left, SeqNum(5));
+  EXPECT_EQ(LoadSackBlock(segment.sack, 1).right, SeqNum(256));
+}
+
+// LR-19: a length that is no whole number of blocks is as good as no option.
+TEST(TcpOptions, SackOfHalfABlockIsSkipped) {
+  const auto [possible, segment] = ParseBytes(ToBytes({5, 2, 5, 6, 0, 0, 0, 1, 3, 3, 7}));
+  EXPECT_TRUE(possible);
+  EXPECT_EQ(segment.options, kWindowScaleOption);
 }
 
 TEST(TcpOptions, KnownKindOfAnotherLengthIsSkipped) {
@@ -153,7 +172,7 @@ TEST(TcpOptions, RandomOctetsAreReadWithinTheirBounds) {
     Bytes bytes(prng.Below(41));
     for (std::byte& octet : bytes) octet = static_cast<std::byte>(prng.Below(12));
     const auto result = ParseBytes(bytes);
-    ASSERT_LE(result.segment.options, 0x0F);
+    ASSERT_LE(result.segment.options, 0x1F);
   }
 }
 

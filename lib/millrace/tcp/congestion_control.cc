@@ -1,0 +1,125 @@
+#include "millrace/tcp/congestion_control.h"
+
+#include <algorithm>
+
+namespace millrace::tcp {
+namespace {
+
+void SetWindow(Congestion& c, uint32_t cwnd, uint32_t mss, const Config& config) {
+  c.cwnd = std::clamp(cwnd, mss, std::max(mss, config.congestion_window_max_bytes));
+}
+
+// RFC 9438 4.6: ssthresh = FlightSize * beta_cubic, at least two segments.
+uint32_t CubicThreshold(uint32_t flight, uint32_t mss) {
+  const uint64_t reduced = uint64_t{flight} * Cubic::kBetaPercent / 100;
+  return std::max(static_cast<uint32_t>(reduced), 2 * mss);
+}
+
+void GrowCubic(Congestion& c, CongestionState& s, const AckSample& ack, const Config& config) {
+  const bool limited = c.IsLimiting(ack.flight_bytes, ack.mss);
+  if (!c.InSlowStart()) {
+    SetWindow(c, s.cubic.OnAck(c.cwnd, ack.acked_bytes, ack.mss, ack.now_us, ack.srtt_us, limited),
+              ack.mss, config);
+    return;
+  }
+  // RFC 9406 4.1: "HyStart++ ... SHOULD be used during the initial slow start".
+  if (!c.IsFirstSlowStart(config)) {
+    c.OnAck(ack.acked_bytes, ack.flight_bytes, ack.mss, config);
+    return;
+  }
+  if (limited) {
+    SetWindow(c, c.cwnd + s.hystart.Growth(ack.acked_bytes, ack.mss, config.pacing), ack.mss,
+              config);
+  }
+  if (s.hystart.OnAck(ack.snd_una, ack.snd_nxt, ack.rtt_us)) c.ssthresh = c.cwnd;
+}
+
+}  // namespace
+
+void GrowWindow(Congestion& c, CongestionState& s, const AckSample& ack, const Config& config) {
+  switch (config.congestion) {
+    case CongestionKind::kCubic:
+      GrowCubic(c, s, ack, config);
+      return;
+    case CongestionKind::kNewReno:
+    case CongestionKind::kDctcp:
+      c.OnAck(ack.acked_bytes, ack.flight_bytes, ack.mss, config);
+      return;
+    case CongestionKind::kNone:
+      SetWindow(c, config.fixed_window_bytes, ack.mss, config);
+      return;
+  }
+}
+
+void CountMarks(CongestionState& s, const AckSample& ack, bool echo) {
+  DctcpState& d = s.dctcp;
+  if (!d.started) {
+    d.started = true;
+    d.window_end = ack.snd_nxt;
+  }
+  d.acked_bytes += ack.acked_bytes;
+  if (echo) d.marked_bytes += ack.acked_bytes;
+  if (ack.snd_una < d.window_end) return;
+  // RFC 8257 3.3: "DCTCP.Alpha = DCTCP.Alpha * (1 - g) + g * M", g of 1/16.
+  if (d.acked_bytes > 0) {
+    const uint64_t share = uint64_t{d.marked_bytes} * DctcpState::kOne / d.acked_bytes;
+    d.alpha = d.alpha - (d.alpha >> 4) + static_cast<uint32_t>(share >> 4);
+  }
+  d.acked_bytes = d.marked_bytes = 0;
+  d.window_end = ack.snd_nxt;
+}
+
+void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
+                   const Config& config) {
+  c.acked_bytes = 0;
+  switch (config.congestion) {
+    case CongestionKind::kCubic:
+      s.cubic.OnCongestion(c.cwnd);
+      c.ssthresh = CubicThreshold(flight, mss);
+      return;
+    case CongestionKind::kNewReno:
+    case CongestionKind::kDctcp:  // RFC 8257 3.5: to packet loss "react as conventional TCP"
+      c.ssthresh = Congestion::HalfFlight(flight, mss);
+      return;
+    case CongestionKind::kNone:
+      c.ssthresh = c.cwnd;
+      return;
+  }
+}
+
+void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
+                   const Config& config) {
+  if (config.congestion == CongestionKind::kNone) return;
+  const uint32_t before = c.cwnd;
+  ReduceForLoss(c, s, flight, mss, config);
+  if (config.congestion == CongestionKind::kDctcp) {
+    // RFC 8257 3.3: "cwnd = cwnd * (1 - DCTCP.Alpha / 2)".
+    const uint64_t cut = uint64_t{before} * s.dctcp.alpha / (2 * DctcpState::kOne);
+    c.ssthresh = std::max(before - static_cast<uint32_t>(cut), 2 * mss);
+  }
+  c.cwnd = std::min(before, c.ssthresh);
+}
+
+void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss, bool first,
+                      const Config& config) {
+  if (config.congestion == CongestionKind::kNone) return;
+  if (first) {
+    ReduceForLoss(c, s, flight, mss, config);
+    s.cubic.MarkTimeout();
+  }
+  c.cwnd = mss;
+  c.acked_bytes = 0;
+}
+
+void RestartAfterIdle(Congestion& c, CongestionState& s, uint32_t mss, const Config& config) {
+  if (config.congestion == CongestionKind::kNone) return;
+  const uint32_t restart = Congestion::InitialWindow(mss, config);
+  if (c.cwnd <= restart) return;
+  // RFC 5681 4.1: "a TCP SHOULD set cwnd to no more than RW before beginning transmission if the
+  // TCP has not sent data in an interval exceeding the retransmission timeout", RW = min(IW, cwnd).
+  c.cwnd = restart;
+  c.acked_bytes = 0;
+  s.cubic.EndEpoch();
+}
+
+}  // namespace millrace::tcp

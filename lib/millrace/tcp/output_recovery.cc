@@ -1,0 +1,100 @@
+// tcp/output_recovery.cc - what a connection with a recovery record sends beyond the plain order:
+// repairs, probes, limited transmit, SACK blocks (RFC 6675, 8985, 3042, 5681 4.1, 2883).
+
+#include <algorithm>
+#include <span>
+
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/loss_recovery.h"
+
+namespace millrace::tcp {
+namespace {
+
+// What a scoreboard knows to be lost, before anything new (RFC 6675 section 4, NextSeg). False:
+// nothing.
+bool SendRepair(Tcb& tcb, Recovery& r, bool idle, Env& env, Outbox& out) {
+  Repair repair = NextRepair(tcb, r, idle, env);
+  if (repair.length == 0) return false;
+  const SeqNum edge = tcb.snd_una + tcb.snd_wnd;
+  if (repair.seq >= edge) return false;
+  repair.length = std::min(repair.length, edge.Since(repair.seq));
+  const SeqNum end = repair.seq + repair.length;
+  const bool fin = end > tcb.data_end();
+  SendText(tcb, env, out, repair.seq, repair.length - (fin ? 1 : 0), fin);
+  return true;
+}
+
+// RFC 8985 7.3: "If an unsent segment exists AND the receive window allows new data to be sent",
+// that; "Else: retransmit the highest sequence segment".
+void SendTailProbe(Tcb& tcb, Recovery& r, Env& env, Outbox& out) {
+  r.probe_due = false;
+  if (tcb.snd_una == tcb.snd_nxt) return;
+  ++env.counters.loss_probes;
+  const SeqNum before = tcb.snd_nxt;
+  if (!SendNext(tcb, env, out, 0xFFFF'FFFF)) {
+    const SeqNum data_end = Min(tcb.data_end(), tcb.snd_nxt);
+    const bool fin = tcb.snd_nxt > data_end;
+    const uint32_t length = std::min(data_end.Since(tcb.snd_una), uint32_t{tcb.snd_mss});
+    SendText(tcb, env, out, data_end - length, length, fin);
+  }
+  r.probe = {.end_seq = tcb.snd_nxt, .in_flight = true, .is_retrans = tcb.snd_nxt == before};
+  ArmLossTimer(tcb, r, true, env);
+}
+
+}  // namespace
+
+SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
+  Recovery& r = RecordOf(tcb, env);
+  if (tcb.snd_una == tcb.snd_nxt && tcb.send.size_bytes() > 0 &&
+      env.tick - tcb.progress_tick > TicksOf(RetransmitTimeout(tcb, env.config))) {
+    RestartAfterIdle(tcb.congestion, r.congestion, tcb.snd_mss, env.config);
+  }
+  for (;;) {
+    if (out.room() == 0) return SendProgress::kMore;
+    if (r.board.empty()) {
+      uint32_t cwnd = tcb.congestion.cwnd;
+      if (r.limited_transmit) {
+        // RFC 3042: "the amount of outstanding data would remain less than or equal to the
+        // congestion window plus 2 segments".
+        cwnd += uint32_t{tcb.duplicate_acks} * tcb.snd_mss;
+      }
+      if (!SendNext(tcb, env, out, cwnd)) break;
+      const bool beyond = tcb.flight() > tcb.congestion.cwnd;
+      if (r.limited_transmit && beyond) ++env.counters.limited_transmits;
+      continue;
+    }
+    if (r.probe_due) {
+      SendTailProbe(tcb, r, env, out);
+      continue;
+    }
+    // Behind a zero-window probe the ordinary order comes first (rtx_nxt); F-RTO wants new data.
+    const bool new_first = tcb.rtx_nxt < tcb.snd_nxt || r.frto == Frto::kNewSent;
+    if (new_first && SendNext(tcb, env, out, WindowOf(tcb, r))) continue;
+    if (SendRepair(tcb, r, false, env, out)) continue;
+    if (!new_first && SendNext(tcb, env, out, WindowOf(tcb, r))) continue;
+    if (!SendRepair(tcb, r, true, env, out)) break;
+  }
+  r.limited_transmit = false;
+  return SendProgress::kDone;
+}
+
+// RFC 2883 section 4: "A D-SACK block is only used to report a duplicate contiguous sequence of
+// data received by the receiver in the most recent packet", once, before the other blocks.
+void AddSack(Tcb& tcb, Env& env, TxSegment& segment) {
+  std::span<SackBlock> blocks = segment.sack;
+  if (tcb.Has(kRecord)) {
+    Recovery& r = RecordOf(tcb, env);
+    if (r.duplicate_due) {
+      r.duplicate_due = false;
+      blocks[0] = r.duplicate;
+      blocks = blocks.subspan(1);
+      ++env.counters.dsack_sent;
+    }
+  }
+  const size_t taken = segment.sack.size() - blocks.size();
+  segment.sack_count =
+      static_cast<uint8_t>(taken + tcb.receive.FillSack(env.receive_pool, blocks));
+  if (!tcb.receive.has_gap()) tcb.Clear(kSackDue);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,306 @@
+// tcp/recovery.cc - the recovery record's life, what sending does to it, and its timers (RFC 8985,
+// 6675, 9937, 5682, 4015).
+
+#include "millrace/tcp/recovery.h"
+
+#include <algorithm>
+
+#include "millrace/tcp/loss_recovery.h"
+
+namespace millrace::tcp {
+
+Recovery* TakeRecord(Tcb& tcb, Env& env) {
+  if (tcb.Has(kRecord)) return &RecordOf(tcb, env);
+  const uint32_t index = env.recovery_pool.records.Take();
+  if (index == kNoIndex) {
+    ++env.counters.recovery_full;
+    return nullptr;
+  }
+  env.recovery_pool.records[index] = Recovery();
+  tcb.recovery = index;
+  tcb.Set(kRecord);
+  return &env.recovery_pool.records[index];
+}
+
+void MaybeGiveRecord(Tcb& tcb, Env& env) {
+  const Recovery& r = RecordOf(tcb, env);
+  // A window that has grown or shrunk has a history; one in its first slow start has none yet.
+  const Congestion& c = tcb.congestion;
+  const bool untouched = c.IsFirstSlowStart(env.config) &&
+                         c.cwnd == Congestion::InitialWindow(tcb.snd_mss, env.config);
+  if (!untouched || tcb.flight() != 0) return;
+  if (r.duplicate_due || r.cwr_due || r.probe.in_flight) return;
+  GiveRecord(tcb, env);
+}
+
+void GiveRecord(Tcb& tcb, Env& env) {
+  RecordOf(tcb, env).board.Clear(env.recovery_pool.runs);
+  env.recovery_pool.records.Give(tcb.recovery);
+  tcb.Clear(kRecord);
+}
+
+void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
+  SentRunPool& runs = env.recovery_pool.runs;
+  const uint32_t runs_max = env.config.sent_runs_max;
+  if (IsTracked(tcb, env)) {
+    Recovery& r = RecordOf(tcb, env);
+    (void)r.board.Append(seq, end, env.us, runs_max, runs);  // never the first run
+    r.prr.OnSent(end.Since(seq));
+    ArmLossTimer(tcb, r, false, env);
+    return;
+  }
+  // Tracking begins where nothing is being repaired.
+  if (tcb.rtx_nxt != tcb.snd_nxt || tcb.Has(kFastRecovery | kTimeoutRecovery)) return;
+  Recovery* const r = TakeRecord(tcb, env);
+  if (r == nullptr || !tcb.Has(kSackOn)) return;
+  // What is in flight already is one timed segment, unless Karn's rule forbade to time it.
+  const uint32_t sent_us = tcb.Has(kRttTiming) ? tcb.rtt_start_us : env.us;
+  if (!r->board.Append(tcb.snd_una, seq, sent_us, runs_max, runs)) return;
+  (void)r->board.Append(seq, end, env.us, runs_max, runs);
+  r->reorder_pending = false;
+  r->rto_tick = tcb.timers.at[static_cast<int>(Timer::kRetransmit)];
+  ArmLossTimer(tcb, *r, !tcb.timers.IsArmed(Timer::kRetransmit), env);
+}
+
+void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
+  Recovery& r = RecordOf(tcb, env);
+  const SeqNum old_end = Min(end, tcb.snd_nxt);
+  Undo& undo = r.undo;
+  if (undo.possible) {
+    if (!undo.repeated && tcb.Has(kTimestampsOn)) {
+      undo.retransmit_ts = env.ts_clock + tcb.ts_offset;
+      undo.has_retransmit_ts = true;
+    }
+    undo.repeated = true;
+    undo.repeated_bytes += old_end.Since(seq);
+  }
+  if (r.board.empty()) return;
+  SentRunPool& runs = env.recovery_pool.runs;
+  r.board.MarkRetransmitted(seq, old_end, env.us, env.config.sent_runs_max, runs);
+  if (end > tcb.snd_nxt) {
+    (void)r.board.Append(tcb.snd_nxt, end, env.us, env.config.sent_runs_max, runs);
+  }
+  r.prr.OnSent(end.Since(seq));
+  if (tcb.Has(kFastRecovery | kTimeoutRecovery)) ArmLossTimer(tcb, r, false, env);
+}
+
+Repair NextRepair(const Tcb& tcb, Recovery& r, bool idle, Env& env) {
+  const bool holes_too = idle && !env.config.rack && tcb.Has(kFastRecovery);
+  if (r.board.unrepaired_bytes() == 0 && !holes_too) return {};
+  const uint32_t pipe = PipeOf(tcb, r);
+  const uint32_t cwnd = tcb.congestion.cwnd;
+  if (cwnd <= pipe) return {};
+  const auto wanted = [](const SentRun& run) {
+    return run.Has(kRunLost) && !run.Has(kRunSacked | kRunRetransmitted);
+  };
+  Repair repair;
+  Repair hole, last;
+  uint32_t sacked_before = 0;
+  r.board.ForEach(env.recovery_pool.runs, [&](const SentRun& run) {
+    if (repair.length > 0) {
+      // Small neighbours go together.
+      if (!wanted(run)) return false;
+      repair.length += run.length();
+      return repair.length < tcb.snd_mss;
+    }
+    if (wanted(run)) {
+      repair = {run.begin, run.length()};
+      return repair.length < tcb.snd_mss;
+    }
+    if (holes_too && !run.Has(kRunSacked)) {
+      // Rule (3): not lost, not retransmitted, below something that was SACKed.
+      const bool below_sack = sacked_before < r.board.sacked_bytes();
+      if (hole.length == 0 && below_sack && !run.Has(kRunRepeated)) {
+        hole = {run.begin, run.length()};
+      }
+      last = {run.begin, run.length()};
+    }
+    if (run.Has(kRunSacked)) sacked_before += run.length();
+    return true;
+  });
+  if (repair.length == 0) repair = hole;
+  if (repair.length == 0 && holes_too && !r.rescued && last.length > 0) {
+    // Rule (4): "it is possible that all outstanding data above HighRxt is lost": the last segment,
+    // once per recovery.
+    r.rescued = true;
+    const uint32_t length = std::min<uint32_t>(last.length, tcb.snd_mss);
+    repair = {last.seq + (last.length - length), length};
+  }
+  repair.length = std::min<uint32_t>(repair.length, tcb.snd_mss);
+  if (repair.length > cwnd - pipe) return {};
+  return repair;
+}
+
+namespace {
+
+// RFC 8985 7.2: when to send a probe. 0: not now.
+uint32_t ProbeTimeoutTicks(const Tcb& tcb, const Recovery& r, const Env& env) {
+  if (!env.config.rack || r.probe.in_flight || !tcb.rtt.has_sample() || tcb.snd_wnd == 0 ||
+      r.board.sacked_bytes() > 0 || tcb.Has(kFastRecovery | kTimeoutRecovery)) {
+    return 0;
+  }
+  // "PTO = 2 * SRTT"; "If FlightSize is one segment: PTO += TLP.max_ack_delay".
+  Duration pto = Duration::Microseconds(int64_t{2} * tcb.rtt.srtt_us());
+  if (tcb.flight() <= tcb.snd_mss) pto = pto + env.config.max_ack_delay;
+  return TicksOf(pto) + 1;
+}
+
+}  // namespace
+
+void ArmLossTimer(Tcb& tcb, Recovery& r, bool restart, Env& env) {
+  if (restart) r.rto_tick = TickCeil(env.now + RetransmitTimeout(tcb, env.config));
+  uint32_t tick = r.rto_tick;
+  r.timer = LossTimer::kRetransmission;
+  if (r.reorder_pending) {
+    r.timer = LossTimer::kReorder;
+    tick = r.reorder_tick;
+  } else if (const uint32_t ticks = ProbeTimeoutTicks(tcb, r, env); ticks != 0) {
+    // "If Now() + PTO > TCP_RTO_expiration(): PTO = TCP_RTO_expiration() - Now()".
+    if (!TickReached(env.tick + ticks, r.rto_tick)) {
+      r.timer = LossTimer::kProbe;
+      tick = env.tick + ticks;
+    }
+  }
+  tcb.timers.Set(Timer::kRetransmit, tick);
+}
+
+void RestartRetransmit(Tcb& tcb, Env& env) {
+  ArmRetransmit(tcb, env);
+  if (!tcb.Has(kRecord)) return;
+  Recovery& r = RecordOf(tcb, env);
+  r.timer = LossTimer::kRetransmission;
+  r.rto_tick = tcb.timers.at[static_cast<int>(Timer::kRetransmit)];
+}
+
+bool OnLossTimer(Tcb& tcb, Env& env) {
+  Recovery& r = RecordOf(tcb, env);
+  const LossTimer which = r.timer;
+  r.timer = LossTimer::kRetransmission;
+  if (which == LossTimer::kRetransmission || tcb.snd_wnd == 0) {
+    r.reorder_pending = false;
+    return false;
+  }
+  if (which == LossTimer::kProbe) {
+    r.probe_due = true;
+    tcb.timers.Set(Timer::kRetransmit, r.rto_tick);
+    return true;
+  }
+  r.reorder_pending = false;
+  FindLosses(tcb, r, env);
+  if (r.board.unrepaired_bytes() > 0 && !tcb.Has(kFastRecovery | kTimeoutRecovery)) {
+    EnterFastRecovery(tcb, r, env, 0);
+  }
+  if (tcb.Has(kFastRecovery)) FollowPrr(tcb, r, 0, false, env);
+  ArmLossTimer(tcb, r, false, env);
+  return true;
+}
+
+void OnRecordTimeout(Tcb& tcb, Recovery& r, bool first, Env& env) {
+  // RFC 5682 section 2 step 1; not in a recovery that goes on ("a retransmission timeout occurs
+  // during ... loss recovery").
+  const bool fresh = first && !tcb.Has(kTimeoutRecovery);
+  if (fresh) RememberForUndo(tcb, r);
+  r.frto = fresh && !tcb.Has(kFastRecovery) ? Frto::kHeadSent : Frto::kOff;
+  r.reorder_pending = false;
+  r.probe = TailProbe();
+  ReduceForTimeout(tcb.congestion, r.congestion, tcb.flight(), tcb.snd_mss, fresh, env.config);
+  if (r.board.empty()) return;
+  SentRunPool& runs = env.recovery_pool.runs;
+  if (runs[r.board.head()].Has(kRunSacked)) {
+    // RFC 2018 section 8: the receiver has the octet at SND.UNA no more, though it SACKed it.
+    ++env.counters.sack_reneging;
+    r.board.ForgetSacks(runs);
+  }
+  if (env.config.rack) {
+    r.rack.MarkLossesOnTimeout(r.board, runs, env.us, tcb.rtt.srtt_us());
+  } else {
+    r.board.ForEach(runs, [&](SentRun& run) {
+      if (!run.Has(kRunSacked)) r.board.MarkLost(run);
+      return true;
+    });
+  }
+  if (env.config.congestion != CongestionKind::kNone) {
+    // What RACK believes to be on its way still counts; the loss window is one segment more.
+    tcb.congestion.cwnd = PipeOf(tcb, r) + tcb.snd_mss;
+  }
+}
+
+void RememberForUndo(Tcb& tcb, Recovery& r) {
+  Undo& undo = r.undo;
+  undo = Undo();
+  undo.state = r.congestion;
+  undo.pipe_prev = std::max(tcb.flight(), tcb.congestion.ssthresh);
+  undo.srtt_prev_us = tcb.rtt.srtt_us();
+  undo.rttvar_prev_us = tcb.rtt.rttvar_us();
+  undo.from = tcb.snd_una;
+  undo.possible = true;
+}
+
+void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
+  ++env.counters.fast_retrans;
+  ++env.counters.sack_recovery;
+  RememberForUndo(tcb, r);
+  ReduceForLoss(tcb.congestion, r.congestion, tcb.flight(), tcb.snd_mss, env.config);
+  // RFC 9937: RecoverFS leaves out what had been SACKed before.
+  r.prr.Start(tcb.flight() - r.board.sacked_bytes() + delivered);
+  r.rescued = false;
+  r.probe = TailProbe();
+  r.cwr_due = tcb.Has(kEcnOn);
+  r.echo_end = tcb.snd_nxt;
+  tcb.recover = tcb.snd_nxt;
+  tcb.Set(kFastRecovery | kRecoverValid);
+}
+
+void FollowPrr(Tcb& tcb, Recovery& r, uint32_t delivered, bool safe, const Env& env) {
+  if (env.config.congestion == CongestionKind::kNone) return;
+  Congestion& c = tcb.congestion;
+  const uint32_t cwnd = r.prr.OnAck(delivered, PipeOf(tcb, r), c.ssthresh, tcb.snd_mss, safe);
+  c.cwnd = std::max<uint32_t>(cwnd, tcb.snd_mss);
+}
+
+void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env) {
+  Undo& undo = r.undo;
+  if (tcb.Has(kTimeoutRecovery)) {
+    ++env.counters.spurious_timeouts;
+    // RFC 4015 step (8): the RTO that was too short is not used again.
+    if (undo.srtt_prev_us != 0) {
+      RttEstimator& rtt = tcb.rtt;
+      rtt.srtt_us_x8 = std::max(rtt.srtt_us_x8, undo.srtt_prev_us << 3);
+      rtt.rttvar_us_x4 = std::max({rtt.rttvar_us_x4, undo.rttvar_prev_us << 2,
+                                   rtt.srtt_us_x8 >> 2});
+    }
+    tcb.backoff = tcb.timeouts = 0;
+  } else {
+    ++env.counters.spurious_recoveries;
+  }
+  // RFC 4015 step (7): "cwnd <- FlightSize + min (bytes_acked, IW)"; "ssthresh <- pipe_prev".
+  Congestion& c = tcb.congestion;
+  const uint32_t restored =
+      tcb.flight() + std::min(acked, Congestion::InitialWindow(tcb.snd_mss, env.config));
+  c.cwnd = std::clamp<uint32_t>(restored, c.cwnd, env.config.congestion_window_max_bytes);
+  c.ssthresh = undo.pipe_prev;
+  r.congestion = undo.state;
+  r.board.ForgetLosses(env.recovery_pool.runs);
+  r.frto = Frto::kOff;
+  r.reorder_pending = false;
+  undo = Undo();
+  tcb.rtx_nxt = tcb.snd_nxt;
+  tcb.Clear(kFastRecovery | kTimeoutRecovery | kRetransmitHead | kRecoverValid);
+}
+
+bool EchoIsOlder(const Tcb& tcb, const Recovery& r, const wire::Segment& segment) {
+  return r.undo.has_retransmit_ts && tcb.Has(kTimestampsOn) &&
+         segment.HasOption(wire::kTimestampsOption) &&
+         static_cast<int32_t>(segment.tsecr - r.undo.retransmit_ts) < 0;
+}
+
+void NoteDuplicate(Tcb& tcb, SeqNum left, SeqNum right, Env& env) {
+  if (!tcb.Has(kSackOn) || !env.config.dsack || left == right) return;
+  Recovery* const r = TakeRecord(tcb, env);
+  if (r == nullptr) return;
+  r->duplicate = {left, right};
+  r->duplicate_due = true;
+  tcb.Set(kSackDue | kAckNow);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,163 @@
+// tcp/scoreboard.h - what was sent and is not acknowledged, as runs of octets with one fate.
+//
+// A run is a stretch of sequence space whose octets were sent at the same poll and are all SACKed,
+// lost, retransmitted, or none of it. Runs follow each other without gap or overlap from snd_una to
+// snd_nxt; SACKed neighbours are one run. So a burst costs one run, and a window of a thousand
+// segments without loss as many as there were polls that sent.
+// Bounds: Config::sent_runs_max per connection, the pool for the core. When one is reached, what
+// needs a new run is told to an existing one in the careful direction: a SACK block is not
+// believed, a segment counts as sent later than it was.
+// Cost: O(runs) for a SACK block and for loss detection; O(runs passed) for an acknowledgment.
+#ifndef MILLRACE_TCP_SCOREBOARD_H_
+#define MILLRACE_TCP_SCOREBOARD_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "millrace/base/seq.h"
+#include "millrace/base/slab.h"
+
+namespace millrace::tcp {
+
+enum RunBit : uint8_t {
+  kRunSacked = 1u << 0,
+  kRunLost = 1u << 1,           // the copy sent last of those before the retransmission
+  kRunRetransmitted = 1u << 2,  // and a retransmission of it may be in flight
+  kRunRepeated = 1u << 3,       // was ever retransmitted: an ACK does not say which copy arrived
+};
+
+struct SentRun {
+  uint32_t next;
+  SeqNum begin, end;
+  uint32_t sent_us;  // Env::us of the last transmission
+  uint8_t bits;      // RunBit
+
+  uint32_t length() const { return end.Since(begin); }
+  bool Has(uint8_t any_of) const { return (bits & any_of) != 0; }
+  // A copy of it may be in the network, and nobody knows yet.
+  bool IsAwaited() const {
+    return !Has(kRunSacked) && (!Has(kRunLost) || Has(kRunRetransmitted));
+  }
+};
+
+using SentRunPool = Slab<SentRun>;
+
+class Scoreboard {
+ public:
+  bool empty() const { return head_ == kNoIndex; }
+  uint32_t head() const { return head_; }
+  uint16_t runs() const { return runs_; }
+  uint16_t sacked_runs() const { return sacked_runs_; }
+  uint32_t sacked_bytes() const { return sacked_bytes_; }
+  uint32_t retransmitted_bytes() const { return retransmitted_bytes_; }
+  // Lost octets of which no retransmission is in flight.
+  uint32_t unrepaired_bytes() const { return lost_bytes_ - lost_retransmitted_bytes_; }
+  // RFC 6675 section 4, "pipe": octets that are thought to be in the network, of `flight`
+  // outstanding ones.
+  uint32_t Pipe(uint32_t flight) const {
+    return flight - sacked_bytes_ - lost_bytes_ + retransmitted_bytes_;
+  }
+  SeqNum begin(const SentRunPool& pool) const { return pool[head_].begin; }
+  SeqNum end(const SentRunPool& pool) const { return pool[tail_].end; }
+
+  // Octets [end, `to`) were sent for the first time; on an empty scoreboard [`from`, `to`). False:
+  // empty, and no run left to begin with.
+  [[nodiscard]] bool Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
+                            SentRunPool& pool);
+  // Octets [from, to) were sent again.
+  void MarkRetransmitted(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
+                         SentRunPool& pool);
+  // Cumulative acknowledgment up to `ack`. Calls visit(run) for each piece that was not SACKed
+  // before, with the bits and time it had.
+  template <class Visit>
+  void Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit);
+  // SACK block [from, to), already validated. Visits what it tells that is new.
+  template <class Visit>
+  void MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPool& pool, Visit&& visit);
+  void MarkLost(SentRun& run);
+  // What was lost is not: the retransmission was spurious.
+  void ForgetLosses(SentRunPool& pool);
+  // The receiver has dropped what it had SACKed (RFC 2018 section 8).
+  void ForgetSacks(SentRunPool& pool);
+  void Clear(SentRunPool& pool);
+
+  // Calls visit(run) in sequence order until it returns false.
+  template <class Visit>
+  void ForEach(SentRunPool& pool, Visit&& visit) const;
+
+ private:
+  // Makes two of `run` at `at`. False: no run left.
+  bool Split(uint32_t index, SeqNum at, uint32_t runs_max, SentRunPool& pool);
+  // Octets of `run` enter (+1) or leave (-1) the sums.
+  void Count(const SentRun& run, uint32_t length, bool enters);
+  void SetBits(SentRun& run, uint8_t bits);
+  // Joins `index` to `previous` when both are SACKed; returns the one that is left.
+  uint32_t JoinSacked(uint32_t previous, uint32_t index, SentRunPool& pool);
+
+  uint32_t head_ = kNoIndex, tail_ = kNoIndex;
+  uint32_t sacked_bytes_ = 0;
+  uint32_t lost_bytes_ = 0;
+  uint32_t retransmitted_bytes_ = 0;
+  uint32_t lost_retransmitted_bytes_ = 0;
+  uint16_t runs_ = 0, sacked_runs_ = 0;
+};
+
+// Inline definitions
+
+template <class Visit>
+void Scoreboard::ForEach(SentRunPool& pool, Visit&& visit) const {
+  for (uint32_t index = head_; index != kNoIndex; index = pool[index].next) {
+    if (!visit(pool[index])) return;
+  }
+}
+
+template <class Visit>
+void Scoreboard::Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit) {
+  while (head_ != kNoIndex && pool[head_].begin < ack) {
+    SentRun& run = pool[head_];
+    SentRun piece = run;
+    piece.end = Min(run.end, ack);
+    Count(run, piece.length(), false);
+    if (!run.Has(kRunSacked)) visit(piece);
+    if (run.end > ack) {
+      run.begin = ack;
+      return;
+    }
+    if (run.Has(kRunSacked)) --sacked_runs_;
+    const uint32_t gone = head_;
+    head_ = run.next;
+    pool.Give(gone);
+    --runs_;
+  }
+  if (head_ == kNoIndex) tail_ = kNoIndex;
+}
+
+template <class Visit>
+void Scoreboard::MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPool& pool,
+                            Visit&& visit) {
+  uint32_t previous = kNoIndex;
+  for (uint32_t index = head_; index != kNoIndex; index = pool[index].next) {
+    SentRun& run = pool[index];
+    if (run.begin >= to) {
+      JoinSacked(previous, index, pool);
+      return;
+    }
+    if (run.end > from && !run.Has(kRunSacked)) {
+      if (run.begin < from) {
+        (void)Split(index, from, runs_max, pool);  // the second half is next; without room for it
+        previous = index;                          // nothing is believed
+        continue;
+      }
+      if (run.end > to && !Split(index, to, runs_max, pool)) return;
+      visit(run);
+      SetBits(run, static_cast<uint8_t>(kRunSacked | (run.bits & kRunRepeated)));
+      ++sacked_runs_;
+    }
+    index = JoinSacked(previous, index, pool);
+    previous = index;
+  }
+}
+
+}  // namespace millrace::tcp
+
+#endif  // MILLRACE_TCP_SCOREBOARD_H_
