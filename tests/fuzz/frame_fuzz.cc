@@ -250,6 +250,16 @@ void CheckFrame(const ExactBytes& frame, const Choice& choice) {
   wire::ParseFrame(frame.data.get(), frame.length, choice.ip_checksum, choice.l4_checksum,
                    *choice.net, parsed);
   MR_CHECK((parsed.kind == FrameKind::kDrop) == (parsed.drop != wire::DropReason::kNone));
+  // Straight through or layer by layer: the same result.
+  ParsedFrame by_layers;
+  wire::ParseFrameByLayers(frame.data.get(), frame.length, choice.ip_checksum, choice.l4_checksum,
+                           *choice.net, by_layers);
+  MR_CHECK(parsed.kind == by_layers.kind && parsed.drop == by_layers.drop);
+  MR_CHECK(parsed.link_group == by_layers.link_group);
+  if (parsed.kind == FrameKind::kTcp) {
+    CheckSameSegment(parsed, by_layers);
+    MR_CHECK(parsed.network_header == by_layers.network_header && parsed.ttl == by_layers.ttl);
+  }
   switch (parsed.kind) {
     case FrameKind::kDrop:
       MR_CHECK(parsed.drop < wire::DropReason::kCount);

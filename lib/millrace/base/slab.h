@@ -74,7 +74,7 @@ class Slab {
   }
   uint32_t IndexOf(const T& object) const { return static_cast<uint32_t>(&object - objects_); }
 
-  void Prefetch(uint32_t index) const { __builtin_prefetch(&objects_[index]); }
+  const T* objects() const { return objects_; }  // null when there was no memory
 
   uint32_t capacity() const { return capacity_; }
   uint32_t used() const { return used_; }

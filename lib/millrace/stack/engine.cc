@@ -89,6 +89,14 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
                      .last_port = config.source_port_max,
                      .secret = secrets.ports}),
       stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {
+  const auto keys_of = [](const auto& slab) {
+    const auto* first = slab.objects();
+    if (first == nullptr) return KeyPlace{};  // no memory: ok_ will say so
+    return KeyPlace{reinterpret_cast<const std::byte*>(&first->key), sizeof *first};
+  };
+  key_places_[static_cast<size_t>(FlowKind::kHalfOpen)] = keys_of(half_opens_);
+  key_places_[static_cast<size_t>(FlowKind::kConnection)] = keys_of(connections_);
+  key_places_[static_cast<size_t>(FlowKind::kTimeWait)] = keys_of(time_waits_);
   env_.SetNow(now);
   // Every packet that is held can be released in one poll, besides those of the burst itself.
   env_.released.reserve(config.limits.receive_nodes + 4 * kBurst + Neighbors::kParkedMax);
@@ -142,9 +150,6 @@ bool Engine::Check(const Endpoint& remote, ConnectResult* why) const {
   return !bad;
 }
 
-bool Engine::IsTupleFree(const FlowKey& key) const {
-  return !FindFlow(table_.Hash(key), key);
-}
 
 ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket* socket) {
   ConnectResult why = ConnectResult::kOk;
@@ -154,15 +159,22 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
     return ConnectResult::kNoMemory;
   }
   const uint32_t remote_v4 = remote.address.v4();
-  const auto choice = source_ports_.Choose(remote, [&](SourcePorts::Candidate c) {
-    return IsTupleFree(FlowKey::V4(c.address_v4, c.port, remote_v4, remote.port));
-  });
+  const auto key_of = [&](SourcePorts::Candidate c) {
+    return FlowKey::V4(c.address_v4, c.port, remote_v4, remote.port);
+  };
+  const auto choice = source_ports_.Choose(
+      remote,
+      [&](SourcePorts::Candidate c) {
+        const uint64_t hash = table_.Hash(key_of(c));
+        table_.PrefetchBucket(hash);
+        return hash;
+      },
+      [&](SourcePorts::Candidate c, uint64_t hash) { return !FindFlow(hash, key_of(c)); });
   if (!choice.has_value()) {
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
   }
-  return Open(FlowKey::V4(choice->address_v4, choice->port, remote_v4, remote.port), user_data,
-              socket);
+  return Open(key_of(choice->candidate), choice->prepared, user_data, socket);
 }
 
 ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
@@ -174,11 +186,13 @@ ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
   }
   const FlowKey key =
       FlowKey::V4(local.address.v4(), local.port, remote.address.v4(), remote.port);
-  if (!IsTupleFree(key)) return ConnectResult::kNoPorts;
-  return Open(key, user_data, socket);
+  const uint64_t hash = table_.Hash(key);
+  if (FindFlow(hash, key)) return ConnectResult::kNoPorts;
+  return Open(key, hash, user_data, socket);
 }
 
-ConnectResult Engine::Open(const FlowKey& key, uint64_t user_data, Socket* socket) {
+ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data,
+                           Socket* socket) {
   const uint16_t neighbor = NextHop(key.remote_v4());
   if (neighbor == Neighbors::kNone) {
     ++counters_.tx_no_route;
@@ -190,7 +204,7 @@ ConnectResult Engine::Open(const FlowKey& key, uint64_t user_data, Socket* socke
     return ConnectResult::kNoMemory;
   }
   Connection& connection = connections_[index];
-  if (!table_.Insert(table_.Hash(key), FlowRef(FlowKind::kConnection, index))) {
+  if (!table_.Insert(hash, FlowRef(FlowKind::kConnection, index))) {
     ++env_.counters.table_full;
     FreeConnection(connection);
     return ConnectResult::kNoMemory;
@@ -289,62 +303,6 @@ void Engine::RemoveHalfOpen(uint32_t index, bool erase_flow) {
   half_open.listener = HalfOpen::kFree;
   neighbors_.Unref(half_open.neighbor);
   half_opens_.Give(index);
-}
-
-void Engine::RunTimers() {
-  connection_wheel_.Advance(connections_, env_.tick, kTimerWorkMax, [this](uint32_t index) {
-    Connection& c = connections_[index];
-    if (!c.in_use || c.tcb.timers.armed == 0) return;  // of an earlier user of the slot
-    const uint32_t next = c.tcb.timers.Next();
-    if (!tcp::TickReached(next, env_.tick)) {
-      connection_wheel_.Schedule(connections_, index, next);
-      return;
-    }
-    if (c.tcb.state == tcp::State::kSynSent &&
-        neighbors_[c.neighbor].state == NeighborState::kFailed) {
-      // RFC 1122 4.2.3.9, by way of ARP: a soft error, but there is nobody to wait for.
-      ++env_.counters.attempt_fails;
-      tcp::Abort(c.tcb, tcp::CloseReason::kUnreachable, env_);
-    } else {
-      tcp::OnTimeout(c.tcb, env_);
-    }
-    MarkDirty(c);
-  });
-  half_open_wheel_.Advance(half_opens_, env_.tick, kTimerWorkMax, [this](uint32_t index) {
-    HalfOpen& h = half_opens_[index];
-    if (h.listener == HalfOpen::kFree) return;
-    if (!tcp::TickReached(h.deadline_tick, env_.tick)) {
-      half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
-      return;
-    }
-    const bool crowded = env_.now < listeners_[h.listener].cookies_until;
-    if (!tcp::OnHalfOpenTimeout(h.tcp, crowded, env_)) {
-      RemoveHalfOpen(index, true);
-      return;
-    }
-    h.deadline_tick = tcp::HalfOpenDeadlineTick(h.tcp, env_);
-    half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
-    Reply(h.key, h.neighbor, tcp::SynAckOf(h.tcp, env_));
-  });
-  time_wait_wheel_.Advance(time_waits_, time_wait_tick(), kTimerWorkMax, [this](uint32_t index) {
-    ++env_.counters.time_wait_expired;
-    RemoveTimeWait(index, true);
-  });
-}
-
-Instant Engine::NextDeadline() const {
-  Instant next = Instant::Never();
-  const auto consider = [&next, this](std::optional<uint32_t> tick, int shift) {
-    if (!tick.has_value()) return;
-    const uint32_t now_tick = static_cast<uint32_t>(env_.now.ns() >> shift);
-    const int64_t base = env_.now.ns() >> shift;
-    const int64_t ahead = static_cast<int32_t>(*tick - now_tick);
-    next = std::min(next, Instant::FromNanoseconds((base + std::max<int64_t>(ahead, 0)) << shift));
-  };
-  consider(connection_wheel_.NextTick(), tcp::kTickShift);
-  consider(half_open_wheel_.NextTick(), tcp::kTickShift);
-  consider(time_wait_wheel_.NextTick(), kTimeWaitShift);
-  return std::min(next, neighbors_.NextProbe());
 }
 
 }  // namespace millrace::stack

@@ -26,17 +26,6 @@ void PrefetchConnection(const Connection& connection) {
 
 }  // namespace
 
-const FlowKey& Engine::KeyOf(FlowRef ref) const {
-  switch (ref.kind()) {
-    case FlowKind::kConnection:
-      return connections_[ref.index()].key;
-    case FlowKind::kTimeWait:
-      return time_waits_[ref.index()].key;
-    default:
-      return half_opens_[ref.index()].key;
-  }
-}
-
 FlowRef Engine::FindFlow(uint64_t hash, const FlowKey& key) const {
   return table_.Find(hash, [&](FlowRef ref) { return KeyOf(ref) == key; });
 }
@@ -64,18 +53,10 @@ void Engine::Input(std::span<const RxFrame> frames) {
     Parsed& p = parsed_[i];
     if (p.frame.kind != wire::FrameKind::kTcp) continue;
     p.candidate = table_.FindCandidate(p.hash);
-    switch (p.candidate.kind()) {
-      case FlowKind::kConnection:
-        PrefetchConnection(connections_[p.candidate.index()]);
-        break;
-      case FlowKind::kTimeWait:
-        time_waits_.Prefetch(p.candidate.index());
-        break;
-      case FlowKind::kHalfOpen:
-        half_opens_.Prefetch(p.candidate.index());
-        break;
-      case FlowKind::kNone:
-        break;
+    if (p.candidate.kind() == FlowKind::kConnection) {
+      PrefetchConnection(connections_[p.candidate.index()]);
+    } else if (p.candidate) {
+      __builtin_prefetch(&KeyOf(p.candidate));
     }
   }
   for (size_t i = 0; i < frames.size(); ++i) {

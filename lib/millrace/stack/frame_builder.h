@@ -54,29 +54,34 @@ inline uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
   wire::EmitEthernet(at, destination, port_.mac, wire::kEtherTypeIpv4);
   std::byte* const ip = at + wire::kEthernetHeaderBytes;
   std::byte* const tcp = ip + wire::kIpv4HeaderBytes;
-  const uint32_t header = wire::EmitTcp(tcp, {.source_port = key.local_port,
-                                              .destination_port = key.remote_port,
-                                              .seq = segment.seq,
-                                              .ack = segment.ack,
-                                              .flags = segment.flags,
-                                              .window = segment.window,
-                                              .urgent = 0,
-                                              .options = {.present = segment.options,
-                                                          .mss = segment.mss,
-                                                          .window_scale = segment.window_scale,
-                                                          .sack_count = segment.sack_count,
-                                                          .tsval = segment.tsval,
-                                                          .tsecr = segment.tsecr,
-                                                          .sack = segment.sack.data()}});
+  uint64_t sum = 0;
+  const uint32_t header = wire::EmitTcp(tcp,
+                                        {.source_port = key.local_port,
+                                         .destination_port = key.remote_port,
+                                         .seq = segment.seq,
+                                         .ack = segment.ack,
+                                         .flags = segment.flags,
+                                         .window = segment.window,
+                                         .urgent = 0,
+                                         .options = {.present = segment.options,
+                                                     .mss = segment.mss,
+                                                     .window_scale = segment.window_scale,
+                                                     .sack_count = segment.sack_count,
+                                                     .tsval = segment.tsval,
+                                                     .tsecr = segment.tsecr,
+                                                     .sack = segment.sack.data()}},
+                                        sum);
   const uint16_t tcp_length = static_cast<uint16_t>(header + segment.payload_length);
   if (segment.payload_length > 0) {
     pool.Copy(segment.payload, segment.payload_length, tcp + header);
   }
-  const uint16_t checksum =
-      port_.tx_tcp_checksum
-          ? wire::ChecksumFold(wire::PseudoHeaderSumV4(key.local_v4(), key.remote_v4(),
-                                                       wire::kIpProtocolTcp, tcp_length))
-          : wire::TcpChecksumV4(key.local_v4(), key.remote_v4(), tcp, tcp_length);
+  const uint64_t pseudo = wire::PseudoHeaderSumV4(key.local_v4(), key.remote_v4(),
+                                                  wire::kIpProtocolTcp, tcp_length);
+  uint16_t checksum = wire::ChecksumFold(pseudo);
+  if (!port_.tx_tcp_checksum) {
+    sum = wire::ChecksumAdd(tcp + header, segment.payload_length, sum + pseudo);
+    checksum = static_cast<uint16_t>(~wire::ChecksumFold(sum));
+  }
   StoreBe16(tcp + wire::kTcpChecksumAt, checksum);
   const uint32_t ip_length = wire::kIpv4HeaderBytes + tcp_length;
   wire::EmitIpv4(ip,

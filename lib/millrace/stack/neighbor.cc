@@ -147,14 +147,11 @@ void Neighbors::StopAsking(uint16_t index) {
   asking_.pop_back();
 }
 
-bool Neighbors::Use(uint16_t index, Instant now) {
+// Use of one that is neither static nor confirmed lately.
+bool Neighbors::UseUnconfirmed(uint16_t index, Instant now) {
   Neighbor& n = entries_[index];
   switch (n.state) {
     case NeighborState::kReachable:
-      if (now - n.confirmed < config_.reachable) [[likely]]
-        return true;
-      Ask(index, NeighborState::kProbing, now);
-      return true;
     case NeighborState::kStale:
       Ask(index, NeighborState::kProbing, now);
       return true;

@@ -130,7 +130,14 @@ class Neighbors {
 
   // To be called before a packet is sent to the neighbour: true when `mac` may be used. Sees to
   // the confirmation of an address that became stale, and asks again for one that failed.
-  bool Use(uint16_t index, Instant now);
+  bool Use(uint16_t index, Instant now) {
+    const Neighbor& n = entries_[index];
+    // The two states of nearly every packet, without a call.
+    if (n.state == NeighborState::kReachable && now - n.confirmed < config_.reachable) [[likely]] {
+      return true;
+    }
+    return n.state == NeighborState::kStatic || UseUnconfirmed(index, now);
+  }
   bool IsResolved(uint16_t index) const { return entries_[index].HasMac(); }
   const Neighbor& operator[](uint16_t index) const { return entries_[index]; }
 
@@ -163,6 +170,7 @@ class Neighbors {
   const NeighborCounters& counters() const { return counters_; }
 
  private:
+  bool UseUnconfirmed(uint16_t index, Instant now);
   uint16_t BucketOf(uint32_t v4) const;
   uint16_t Create(uint32_t v4, NeighborState state);
   void Drop(uint16_t index);

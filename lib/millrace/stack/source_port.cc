@@ -90,7 +90,16 @@ SourcePorts::Candidate SourcePorts::Step(const Walk& walk) {
           .port = static_cast<uint16_t>(first_port_ + number % port_count_)};
 }
 
+void SourcePorts::LeaveLast() {
+  if (last_walk_.counter == nullptr) return;
+  uint64_t& counter = *last_walk_.counter;
+  counter = (counter + kAhead * capacity() - kAhead) % capacity();
+  ahead_at_ = 0;
+  last_walk_.counter = nullptr;
+}
+
 SourcePorts::Candidate SourcePorts::Next(const Endpoint& destination) {
+  LeaveLast();
   return Step(WalkTo(destination));
 }
 

@@ -24,7 +24,10 @@ void OpenActive(Tcb& tcb, const OpenParameters& parameters, Env& env) {
 }
 
 void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env) {
-  tcb = Tcb();
+  // Copied, which takes a few wide stores; made in place, the defaults that are not zero take 58
+  // instructions.
+  static constexpr Tcb kFresh{};
+  tcb = kFresh;
   tcb.bits = env.initial_bits;
   tcb.iss = iss;
   tcb.snd_una = tcb.snd_nxt = tcb.rtx_nxt = iss;

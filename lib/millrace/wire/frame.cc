@@ -1,6 +1,5 @@
-// wire/frame.cc - the parser, from the link layer inwards. One function per layer; the common
-// frame (unicast, IPv4 without options, TCP with no options or with NOP NOP timestamps) goes
-// through without a call, and everything else is out of line.
+// wire/frame.cc - the parser, from the link layer inwards, one function per layer. The common TCP
+// frame does not come this way (wire/plain_frame.h).
 #include "millrace/wire/frame.h"
 
 #include <cstring>
@@ -12,14 +11,12 @@
 #include "millrace/wire/frame_ipv6.h"
 #include "millrace/wire/icmp.h"
 #include "millrace/wire/ipv4.h"
+#include "millrace/wire/plain_frame.h"
 #include "millrace/wire/tcp_header.h"
 #include "millrace/wire/tcp_parse.h"
 
 namespace millrace::wire {
 namespace {
-
-#define MR_NOINLINE __attribute__((noinline, cold))
-#define MR_INLINE __attribute__((always_inline)) inline
 
 struct Ipv4Packet {
   const std::byte* header;
@@ -27,33 +24,22 @@ struct Ipv4Packet {
   uint32_t total_bytes;  // as the header says, at most what the frame holds
 };
 
-// Six octets as a number, to compare addresses at once. Byte order does not matter to that. Two
-// loads, because six octets copied into a zeroed word go through memory and wait for it.
-MR_INLINE uint64_t MacBits(const void* octets) {
-  uint32_t front;
-  uint16_t back;
-  std::memcpy(&front, octets, sizeof front);
-  std::memcpy(&back, static_cast<const std::byte*>(octets) + sizeof front, sizeof back);
-  return uint64_t{back} << 32 | front;
-}
-
 // True for an address that no single host of a network has: multicast, reserved, the limited
-// broadcast, and the attached network's own broadcast (none on a /31 or /32, RFC 3021).
-MR_INLINE bool IsGroupAddress(uint32_t address, const LocalNet& net) {
-  const uint32_t host_bits = ~net.network_mask;
-  return address >= 0xE000'0000 || (address == (net.address_v4 | host_bits) && host_bits > 1);
+// broadcast, and the attached network's own broadcast.
+bool IsGroupAddress(uint32_t address, const LocalNet& net) {
+  return address >= 0xE000'0000 || net.IsBroadcast(address);
 }
 
 // RFC 1122 3.2.1.3: networks 0 and 127 name no other host, and reserved ones none at all
 // (RFC 6890). RFC 9293 3.9.2.3 (MUST-63): "A TCP implementation MUST silently discard any incoming
 // SYN with an invalid source address"; here that goes for every packet.
-MR_INLINE bool IsSourceInvalid(uint32_t source, const LocalNet& net) {
+bool IsSourceInvalid(uint32_t source, const LocalNet& net) {
   const uint32_t network = source >> 24;
   return network == 0 || network == 127 || IsGroupAddress(source, net) || net.Owns(source);
 }
 
 // Only ever called for packets that are dropped: tells the classic attack from other spoofing.
-MR_NOINLINE DropReason ClassifySource(const Ipv4Packet& ip, uint32_t source, uint32_t destination) {
+DropReason ClassifySource(const Ipv4Packet& ip, uint32_t source, uint32_t destination) {
   if (source != destination || LoadU8(ip.header + kIpv4ProtocolAt) != kIpProtocolTcp ||
       ip.total_bytes < ip.header_bytes + kTcpHeaderBytes) {
     return DropReason::kIpSource;
@@ -66,7 +52,7 @@ MR_NOINLINE DropReason ClassifySource(const Ipv4Packet& ip, uint32_t source, uin
 
 // Walks IP options. RFC 9293 3.9.2 (MUST-50): "MUST be able to ignore... IP options it does not
 // understand"; source routes are refused and with them the spoofing that they allow.
-MR_NOINLINE DropReason CheckIpOptions(const std::byte* options, uint32_t length) {
+DropReason CheckIpOptions(const std::byte* options, uint32_t length) {
   uint32_t at = 0;
   while (at < length) {
     const uint8_t type = LoadU8(options + at);
@@ -86,7 +72,7 @@ MR_NOINLINE DropReason CheckIpOptions(const std::byte* options, uint32_t length)
   return DropReason::kNone;
 }
 
-MR_INLINE DropReason ParseTcp(const Ipv4Packet& ip, ChecksumState checksum, ParsedFrame& out) {
+DropReason ParseTcp(const Ipv4Packet& ip, ChecksumState checksum, ParsedFrame& out) {
   const std::byte* tcp = ip.header + ip.header_bytes;
   const auto is_valid = [tcp, &out](uint16_t length) {
     return TcpChecksumIsValidV4(out.source_v4, out.destination_v4, tcp, length);
@@ -96,7 +82,7 @@ MR_INLINE DropReason ParseTcp(const Ipv4Packet& ip, ChecksumState checksum, Pars
 }
 
 // ICMP and the protocols that nobody here speaks.
-MR_NOINLINE DropReason ParseOtherProtocol(const Ipv4Packet& ip, ParsedFrame& out) {
+DropReason ParseOtherProtocol(const Ipv4Packet& ip, ParsedFrame& out) {
   out.transport_header = ip.header + ip.header_bytes;
   out.transport_length = ip.total_bytes - ip.header_bytes;
   out.source_port = 0;
@@ -115,20 +101,19 @@ MR_NOINLINE DropReason ParseOtherProtocol(const Ipv4Packet& ip, ParsedFrame& out
 }
 
 // Version, lengths and checksum; fills `ip`. `length`: octets of the frame behind Ethernet.
-MR_INLINE DropReason CheckIpv4Header(const std::byte* header, uint32_t length,
-                                     ChecksumState checksum, Ipv4Packet& ip) {
-  if (length < kIpv4HeaderBytes) [[unlikely]]
-    return DropReason::kIpHeader;
+DropReason CheckIpv4Header(const std::byte* header, uint32_t length, ChecksumState checksum,
+                           Ipv4Packet& ip) {
+  if (length < kIpv4HeaderBytes) return DropReason::kIpHeader;
   const uint32_t version_ihl = LoadU8(header + kIpv4VersionIhlAt);
   ip.header = header;
   ip.header_bytes = kIpv4HeaderBytes;
   ip.total_bytes = LoadBe16(header + kIpv4TotalLengthAt);
-  if (version_ihl != kIpv4VersionIhl) [[unlikely]] {
+  if (version_ihl != kIpv4VersionIhl) {
     ip.header_bytes = (version_ihl & 0xF) * 4;
     if (version_ihl >> 4 != 4 || ip.header_bytes < kIpv4HeaderBytes) return DropReason::kIpHeader;
   }
   // The one length that everything further in relies on.
-  if (ip.total_bytes < ip.header_bytes || ip.total_bytes > length) [[unlikely]] {
+  if (ip.total_bytes < ip.header_bytes || ip.total_bytes > length) {
     return DropReason::kIpHeader;
   }
   if (checksum != ChecksumState::kGood) {
@@ -140,28 +125,25 @@ MR_INLINE DropReason CheckIpv4Header(const std::byte* header, uint32_t length,
   return DropReason::kNone;
 }
 
-MR_INLINE DropReason ParseIpv4(const std::byte* header, uint32_t length, ChecksumState ip_checksum,
-                               ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
+DropReason ParseIpv4(const std::byte* header, uint32_t length, ChecksumState ip_checksum,
+                     ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
   Ipv4Packet ip;
   DropReason drop = CheckIpv4Header(header, length, ip_checksum, ip);
-  if (drop != DropReason::kNone) [[unlikely]]
-    return drop;
-  if (ip.header_bytes != kIpv4HeaderBytes) [[unlikely]] {
+  if (drop != DropReason::kNone) return drop;
+  if (ip.header_bytes != kIpv4HeaderBytes) {
     drop = CheckIpOptions(header + kIpv4HeaderBytes, ip.header_bytes - kIpv4HeaderBytes);
     if (drop != DropReason::kNone) return drop;
   }
-  if ((LoadBe16(header + kIpv4FragmentAt) & (kIpv4MoreFragments | kIpv4FragmentOffsetMask)) != 0)
-      [[unlikely]] {
+  if ((LoadBe16(header + kIpv4FragmentAt) & (kIpv4MoreFragments | kIpv4FragmentOffsetMask)) != 0) {
     return DropReason::kIpFragment;
   }
   const uint32_t source = LoadBe32(header + kIpv4SourceAt);
   const uint32_t destination = LoadBe32(header + kIpv4DestinationAt);
-  if (IsSourceInvalid(source, net)) [[unlikely]]
-    return ClassifySource(ip, source, destination);
+  if (IsSourceInvalid(source, net)) return ClassifySource(ip, source, destination);
   // RFC 9293 3.9.2.3 (MUST-57): "MUST silently discard an incoming SYN segment that is addressed to
   // a broadcast or multicast address". Nothing else of ours listens to groups, and answering them
   // would multiply traffic (RFC 1122 3.2.2), so that goes for every protocol and both layers.
-  if (out.link_group || IsGroupAddress(destination, net) || !net.Owns(destination)) [[unlikely]] {
+  if (out.link_group || IsGroupAddress(destination, net) || !net.Owns(destination)) {
     return DropReason::kIpDestination;
   }
   out.network_header = header;
@@ -169,14 +151,12 @@ MR_INLINE DropReason ParseIpv4(const std::byte* header, uint32_t length, Checksu
   out.destination_v4 = destination;
   out.ttl = LoadU8(header + kIpv4TtlAt);
   out.ip_protocol = LoadU8(header + kIpv4ProtocolAt);
-  if (out.ip_protocol == kIpProtocolTcp) [[likely]]
-    return ParseTcp(ip, l4_checksum, out);
+  if (out.ip_protocol == kIpProtocolTcp) return ParseTcp(ip, l4_checksum, out);
   return ParseOtherProtocol(ip, out);
 }
 
-MR_NOINLINE DropReason ParseNotIpv4(const std::byte* header, uint32_t length, uint16_t ether_type,
-                                    ChecksumState l4_checksum, const LocalNet& net,
-                                    ParsedFrame& out) {
+DropReason ParseNotIpv4(const std::byte* header, uint32_t length, uint16_t ether_type,
+                        ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
   if (ether_type == kEtherTypeIpv6) return ParseIpv6(header, length, l4_checksum, net, out);
   if (ether_type != kEtherTypeArp) return DropReason::kUnknownEtherType;
   if (!ParseArp(header, length).has_value()) return DropReason::kArpMalformed;
@@ -185,35 +165,38 @@ MR_NOINLINE DropReason ParseNotIpv4(const std::byte* header, uint32_t length, ui
   return DropReason::kNone;
 }
 
-MR_INLINE DropReason ParseLink(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
-                               ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
-  if (length < kEthernetHeaderBytes) [[unlikely]] {
+DropReason ParseLink(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
+                     ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
+  if (length < kEthernetHeaderBytes) {
     out.link_group = false;
     return DropReason::kRunt;
   }
   out.link_group = (LoadU8(data) & 1) != 0;
-  if (MacBits(data) != MacBits(net.mac.octets.data()) && !out.link_group) [[unlikely]] {
+  if (std::memcmp(data, net.mac.octets.data(), kMacAddressBytes) != 0 && !out.link_group) {
     return DropReason::kNotForUs;
   }
   const uint16_t ether_type = LoadBe16(data + kEthernetTypeAt);
   const std::byte* inner = data + kEthernetHeaderBytes;
   const uint32_t inner_length = length - kEthernetHeaderBytes;
-  if (ether_type != kEtherTypeIpv4) [[unlikely]] {
+  if (ether_type != kEtherTypeIpv4) {
     return ParseNotIpv4(inner, inner_length, ether_type, l4_checksum, net, out);
   }
   return ParseIpv4(inner, inner_length, ip_checksum, l4_checksum, net, out);
 }
 
-#undef MR_INLINE
-#undef MR_NOINLINE
-
 }  // namespace
+
+void ParseFrameByLayers(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
+                        ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
+  out.drop = ParseLink(data, length, ip_checksum, l4_checksum, net, out);
+  if (out.drop != DropReason::kNone) out.kind = FrameKind::kDrop;
+}
 
 void ParseFrame(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
                 ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
-  out.drop = ParseLink(data, length, ip_checksum, l4_checksum, net, out);
-  if (out.drop != DropReason::kNone) [[unlikely]]
-    out.kind = FrameKind::kDrop;
+  if (ParsePlainTcp(data, length, ip_checksum, l4_checksum, net, out)) [[likely]]
+    return;
+  ParseFrameByLayers(data, length, ip_checksum, l4_checksum, net, out);
 }
 
 const char* ToString(DropReason reason) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "millrace/base/endian.h"
+#include "millrace/base/inline.h"
 
 namespace millrace::wire {
 
@@ -50,7 +51,7 @@ struct Ipv4Fields {
 };
 
 // The header checksum of `fields`, for StoreBe16.
-inline uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields) {
+MR_ALWAYS_INLINE uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields) {
   uint32_t sum = (uint32_t{kIpv4VersionIhl} << 8 | fields.tos) + fields.total_length + fields.id +
                  (fields.dont_fragment ? kIpv4DontFragment : 0) +
                  (uint32_t{fields.ttl} << 8 | fields.protocol) + (fields.source >> 16) +
@@ -62,7 +63,7 @@ inline uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields) {
 }
 
 // Writes 20 octets. Without checksum the field is zero, as ports that fill it in want it.
-inline void EmitIpv4(std::byte* at, const Ipv4Fields& fields, bool with_checksum) {
+MR_ALWAYS_INLINE void EmitIpv4(std::byte* at, const Ipv4Fields& fields, bool with_checksum) {
   StoreBe32(at + kIpv4VersionIhlAt,
             uint32_t{kIpv4VersionIhl} << 24 | uint32_t{fields.tos} << 16 | fields.total_length);
   StoreBe32(at + kIpv4IdAt,

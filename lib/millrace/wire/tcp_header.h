@@ -1,7 +1,7 @@
 // wire/tcp_header.h - the TCP header (RFC 9293 3.1): offsets, and values to bytes.
 //
-// Threading: pure functions. Cost: five stores and the options. The checksum is left to the port
-// or to TcpChecksumV4 (wire/checksum.h), because it covers the payload.
+// Threading: pure functions. Cost: five stores and the options. The checksum covers the payload
+// too, so it is left to the caller, who is given the header's part of the sum.
 #ifndef MILLRACE_WIRE_TCP_HEADER_H_
 #define MILLRACE_WIRE_TCP_HEADER_H_
 
@@ -9,7 +9,9 @@
 #include <cstdint>
 
 #include "millrace/base/endian.h"
+#include "millrace/base/inline.h"
 #include "millrace/base/seq.h"
+#include "millrace/wire/checksum.h"
 #include "millrace/wire/segment.h"
 #include "millrace/wire/tcp_options.h"
 
@@ -44,16 +46,24 @@ constexpr uint32_t TcpHeaderLength(OptionBits present) {
 }
 
 // Writes header and options with a checksum field of zero; returns their length in octets. The
-// reserved bits are zero.
-inline uint32_t EmitTcp(std::byte* at, const TcpFields& fields) {
-  const uint32_t length = kTcpHeaderBytes + EmitTcpOptions(at + kTcpHeaderBytes, fields.options);
-  StoreBe32(at + kTcpSourcePortAt, uint32_t{fields.source_port} << 16 | fields.destination_port);
-  StoreBe32(at + kTcpSeqAt, fields.seq.value());
-  StoreBe32(at + kTcpAckAt, fields.ack.value());
-  StoreBe32(at + kTcpDataOffsetAt,
-            length << 26 | uint32_t{fields.flags} << 16 | fields.window);  // (length / 4) << 28
-  StoreBe32(at + kTcpChecksumAt, fields.urgent);
+// reserved bits are zero. Counts what it writes into `sum` (wire/checksum.h).
+MR_ALWAYS_INLINE uint32_t EmitTcp(std::byte* at, const TcpFields& fields, uint64_t& sum) {
+  const uint32_t length =
+      kTcpHeaderBytes + EmitTcpOptions(at + kTcpHeaderBytes, fields.options, sum);
+  StoreBe32Summed(at + kTcpSourcePortAt,
+                  uint32_t{fields.source_port} << 16 | fields.destination_port, sum);
+  StoreBe32Summed(at + kTcpSeqAt, fields.seq.value(), sum);
+  StoreBe32Summed(at + kTcpAckAt, fields.ack.value(), sum);
+  const uint32_t offset = length << 26;  // (length / 4) << 28
+  StoreBe32Summed(at + kTcpDataOffsetAt, offset | uint32_t{fields.flags} << 16 | fields.window,
+                  sum);
+  StoreBe32Summed(at + kTcpChecksumAt, fields.urgent, sum);
   return length;
+}
+
+inline uint32_t EmitTcp(std::byte* at, const TcpFields& fields) {
+  uint64_t sum = 0;
+  return EmitTcp(at, fields, sum);
 }
 
 }  // namespace millrace::wire

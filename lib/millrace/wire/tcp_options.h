@@ -12,6 +12,8 @@
 #include <cstdint>
 
 #include "millrace/base/endian.h"
+#include "millrace/base/inline.h"
+#include "millrace/wire/checksum.h"
 #include "millrace/wire/segment.h"
 
 namespace millrace::wire {
@@ -75,37 +77,43 @@ constexpr uint32_t TcpOptionsLength(OptionBits present) {
 // Writes the options as Linux orders them and returns their length in octets: MSS; SACK-permitted
 // in the place of the two NOPs before timestamps; NOP and window scale. Each group is filled to
 // four octets with leading NOPs, so no padding is left to do. RFC 9293 3.1 (MUST-69): "The padding
-// is composed of zeros."
-inline uint32_t EmitTcpOptions(std::byte* at, const TcpOptionValues& options) {
+// is composed of zeros." Counts what it writes into `sum` (wire/checksum.h).
+MR_ALWAYS_INLINE uint32_t EmitTcpOptions(std::byte* at, const TcpOptionValues& options,
+                                         uint64_t& sum) {
   constexpr uint32_t kSackPermittedWord = 0x0402, kNopNop = 0x0101;
   std::byte* p = at;
   if ((options.present & kMssOption) != 0) {
-    StoreBe32(p, 0x0204'0000u | options.mss);
+    StoreBe32Summed(p, 0x0204'0000u | options.mss, sum);
     p += 4;
   }
   const bool sack_permitted = (options.present & kSackPermittedOption) != 0;
   if ((options.present & kTimestampsOption) != 0) {
-    StoreBe32(p, (sack_permitted ? kSackPermittedWord << 16 : kNopNop << 16) | 0x080Au);
-    StoreBe32(p + 4, options.tsval);
-    StoreBe32(p + 8, options.tsecr);
+    StoreBe32Summed(p, (sack_permitted ? kSackPermittedWord << 16 : kNopNop << 16) | 0x080Au, sum);
+    StoreBe32Summed(p + 4, options.tsval, sum);
+    StoreBe32Summed(p + 8, options.tsecr, sum);
     p += kTimestampsPaddedBytes;
   } else if (sack_permitted) {
-    StoreBe32(p, kNopNop << 16 | kSackPermittedWord);
+    StoreBe32Summed(p, kNopNop << 16 | kSackPermittedWord, sum);
     p += 4;
   }
   if ((options.present & kWindowScaleOption) != 0) {
-    StoreBe32(p, 0x0103'0300u | options.window_scale);
+    StoreBe32Summed(p, 0x0103'0300u | options.window_scale, sum);
     p += 4;
   }
   if (options.sack_count != 0) [[unlikely]] {
-    StoreBe32(p, kNopNop << 16 | 0x0500u | (2u + 8u * options.sack_count));
+    StoreBe32Summed(p, kNopNop << 16 | 0x0500u | (2u + 8u * options.sack_count), sum);
     p += 4;
     for (uint32_t i = 0; i < options.sack_count; ++i, p += 8) {
-      StoreBe32(p, options.sack[i].left.value());
-      StoreBe32(p + 4, options.sack[i].right.value());
+      StoreBe32Summed(p, options.sack[i].left.value(), sum);
+      StoreBe32Summed(p + 4, options.sack[i].right.value(), sum);
     }
   }
   return static_cast<uint32_t>(p - at);
+}
+
+inline uint32_t EmitTcpOptions(std::byte* at, const TcpOptionValues& options) {
+  uint64_t sum = 0;
+  return EmitTcpOptions(at, options, sum);
 }
 
 // Reads `length` octets of options (0..40) into the option fields of `out`, whose `options` must be

@@ -156,12 +156,14 @@ TEST(SourcePorts, OtherSecretsGiveOtherOrders) {
   EXPECT_LT(equal, 5u);
 }
 
+uint64_t PortOf(const SourcePorts::Candidate& c) { return c.port; }
+
 // ISN-06
 TEST(SourcePorts, GivesUpAfterAFixedNumberOfTries) {
   SourcePorts ports(Config("192.168.7.1/32"));
   uint32_t asked = 0;
-  const auto none_is_free = [&](const SourcePorts::Candidate&) { return ++asked == 0; };
-  EXPECT_EQ(ports.Choose(Server(1), none_is_free), std::nullopt);
+  const auto none_is_free = [&](const SourcePorts::Candidate&, uint64_t) { return ++asked == 0; };
+  EXPECT_FALSE(ports.Choose(Server(1), PortOf, none_is_free).has_value());
   EXPECT_EQ(asked, SourcePorts::kTriesMax);
   EXPECT_EQ(ports.exhausted(), 1u);
   EXPECT_EQ(ports.taken(), SourcePorts::kTriesMax);
@@ -171,12 +173,29 @@ TEST(SourcePorts, GivesUpAfterAFixedNumberOfTries) {
 TEST(SourcePorts, FindsTheLastFreeTupleOfASmallSpace) {
   SourcePorts ports(Config("192.168.7.1/32", 2000, 2031));
   std::set<uint32_t> used;
-  const auto free = [&](const SourcePorts::Candidate& c) { return !used.contains(c.port); };
-  for (int i = 0; i < 32; ++i) used.insert(ports.Choose(Server(1), free).value().port);
+  const auto free = [&](const SourcePorts::Candidate& c, uint64_t prepared) {
+    EXPECT_EQ(prepared, c.port);
+    return !used.contains(c.port);
+  };
+  const auto choose = [&] { return ports.Choose(Server(1), PortOf, free); };
+  for (int i = 0; i < 32; ++i) used.insert(choose().value().candidate.port);
   EXPECT_EQ(used.size(), 32u);
-  EXPECT_EQ(ports.Choose(Server(1), free), std::nullopt);
+  EXPECT_FALSE(choose().has_value());
   used.erase(2017);
-  EXPECT_EQ(ports.Choose(Server(1), free).value().port, 2017u);
+  EXPECT_EQ(choose().value().candidate.port, 2017u);
+}
+
+// What was drawn ahead for one destination is not lost when another one is asked for.
+TEST(SourcePorts, TakingTurnsBetweenDestinationsSkipsNoTuple) {
+  SourcePorts ports(Config("192.168.7.1/32", 2000, 2031));
+  const auto any = [](const SourcePorts::Candidate&, uint64_t) { return true; };
+  std::set<uint64_t> first, second;
+  for (int i = 0; i < 32; ++i) {
+    first.insert(ports.Choose(Server(1), PortOf, any).value().candidate.port);
+    second.insert(ports.Choose(Server(2), PortOf, any).value().candidate.port);
+  }
+  EXPECT_EQ(first.size(), 32u);
+  EXPECT_EQ(second.size(), 32u);
 }
 
 }  // namespace
