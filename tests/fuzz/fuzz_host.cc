@@ -47,7 +47,7 @@ Instant StartTime(const HostOptions& options) {
   if (!options.isn_near_wrap) return start;
   const stack::FlowKey key = stack::FlowKey::V4(kHostAddress, kListenPort, kPeerAddress, 40'000);
   const SeqNum iss =
-      tcp::DeriveTupleSecrets(FixedSecrets().isn, key.addresses, key.ports_and_pair(), start).iss;
+      tcp::DeriveTupleSecrets(FixedSecrets().isn, key.addresses, key.ports(), start).iss;
   return start + Duration::Nanoseconds(int64_t{0u - 3u - iss.value()} << 12);
 }
 
@@ -200,7 +200,8 @@ FuzzHost::FuzzHost(const HostOptions& options)
                                                                  FixedSecrets(), now_);
   app_.SetEngine(&engine());
   port_.SetSink([this](Instant, sim::Frame frame) { OnFrame(frame); });
-  if (options.static_neighbor && !engine().neighbors().AddStatic(kPeerAddress, kPeerMac)) {
+  if (options.static_neighbor &&
+      !engine().neighbors().AddStatic(IpAddress::V4(kPeerAddress), kPeerMac)) {
     Fail("no room for a neighbour");
   }
   app_.Do(Deed::kListen, Socket(), 0);

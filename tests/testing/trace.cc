@@ -1,12 +1,12 @@
 #include "testing/trace.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "millrace/sim/checkers.h"
 #include "millrace/tcp/isn.h"
-#include "millrace/wire/frame.h"
+#include "millrace/wire/ipv4.h"
+#include "millrace/wire/ipv6.h"
 
 namespace millrace::testing {
 namespace {
@@ -17,6 +17,23 @@ stack::EngineSecrets FixedSecrets() {
           .ports = {1, 2},
           .syn_cookie = {9, 10},
           .neighbor = 7};
+}
+
+constexpr uint16_t kMoreHeader = wire::kIpv6HeaderBytes - wire::kIpv4HeaderBytes;
+
+// What the same trace needs over IPv6.
+TraceOptions ForFamily(TraceOptions options) {
+  if (!options.v6) return options;
+  options.config.host_v6.address = {IpAddress::V6(Trace::kPrefixV6, Trace::kHostAddress),
+                                    96 + options.config.address.length_bits};
+  if (options.config.gateway_v4 != 0) {
+    options.config.host_v6.gateway = IpAddress::V6(Trace::kPrefixV6, options.config.gateway_v4);
+  }
+  options.config.host_v6.detection_transmits = 0;
+  options.config.limits.address_pairs = 256;
+  options.config.tcp.mss = static_cast<uint16_t>(options.config.tcp.mss + kMoreHeader);
+  options.capabilities.mtu = static_cast<uint16_t>(options.capabilities.mtu + kMoreHeader);
+  return options;
 }
 
 sim::SimPortOptions PortOptions(const TraceOptions& options) {
@@ -38,7 +55,7 @@ std::string Octets(size_t count, size_t from) {
   return text;
 }
 
-TraceOptions::TraceOptions() {
+TraceOptions::TraceOptions() : v6(MILLRACE_TRACE_V6 != 0) {
   config.address = *IpPrefix::Parse("10.0.0.1/24");
   config.tcp.receive_buffer_max_bytes = 0;  // windows are what a trace expects, unless it tunes
   config.limits = {.connections = 64,
@@ -98,25 +115,34 @@ TraceOptions NewReno() {
   return options;
 }
 
-Trace::Trace(const TraceOptions& options) : options_(options), port_(PortOptions(options)) {
+Trace::Trace(const TraceOptions& options)
+    : options_(ForFamily(options)), port_(PortOptions(options_)) {
   stack_ = std::make_unique<stack::Stack<sim::SimPort, ScriptedApp>>(
       port_, app_, options_.config, FixedSecrets(), now_);
   port_.SetSink([this](Instant, sim::Frame frame) { OnFrame(std::move(frame)); });
-  EXPECT_TRUE(engine().neighbors().AddStatic(kPeerAddress, kPeerMac));
+  EXPECT_TRUE(engine().neighbors().AddStatic(AddressOf(kPeerAddress), kPeerMac));
 }
 
 stack::FlowKey Trace::key() const {
+  if (options_.v6) {
+    stack::FlowKey key;
+    // Without a flow the key has no pair, and no flow is found by it.
+    (void)stack_->engine().address_pairs().FindKey(AddressOf(kHostAddress), options_.local_port,
+                                                   AddressOf(kPeerAddress), options_.peer_port,
+                                                   &key);
+    return key;
+  }
   return stack::FlowKey::V4(kHostAddress, options_.local_port, kPeerAddress, options_.peer_port);
 }
 
 void Trace::Listen(uint32_t backlog) {
-  EXPECT_EQ(engine().Listen({IpAddress::V4(0), options_.local_port}, backlog),
+  EXPECT_EQ(engine().Listen({AddressOf(0), options_.local_port}, backlog),
             stack::ListenResult::kOk);
 }
 
 void Trace::Connect() {
-  const Endpoint local{IpAddress::V4(kHostAddress), options_.local_port};
-  const Endpoint remote{IpAddress::V4(kPeerAddress), options_.peer_port};
+  const Endpoint local{AddressOf(kHostAddress), options_.local_port};
+  const Endpoint remote{AddressOf(kPeerAddress), options_.peer_port};
   EXPECT_EQ(engine().ConnectFrom(local, remote, 0, &app_.socket), stack::ConnectResult::kOk);
   Poll();
 }
@@ -185,48 +211,9 @@ Trace::Place Trace::Reach(tcp::State target, Seg syn) {
 
 void Trace::AwaitIsnBelowWrap(uint32_t distance) {
   const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(
-      FixedSecrets().isn, key().addresses, key().ports_and_pair(), now_);
+      FixedSecrets().isn, key().addresses, key().ports(), now_);
   const uint32_t ahead = 0u - distance - secrets.iss.value();
   Advance(Duration::Nanoseconds(int64_t{ahead} << 12));
-}
-
-std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint16_t port,
-                                      uint16_t local_port, uint32_t destination_v4) const {
-  wire::TcpFields fields{
-      .source_port = port == 0 ? options_.peer_port : port,
-      .destination_port = local_port == 0 ? options_.local_port : local_port,
-      .seq = SeqNum(options_.peer_isn + seg.seq),
-      .ack = (seg.flags & kAck) != 0 ? host_isn_ + seg.ack : SeqNum(seg.ack),
-      .flags = static_cast<wire::Flags>(seg.flags),
-      .window = seg.window.value_or(65535),
-      .urgent = seg.urgent,
-      .options = {}};
-  wire::TcpOptionValues& o = fields.options;
-  if (seg.mss) o.present |= wire::kMssOption, o.mss = *seg.mss;
-  if (seg.window_scale) o.present |= wire::kWindowScaleOption, o.window_scale = *seg.window_scale;
-  if (seg.sack_permitted) o.present |= wire::kSackPermittedOption;
-  if (seg.tsval) {
-    o.present |= wire::kTimestampsOption;
-    o.tsval = *seg.tsval;
-    o.tsecr = seg.tsecr.value_or(0);
-  }
-  const uint32_t header = wire::TcpHeaderLength(o.present);
-  const uint16_t tcp_length = static_cast<uint16_t>(header + seg.data.size());
-  std::vector<std::byte> frame(34u + tcp_length);
-  wire::EmitEthernet(frame.data(), kHostMac, kPeerMac, wire::kEtherTypeIpv4);
-  wire::EmitIpv4(frame.data() + 14,
-                 {.total_length = static_cast<uint16_t>(20 + tcp_length),
-                  .ttl = 64,
-                  .protocol = wire::kIpProtocolTcp,
-                  .source = address_v4,
-                  .destination = destination_v4},
-                 true);
-  std::byte* const tcp = frame.data() + 34;
-  wire::EmitTcp(tcp, fields);
-  std::memcpy(tcp + header, seg.data.data(), seg.data.size());
-  StoreBe16(tcp + wire::kTcpChecksumAt,
-            wire::TcpChecksumV4(address_v4, destination_v4, tcp, tcp_length));
-  return frame;
 }
 
 void Trace::ReceivesBurst(const std::vector<Seg>& segs) {
@@ -245,39 +232,6 @@ void Trace::ReceivesFrom(uint32_t address_v4, uint16_t port, uint16_t local_port
 void Trace::ReceivesFrame(std::vector<std::byte> frame) {
   port_.Deliver(sim::Frame::CopyOf(frame));
   Poll();
-}
-
-void Trace::OnFrame(sim::Frame frame) {
-  wire::LocalNet net;
-  net.mac = kPeerMac;
-  net.address_v4 = kPeerAddress;
-  net.network_mask = 0xFFFF'FF00;
-  wire::ParsedFrame parsed;
-  wire::ParseFrame(frame.data(), frame.length(), wire::ChecksumState::kUnknown,
-                   wire::ChecksumState::kUnknown, net, parsed);
-  if (parsed.kind != wire::FrameKind::kTcp) {
-    other_frames.emplace_back(frame.data(), frame.data() + frame.length());
-    return;
-  }
-  const wire::Segment& s = parsed.tcp;
-  if (!host_isn_known_ && s.Has(kSyn)) {
-    host_isn_ = s.seq;
-    host_isn_known_ = true;
-  }
-  Seg seg;
-  seg.flags = s.flags;
-  seg.seq = s.seq.Since(host_isn_);
-  if (s.Has(kAck)) seg.ack = s.ack.value() - options_.peer_isn;
-  seg.data.assign(reinterpret_cast<const char*>(s.payload), s.payload_length);
-  seg.window = s.window;
-  if (s.HasOption(wire::kMssOption)) seg.mss = s.mss;
-  if (s.HasOption(wire::kWindowScaleOption)) seg.window_scale = s.window_scale;
-  seg.sack_permitted = s.HasOption(wire::kSackPermittedOption);
-  if (s.HasOption(wire::kTimestampsOption)) {
-    seg.tsval = s.tsval;
-    seg.tsecr = s.tsecr;
-  }
-  sent_.push_back(std::move(seg));
 }
 
 std::optional<Seg> Trace::Sent() {

@@ -4,6 +4,10 @@
 // (10.0.0.2) is the test itself: it sends segments with Receives and checks what comes back with
 // Sent. Sequence numbers are relative, as tcpdump prints them: `seq` counts from the sender's ISN,
 // `ack` from the other side's, so a SYN has seq 0 and the first octet of data seq 1.
+//
+// The same tests run over both families: the program trace-v6 is linked with a fixture whose
+// options say v6. An IPv4 address that a test names stands for an IPv6 one of its kind (AddressOf),
+// and the link carries 20 octets more, so that an MSS means the same.
 #ifndef MILLRACE_TESTING_TRACE_H_
 #define MILLRACE_TESTING_TRACE_H_
 
@@ -55,6 +59,7 @@ struct TraceOptions {
   uint32_t peer_isn = 1'000'000;
   uint16_t local_port = 80, peer_port = 40'000;
   stack::PortCapabilities capabilities;
+  bool v6;  // as the program is
   TraceOptions();
 };
 
@@ -146,9 +151,14 @@ class Trace {
   void ForgetIsn() { host_isn_known_ = false; }
   const TraceOptions& options() const { return options_; }
   stack::FlowKey key() const;
+  bool v6() const { return options_.v6; }
+  // What an IPv4 address of a trace stands for: itself, or over IPv6 the one with the same last 32
+  // bits in 2001:db8::/64; unspecified, loopback and group addresses become such.
+  IpAddress AddressOf(uint32_t v4) const;
   // Nothing is held any more: pools full, no packet out, table empty.
   void ExpectNothingHeld();
 
+  static constexpr uint64_t kPrefixV6 = 0x2001'0DB8'0000'0000;
   static constexpr uint32_t kHostAddress = 0x0A00'0001, kPeerAddress = 0x0A00'0002;
   static constexpr MacAddress kHostMac{{2, 0, 0, 0, 0, 1}}, kPeerMac{{2, 0, 0, 0, 0, 2}};
 
@@ -156,11 +166,19 @@ class Trace {
   std::vector<std::byte> FrameOf(const Seg& seg, uint32_t address_v4 = kPeerAddress,
                                  uint16_t port = 0, uint16_t local_port = 0,
                                  uint32_t destination_v4 = kHostAddress) const;
+  // Where TCP begins in such a frame; and its checksum made right again.
+  size_t TcpAt() const;
+  void FixTcpChecksum(std::vector<std::byte>& frame) const;
   // Frames that are not TCP (ARP, ICMP), in order.
   std::vector<std::vector<std::byte>> other_frames;
 
  private:
   void OnFrame(sim::Frame frame);
+  // Ethernet and IP headers for `tcp_length` octets, which the result has room for.
+  std::vector<std::byte> Headers(uint32_t source_v4, uint32_t destination_v4,
+                                 uint16_t tcp_length) const;
+  uint16_t ChecksumOf(uint32_t source_v4, uint32_t destination_v4, const std::byte* tcp,
+                      uint16_t tcp_length) const;
 
   TraceOptions options_;
   Instant now_ = Instant::FromNanoseconds(int64_t{1000} * 1'000'000'000);

@@ -76,7 +76,7 @@ TEST(FuzzFindings, AnAnswerToANeighbourThatIsGivenUpInTheSameBurstIsNotLost) {
   const Seg syn{.flags = kSyn, .seq = 0};
   t.ReceivesFrom(kNobody, 40'000, 80, syn);
   for (int i = 0; i < 120; ++i) t.Advance(Duration::Milliseconds(100));
-  const uint16_t nobody = t.engine().neighbors().Find(kNobody);
+  const uint16_t nobody = t.engine().neighbors().Find(t.AddressOf(kNobody));
   ASSERT_NE(nobody, stack::Neighbors::kNone);
   ASSERT_EQ(t.engine().neighbors()[nobody].state, stack::NeighborState::kFailed);
   ASSERT_EQ(t.engine().half_opens().used(), 1u);

@@ -17,7 +17,7 @@ namespace {
 using stack::ConnectResult;
 using tcp::State;
 
-Endpoint Remote(uint16_t port) { return {IpAddress::V4(Trace::kPeerAddress), port}; }
+Endpoint Remote(const Trace& t, uint16_t port) { return {t.AddressOf(Trace::kPeerAddress), port}; }
 
 // ISN-01 (MUST-8): the 4-tuple again, later: ahead by the clock of about 4 microseconds.
 TEST(Isn, GrowsWithTheClockForTheSameTuple) {
@@ -78,7 +78,7 @@ TEST(Isn, LocalPortsComeFromTheRangeAndDifferByDestination) {
   std::set<int> offsets;
   for (uint16_t remote = 1; remote <= 20; ++remote) {
     stack::Socket socket;
-    ASSERT_EQ(t.engine().Connect(Remote(remote), 0, &socket), ConnectResult::kOk);
+    ASSERT_EQ(t.engine().Connect(Remote(t, remote), 0, &socket), ConnectResult::kOk);
     EXPECT_GE(socket.local().port, t.options().config.source_port_min);
     EXPECT_LE(socket.local().port, t.options().config.source_port_max);
     offsets.insert(socket.local().port / 256);
@@ -95,18 +95,18 @@ TEST(Isn, AllPortsInUseIsAnErrorAtOnce) {
   std::vector<stack::Socket> sockets(8);
   std::set<uint16_t> ports;
   for (stack::Socket& socket : sockets) {
-    ASSERT_EQ(t.engine().Connect(Remote(80), 0, &socket), ConnectResult::kOk);
+    ASSERT_EQ(t.engine().Connect(Remote(t, 80), 0, &socket), ConnectResult::kOk);
     ports.insert(socket.local().port);
   }
   EXPECT_EQ(ports.size(), 8u);
   stack::Socket extra;
-  EXPECT_EQ(t.engine().Connect(Remote(80), 0, &extra), ConnectResult::kNoPorts);
+  EXPECT_EQ(t.engine().Connect(Remote(t, 80), 0, &extra), ConnectResult::kNoPorts);
   EXPECT_EQ(t.counters().ports_exhausted, 1u);
-  EXPECT_EQ(t.engine().Connect(Remote(81), 0, &extra), ConnectResult::kOk) << "per destination";
+  EXPECT_EQ(t.engine().Connect(Remote(t, 81), 0, &extra), ConnectResult::kOk) << "per destination";
   t.Poll();
   sockets[3].Close();
   t.Poll();
-  EXPECT_EQ(t.engine().Connect(Remote(80), 0, &extra), ConnectResult::kOk);
+  EXPECT_EQ(t.engine().Connect(Remote(t, 80), 0, &extra), ConnectResult::kOk);
 }
 
 // ISN-08 (RFC 7323 5.4): one clock per tuple, monotonic, and different offsets between tuples.

@@ -252,12 +252,9 @@ std::vector<std::byte> WithUserTimeout(Trace& t, uint16_t value) {
   // MSS has the same length: kind and value are changed, and the checksum with them.
   std::vector<std::byte> frame =
       t.FrameOf({.flags = kAck, .seq = 1, .ack = 1, .mss = uint16_t{1460}});
-  std::byte* const tcp = frame.data() + 34;
-  const uint16_t length = static_cast<uint16_t>(frame.size() - 34);
-  StoreBe32(tcp + 20, uint32_t{28} << 24 | uint32_t{4} << 16 | value);
-  StoreBe16(tcp + wire::kTcpChecksumAt, 0);
-  StoreBe16(tcp + wire::kTcpChecksumAt,
-            wire::TcpChecksumV4(Trace::kPeerAddress, Trace::kHostAddress, tcp, length));
+  std::byte* const options = frame.data() + t.TcpAt() + wire::kTcpHeaderBytes;
+  StoreBe32(options, uint32_t{28} << 24 | uint32_t{4} << 16 | value);
+  t.FixTcpChecksum(frame);
   return frame;
 }
 

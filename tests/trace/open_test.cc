@@ -91,7 +91,7 @@ TEST(Open, SimultaneousOpenRepeatsItsSynAck) {
 // OPN-04: refused.
 TEST(Open, ConnectionToItselfIsRefused) {
   Trace t;
-  const Endpoint self{IpAddress::V4(Trace::kHostAddress), 80};
+  const Endpoint self{t.AddressOf(Trace::kHostAddress), 80};
   stack::Socket socket;
   EXPECT_EQ(t.engine().ConnectFrom(self, self, 0, &socket), stack::ConnectResult::kBadAddress);
   EXPECT_EQ(t.engine().Connect(self, 0, &socket), stack::ConnectResult::kBadAddress);
@@ -225,12 +225,12 @@ TEST(Open, HandshakeThatFindsNoConnectionBlockWaitsForOne) {
 TEST(Open, ListenersOnOnePortDoNotInterfere) {
   Trace t;
   stack::Engine& engine = t.engine();
-  const Endpoint here{IpAddress::V4(Trace::kHostAddress), 80};
-  const Endpoint anywhere{IpAddress::V4(0), 80};
+  const Endpoint here{t.AddressOf(Trace::kHostAddress), 80};
+  const Endpoint anywhere{t.AddressOf(0), 80};
   EXPECT_EQ(engine.Listen(anywhere, 16, 1), stack::ListenResult::kOk);
   EXPECT_EQ(engine.Listen(here, 16, 2), stack::ListenResult::kOk);
   EXPECT_EQ(engine.Listen(here, 16, 3), stack::ListenResult::kInUse);
-  EXPECT_EQ(engine.Listen({IpAddress::V4(0), 81}, 16, 4), stack::ListenResult::kOk);
+  EXPECT_EQ(engine.Listen({t.AddressOf(0), 81}, 16, 4), stack::ListenResult::kOk);
   const auto accept = [&t](uint16_t port, uint16_t local_port) {
     t.ForgetIsn();
     t.ReceivesFrom(Trace::kPeerAddress, port, local_port, {.flags = kSyn, .seq = 0});

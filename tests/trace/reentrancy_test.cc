@@ -86,7 +86,7 @@ TEST(Reentrancy, ConnectAndCloseInOnClose) {
   t.app().in_close = [&](stack::Socket s) {
     stack::Socket fresh;
     if (++opened > 3) return;
-    EXPECT_EQ(t.engine().Connect({IpAddress::V4(Trace::kPeerAddress), 7000}, 0, &fresh),
+    EXPECT_EQ(t.engine().Connect({t.AddressOf(Trace::kPeerAddress), 7000}, 0, &fresh),
               stack::ConnectResult::kOk);
     EXPECT_NE(fresh.id(), s.id());
     fresh.Close();  // in SYN-SENT: over at once
@@ -209,13 +209,13 @@ TEST(Reentrancy, AListenerClosedUnderHalfOpenConnectionsIsReplacedByAnother) {
   t.Listen();
   t.Receives({.flags = kSyn, .seq = 0});
   t.ForgetSent();
-  t.engine().CloseListener({IpAddress::V4(0), 80});
-  EXPECT_EQ(t.engine().Listen({IpAddress::V4(0), 81}, 4), stack::ListenResult::kOk);
+  t.engine().CloseListener({t.AddressOf(0), 80});
+  EXPECT_EQ(t.engine().Listen({t.AddressOf(0), 81}, 4), stack::ListenResult::kOk);
   t.Receives({.flags = kAck, .seq = 1, .ack = 1});
   EXPECT_EQ(t.state(), State::kEstablished);
   t.Abort();
-  EXPECT_EQ(t.engine().Listen({IpAddress::V4(0), 80}, 4), stack::ListenResult::kOk);
-  t.engine().CloseListener({IpAddress::V4(0), 81});
+  EXPECT_EQ(t.engine().Listen({t.AddressOf(0), 80}, 4), stack::ListenResult::kOk);
+  t.engine().CloseListener({t.AddressOf(0), 81});
   ExpectNothingLeft(t);
 }
 

@@ -183,7 +183,7 @@ TEST(SynFlood, CookieIsNotLookedAtWithoutPressure) {
   h.irs = SeqNum(t.options().peer_isn);
   h.peer_mss = 536;
   const stack::FlowKey key = t.key();
-  const SeqNum cookie = tcp::MakeSynCookie({{9, 10}, key.addresses, key.ports_and_pair()}, h,
+  const SeqNum cookie = tcp::MakeSynCookie({{9, 10}, key.addresses, key.ports()}, h,
                                            t.engine().env());
   t.Receives({.flags = kAck, .seq = 1, .ack = (cookie + 1).Since(t.host_isn())});
   EXPECT_EQ(t.FlowState(), State::kClosed);
@@ -197,7 +197,7 @@ TEST(SynFlood, FloodOfOneListenerDoesNotStopAnother) {
     TraceOptions options = WithGateway();
     options.config.tcp.syn_cookies = cookies;
     Trace t(options);
-    ASSERT_EQ(t.engine().Listen({IpAddress::V4(0), 81}, 1'000'000), stack::ListenResult::kOk);
+    ASSERT_EQ(t.engine().Listen({t.AddressOf(0), 81}, 1'000'000), stack::ListenResult::kOk);
     Flood(t, 1'000, 81);
     t.Listen();
     t.ForgetSent();
@@ -250,7 +250,7 @@ TEST(SynFlood, CookieThatFindsNoConnectionBlockIsBelievedLater) {
   Trace t(options);
   t.Listen();
   stack::Socket other;
-  ASSERT_EQ(t.engine().Connect({IpAddress::V4(Trace::kPeerAddress), 9}, 0, &other),
+  ASSERT_EQ(t.engine().Connect({t.AddressOf(Trace::kPeerAddress), 9}, 0, &other),
             stack::ConnectResult::kOk);
   t.Poll();
   t.ForgetSent();

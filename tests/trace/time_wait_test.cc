@@ -124,8 +124,8 @@ TEST(TimeWait, Rfc1337Figures2To4CannotBegin) {
   EnterTimeWait(t);
   t.Receives({.flags = kRst, .seq = 2});
   stack::Socket socket;
-  const Endpoint local{IpAddress::V4(Trace::kHostAddress), t.options().local_port};
-  const Endpoint remote{IpAddress::V4(Trace::kPeerAddress), t.options().peer_port};
+  const Endpoint local{t.AddressOf(Trace::kHostAddress), t.options().local_port};
+  const Endpoint remote{t.AddressOf(Trace::kPeerAddress), t.options().peer_port};
   EXPECT_EQ(t.engine().ConnectFrom(local, remote, 0, &socket), stack::ConnectResult::kNoPorts);
   t.Poll();
   EXPECT_TRUE(t.SentNothing());
@@ -301,7 +301,7 @@ TEST(TimeWait, NewIssIsAboveWhatTheOldConnectionSent) {
 TEST(TimeWait, AcceptableSynWithoutListenerLeavesTimeWaitAlone) {
   Trace t;
   EnterTimeWait(t);
-  t.engine().CloseListener({IpAddress::V4(0), t.options().local_port});
+  t.engine().CloseListener({t.AddressOf(0), t.options().local_port});
   t.Receives({.flags = kSyn, .seq = 100, .mss = 1460});
   EXPECT_EQ(t.FlowState(), State::kTimeWait);
   EXPECT_EQ(t.engine().half_opens().used(), 0u);

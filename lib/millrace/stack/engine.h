@@ -17,10 +17,13 @@
 
 #include "millrace/base/slab.h"
 #include "millrace/base/token_bucket.h"
+#include "millrace/stack/address_pairs.h"
 #include "millrace/stack/counters.h"
 #include "millrace/stack/engine_config.h"
+#include "millrace/stack/engine_types.h"
 #include "millrace/stack/flow_table.h"
 #include "millrace/stack/frame_builder.h"
+#include "millrace/stack/host_v6.h"
 #include "millrace/stack/listener.h"
 #include "millrace/stack/neighbor.h"
 #include "millrace/stack/port.h"
@@ -34,32 +37,6 @@
 
 namespace millrace::stack {
 
-enum class [[nodiscard]] ListenResult : uint8_t { kOk, kInUse, kNotOurs, kUnsupported };
-enum class [[nodiscard]] ConnectResult : uint8_t {
-  kOk,
-  kNoPorts,      // every (address, port) for this destination is in use or in TIME-WAIT
-  kNoMemory,     // the pool or the table is full
-  kNoRoute,      // not on the attached network and no gateway, or no room for the neighbour
-  kBadAddress,   // unspecified, multicast, broadcast or our own (MUST-46), or port 0
-  kUnsupported,  // an address family that the engine does not carry
-};
-const char* ToString(ConnectResult result);
-const char* ToString(ListenResult result);
-
-// An answer that belongs to no connection block: SYN-ACK, RST, ACK from TIME-WAIT.
-struct StatelessReply {
-  FlowKey key;
-  uint16_t neighbor;  // Neighbors::kNone: look the next hop up
-  tcp::TxSegment segment;
-};
-
-// Small frames of the control path, built already but for the destination MAC address.
-struct ControlFrame {
-  static constexpr size_t kBytesMax = 128;
-  uint16_t length = 0;
-  std::array<std::byte, kBytesMax> bytes;
-};
-
 class Engine {
  public:
   Engine(const EngineConfig& config, const PortCapabilities& port, const EngineSecrets& secrets,
@@ -71,7 +48,7 @@ class Engine {
   bool ok() const { return ok_; }
 
   // The application's side; see Socket for the calls on a connection.
-  // Passive OPEN on an address of ours, or on all of them (address 0.0.0.0). `backlog` bounds
+  // Passive OPEN on an address of ours, or on all of a family (0.0.0.0 or ::). `backlog` bounds
   // half-open connections. Accepted sockets start with `user_data`.
   ListenResult Listen(const Endpoint& local, uint32_t backlog, uint64_t user_data = 0);
   void CloseListener(const Endpoint& local);
@@ -96,19 +73,12 @@ class Engine {
   std::span<const ControlFrame> control_frames() const {
     return {control_.data(), control_count_};
   }
-  // Received packets to be sent back as they are now: echo replies built in place.
-  struct Bounce {
-    wire::PacketHandle packet;
-    uint32_t length;
-  };
   std::span<const Bounce> bounces() const { return {bounces_.data(), bounce_count_}; }
-  // Packets parked for a neighbour whose address is now known.
-  struct Unparked {
-    wire::PacketHandle packet;
-    MacAddress destination;
-  };
   std::span<const Unparked> unparked() const { return {unparked_.data(), unparked_count_}; }
-  void ClearReplies() { reply_count_ = control_count_ = bounce_count_ = unparked_count_ = 0; }
+  void ClearReplies() {
+    reply_count_ = control_count_ = bounce_count_ = unparked_count_ = 0;
+    pairs_.Sweep();
+  }
   std::vector<wire::PacketHandle>& released() { return env_.released; }
 
   // Everything the shell and tests look at.
@@ -129,11 +99,23 @@ class Engine {
   Instant NextDeadline() const;
   bool HasDirty() const { return dirty_head_ != Connection::kNotListed; }
   // Next hop of a flow, found or made; Neighbors::kNone without route or room.
-  uint16_t NextHop(uint32_t remote_v4);
+  uint16_t NextHop(const FlowKey& key);
   // Whether an index that nobody held by Ref still is that.
-  bool IsNextHop(uint16_t neighbor, uint32_t remote_v4) const {
-    return neighbors_[neighbor].address == IpAddress::V4(route_.NextHop(remote_v4));
+  bool IsNextHop(uint16_t neighbor, const FlowKey& key) const {
+    return neighbors_[neighbor].address == NextHopAddress(key);
   }
+  IpAddress LocalOf(const FlowKey& key) const {
+    return key.IsV4() ? IpAddress::V4(key.local_v4()) : pairs_.local(key);
+  }
+  IpAddress RemoteOf(const FlowKey& key) const {
+    return key.IsV4() ? IpAddress::V4(key.remote_v4()) : pairs_.remote(key);
+  }
+  const HostV6& host_v6() const { return host_v6_; }
+  const AddressPairs& address_pairs() const { return pairs_; }
+  // Housekeeping of IPv6: the next frame of address detection or router discovery that is due.
+  bool NextDiscovery(ControlFrame* frame);
+  // The ARP request or neighbour solicitation for a probe that is due.
+  void BuildProbe(const NeighborProbe& probe, ControlFrame* frame);
   Connection* Find(ConnectionId id);  // null when stale
   Socket SocketOf(const Connection& connection);
   void MarkDirty(Connection& connection);
@@ -167,12 +149,6 @@ class Engine {
   };
 
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
-  // Where the pools keep their keys, by FlowKind: an address is computed, because the branch over
-  // the kinds is mispredicted once in every few packets.
-  struct KeyPlace {
-    const std::byte* first;
-    size_t stride;
-  };
   const FlowKey& KeyOf(FlowRef ref) const {
     const KeyPlace& place = key_places_[static_cast<size_t>(ref.kind())];
     return *reinterpret_cast<const FlowKey*>(place.first + ref.index() * place.stride);
@@ -191,7 +167,9 @@ class Engine {
   void OnArp(const wire::ParsedFrame& frame);
   void OnIcmp(const wire::ParsedFrame& frame, RxFrame packet);
   void OnIcmpError(const wire::ParsedFrame& frame);
+  void OnTcpError(const FlowKey& key, SeqNum seq, bool hard);
   void OnUnwantedDatagram(const wire::ParsedFrame& frame);
+  void SendUnparked(const NeighborResult& result);
   void Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
   void ReplyReset(const Parsed& parsed);
 
@@ -200,6 +178,39 @@ class Engine {
   void CountSynDrop(const Listener& listener);
   bool OnCookieAck(Parsed& parsed, uint16_t listener);
   tcp::SynCookieKey CookieKeyOf(const FlowKey& key) const;
+
+  // engine_ipv6.cc
+  bool TakeTcpV6(Parsed& parsed);
+  void OnIcmpV6(const wire::ParsedFrame& frame, RxFrame packet);
+  bool TurnEchoV6(const wire::ParsedFrame& frame, RxFrame packet);
+  void OnIcmpErrorV6(const wire::ParsedFrame& frame);
+  void OnProblemV6(const wire::ParsedFrame& frame);
+  void OnSolicitation(const wire::ParsedFrame& frame);
+  void OnAdvertisement(const wire::ParsedFrame& frame);
+  void OnRouterAdvertisement(const wire::ParsedFrame& frame);
+  void OnAddressConflict(const IpAddress& address);
+  void BuildSolicitation(const IpAddress& target, const IpAddress& source, const IpAddress& to,
+                         const MacAddress& mac, ControlFrame* frame);
+  bool CheckV6(const Endpoint& remote, ConnectResult* why) const;
+  ConnectResult ConnectV6(const Endpoint& remote, uint64_t user_data, Socket* socket);
+  bool MakeKey(const Endpoint& local, const Endpoint& remote, FlowKey* key);
+  uint16_t MssV6() const;
+  IpAddress NextHopAddress(const FlowKey& key) const {
+    if (key.IsV4()) [[likely]]
+      return IpAddress::V4(route_.NextHop(key.remote_v4()));
+    return host_v6_.NextHop(pairs_.remote(key), env_.now);
+  }
+  bool Carries(const IpAddress& address) const {
+    return address.IsV4() ? config_.address.length_bits != 0 : host_v6_.enabled();
+  }
+  void HoldPair(const FlowKey& key) {
+    if (!key.IsV4()) [[unlikely]]
+      pairs_.Ref(key);
+  }
+  void DropPair(const FlowKey& key) {
+    if (!key.IsV4()) [[unlikely]]
+      pairs_.Unref(key);
+  }
 
   // engine.cc
   uint32_t TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data);
@@ -220,6 +231,8 @@ class Engine {
   EngineSecrets secrets_;
   tcp::Env env_;
   wire::LocalNet net_;
+  AddressPairs pairs_;
+  HostV6 host_v6_;
   FrameBuilder builder_;
   FlowTable table_;
   Slab<Connection> connections_;
@@ -231,7 +244,7 @@ class Engine {
   TimerWheel<TimeWait, &TimeWait::timer, 1, 12> time_wait_wheel_;
   Neighbors neighbors_;
   Route route_;
-  SourcePorts source_ports_;
+  SourcePorts source_ports_, source_ports_v6_;
   ListenerTable listeners_;
   TokenBucket stateless_limit_;
   Counters counters_;

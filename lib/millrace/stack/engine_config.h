@@ -9,6 +9,7 @@
 #include "millrace/base/secret.h"
 #include "millrace/base/siphash.h"
 #include "millrace/stack/flow_table.h"
+#include "millrace/stack/host_v6.h"
 #include "millrace/tcp/config.h"
 
 namespace millrace::stack {
@@ -25,12 +26,14 @@ struct Limits {
   uint32_t extras = 16'384;         // 48 octets each: keepalive, user timeout, window tuning
   uint32_t recoveries = 16'384;     // 500 octets each: connections with segments in flight
   uint32_t sent_runs = 65'536;      // 20 octets each: what their scoreboards tell apart
+  // 52 octets each, with IPv6 only: pairs of addresses that flows have, whatever their state.
+  uint32_t address_pairs = 262'144;
 };
 
 struct EngineConfig {
   tcp::Config tcp;
   Limits limits;
-  // "10.1.0.1/24": our address and the attached network.
+  // "10.1.0.1/24": our address and the attached network. Length 0: no IPv4.
   IpPrefix address;
   // The prefix of addresses that are ours, all of which are answered and opened from:
   // 32 for one address. At least address.length_bits.
@@ -38,7 +41,8 @@ struct EngineConfig {
   uint32_t gateway_v4 = 0;  // 0: none, only the attached network is reached
   // Local ports of active opens, per source address (RFC 6056 3.2: the whole range 1024-65535).
   uint16_t source_port_min = 1024, source_port_max = 65535;
-  uint8_t ttl = 64;         // MUST-49
+  HostV6Config host_v6;     // without an address: no IPv6
+  uint8_t ttl = 64;         // MUST-49; the hop limit too
   // Answers to nobody's segments and packets: RST to closed ports, ICMP errors.
   uint32_t stateless_replies_per_s = 1000;
   uint32_t stateless_replies_burst = 100;
@@ -52,6 +56,7 @@ struct EngineSecrets {
   FlowTable::Key table;
   SipKey ports;
   SipKey syn_cookie;
+  SipKey address_pairs;
   uint64_t neighbor = 0;
 
   static EngineSecrets FromOperatingSystem() {
@@ -59,6 +64,7 @@ struct EngineSecrets {
     s.isn = RandomSipKey();
     s.ports = RandomSipKey();
     s.syn_cookie = RandomSipKey();
+    s.address_pairs = RandomSipKey();
     const SipKey a = RandomSipKey(), b = RandomSipKey();
     s.table = {{a.k0, a.k1, b.k0, b.k1}};
     s.neighbor = RandomSipKey().k0;

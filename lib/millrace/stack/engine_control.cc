@@ -12,12 +12,16 @@
 namespace millrace::stack {
 
 void Engine::OnArp(const wire::ParsedFrame& frame) {
+  if (config_.address.length_bits == 0) {
+    counters_.Drop(wire::DropReason::kUnknownEtherType);
+    return;
+  }
   const auto arp = wire::ParseArp(frame.network_header, wire::kArpBytes);
   if (!arp.has_value()) {
     counters_.Drop(wire::DropReason::kArpMalformed);
     return;
   }
-  const ArpResult result = neighbors_.OnArp(*arp, env_.now);
+  const NeighborResult result = neighbors_.OnArp(*arp, env_.now);
   if (result.reply && control_count_ < kControlMax) {
     ControlFrame& out = control_[control_count_++];
     out.length = static_cast<uint16_t>(builder_.BuildArp(out.bytes.data(), arp->sender_mac,
@@ -25,6 +29,10 @@ void Engine::OnArp(const wire::ParsedFrame& frame) {
                                                          arp->sender_mac, arp->sender_ip));
     ++counters_.arp_replies;
   }
+  SendUnparked(result);
+}
+
+void Engine::SendUnparked(const NeighborResult& result) {
   for (size_t i = 0; i < result.packet_count; ++i) {
     unparked_[unparked_count_++] = {result.packets[i], neighbors_[result.resolved].mac};
   }
@@ -71,16 +79,21 @@ void Engine::OnIcmpError(const wire::ParsedFrame& frame) {
   }
   const FlowKey key = FlowKey::V4(error->source_v4, error->source_port, error->destination_v4,
                                   error->destination_port);
+  OnTcpError(key, error->seq,
+             error->icmp.code == wire::kIcmpProtocolUnreachable ||
+                 error->icmp.code == wire::kIcmpPortUnreachable);
+}
+
+// An ICMP error of either family about a segment of the flow.
+void Engine::OnTcpError(const FlowKey& key, SeqNum seq, bool hard) {
   const FlowRef ref = FindFlow(table_.Hash(key), key);
-  const bool hard = error->icmp.code == wire::kIcmpProtocolUnreachable ||
-                    error->icmp.code == wire::kIcmpPortUnreachable;
   if (ref.kind() != FlowKind::kConnection || !hard) {
     ++counters_.icmp_errors_ignored;
     return;
   }
   Connection& connection = connections_[ref.index()];
   tcp::Tcb& tcb = connection.tcb;
-  if (tcb.state != tcp::State::kSynSent || error->seq != tcb.iss) {
+  if (tcb.state != tcp::State::kSynSent || seq != tcb.iss) {
     ++counters_.icmp_errors_ignored;
     return;
   }

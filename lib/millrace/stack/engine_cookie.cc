@@ -7,7 +7,7 @@
 namespace millrace::stack {
 
 tcp::SynCookieKey Engine::CookieKeyOf(const FlowKey& key) const {
-  return {secrets_.syn_cookie, key.addresses, key.ports_and_pair()};
+  return {secrets_.syn_cookie, key.addresses, key.ports()};
 }
 
 void Engine::CountSynDrop(const Listener& listener) {
@@ -24,7 +24,7 @@ void Engine::OnListenerFull(const Parsed& p, uint16_t index) {
   }
   if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
   const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
-                                                            p.key.ports_and_pair(), env_.now);
+                                                            p.key.ports(), env_.now);
   const tcp::HalfOpen half_open = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
   listener.cookies_until = env_.now + tcp::kSynCookieLife;
   ++env_.counters.syncookies_sent;
@@ -36,14 +36,14 @@ bool Engine::OnCookieAck(Parsed& p, uint16_t listener) {
   const wire::Segment& segment = p.frame.tcp;
   if (segment.Has(wire::kSyn)) return false;
   const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
-                                                            p.key.ports_and_pair(), env_.now);
+                                                            p.key.ports(), env_.now);
   tcp::HalfOpen half_open;
   if (!tcp::CheckSynCookie(CookieKeyOf(p.key), segment, secrets.ts_offset, env_, &half_open)) {
     ++env_.counters.syncookies_failed;
     return false;
   }
   ++env_.counters.syncookies_received;
-  const uint16_t neighbor = NextHop(p.key.remote_v4());
+  const uint16_t neighbor = NextHop(p.key);
   const uint32_t index = neighbor == Neighbors::kNone
                              ? kNoIndex
                              : TakeConnection(p.key, neighbor, listeners_[listener].user_data);

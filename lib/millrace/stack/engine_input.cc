@@ -38,9 +38,12 @@ void Engine::ParseAll(std::span<const RxFrame> frames) {
     p.candidate = FlowRef();
     wire::ParseFrame(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, net_, p.frame);
     p.frame.tcp.handle = rx.packet;
-    if (p.frame.kind != wire::FrameKind::kTcp) continue;
-    p.key = FlowKey::V4(p.frame.destination_v4, p.frame.destination_port, p.frame.source_v4,
-                        p.frame.source_port);
+    if (p.frame.kind == wire::FrameKind::kTcp) [[likely]] {
+      p.key = FlowKey::V4(p.frame.destination_v4, p.frame.destination_port, p.frame.source_v4,
+                          p.frame.source_port);
+    } else if (p.frame.kind != wire::FrameKind::kTcpV6 || !TakeTcpV6(p)) {
+      continue;
+    }
     p.hash = table_.Hash(p.key);
     table_.PrefetchBucket(p.hash);
   }
@@ -78,11 +81,15 @@ void Engine::Input(std::span<const RxFrame> frames) {
       case wire::FrameKind::kDrop:
         counters_.Drop(p.frame.drop);
         break;
-      case wire::FrameKind::kTcpV6:
       case wire::FrameKind::kIcmpV6:
+        OnIcmpV6(p.frame, frames[i]);
+        continue;
+      case wire::FrameKind::kTcpV6:  // no room for its addresses
+        ++counters_.address_pairs_full;
+        break;
       case wire::FrameKind::kUdpV6:
       case wire::FrameKind::kIpv6Problem:
-        counters_.Drop(wire::DropReason::kUnknownEtherType);  // the engine has no IPv6 address yet
+        OnProblemV6(p.frame);
         break;
     }
     env_.released.push_back(frames[i].packet);
@@ -120,7 +127,7 @@ void Engine::OnConnection(Parsed& p, Connection& connection) {
 // RFC 9293 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
 bool Engine::OnUnmatched(Parsed& p) {
   const wire::Segment& segment = p.frame.tcp;
-  const uint16_t listener = listeners_.Find(p.key.local_v4(), p.key.local_port);
+  const uint16_t listener = listeners_.Find(LocalOf(p.key), p.key.local_port);
   if (listener == ListenerTable::kNone) {
     ++env_.counters.no_listener;
     ReplyReset(p);
@@ -146,7 +153,7 @@ bool Engine::OnUnmatched(Parsed& p) {
 void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
   Listener& listener = listeners_[index];
   if (!listener.HasRoomForSyn(half_opens_.free())) return OnListenerFull(p, index);
-  const uint16_t neighbor = NextHop(p.key.remote_v4());
+  const uint16_t neighbor = NextHop(p.key);
   if (neighbor == Neighbors::kNone) {
     ++counters_.tx_no_route;
     ++env_.counters.listen_drops;
@@ -161,7 +168,7 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
   }
   if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
   tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
-                                                      p.key.ports_and_pair(), env_.now);
+                                                      p.key.ports(), env_.now);
   if (has_floor && secrets.iss <= iss_floor) secrets.iss = iss_floor + 1;
   HalfOpen& half_open = half_opens_[h];
   half_open.key = p.key;
@@ -170,6 +177,7 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
   half_open.listener = index;
   half_open.deadline_tick = tcp::HalfOpenDeadlineTick(half_open.tcp, env_);
   neighbors_.Ref(neighbor);
+  HoldPair(p.key);
   ++listener.half_open;
   half_open_wheel_.Schedule(half_opens_, h, half_open.deadline_tick);
   Reply(p.key, neighbor, tcp::SynAckOf(half_open.tcp, env_));
@@ -217,7 +225,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
   TimeWait& time_wait = time_waits_[ref.index()];
   const auto send_ack = [&] {
     const uint32_t ts_offset = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
-                                                       p.key.ports_and_pair(), env_.now)
+                                                       p.key.ports(), env_.now)
                                    .ts_offset;
     Reply(p.key, Neighbors::kNone, tcp::AckOf(time_wait.tcp, ts_offset, env_));
   };
@@ -236,7 +244,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
       RemoveTimeWait(ref.index(), true);
       return;
     case tcp::TimeWaitVerdict::kAcceptSyn: {
-      const uint16_t listener = listeners_.Find(p.key.local_v4(), p.key.local_port);
+      const uint16_t listener = listeners_.Find(LocalOf(p.key), p.key.local_port);
       if (listener == ListenerTable::kNone) {
         // The tuple was ours to open and nobody listens: the old incarnation stays undisturbed.
         ++env_.counters.no_listener;

@@ -61,7 +61,7 @@ Instant Engine::NextDeadline() const {
   consider(connection_wheel_.NextTick(), tcp::kTickShift);
   consider(half_open_wheel_.NextTick(), tcp::kTickShift);
   consider(time_wait_wheel_.NextTick(), kTimeWaitShift);
-  return std::min(next, neighbors_.NextProbe());
+  return std::min({next, neighbors_.NextProbe(), host_v6_.NextDeadline()});
 }
 
 }  // namespace millrace::stack

@@ -2,8 +2,9 @@
 //
 // FlowKey is the 4-tuple in 16 bytes, the same for both families. IPv4: `addresses` holds both
 // addresses and `address_pair` is 0. IPv6: `addresses` is a keyed 64-bit digest of both addresses,
-// and `address_pair` names the record in a side pool that holds the 32 octets, so that equal keys
-// mean equal tuples for both (a record exists once per pair of addresses).
+// and `address_pair` names the record in a side pool that holds the 32 octets
+// (stack/address_pairs.h), so that equal keys mean equal tuples for both (a record exists once per
+// pair of addresses).
 #ifndef MILLRACE_STACK_FLOW_KEY_H_
 #define MILLRACE_STACK_FLOW_KEY_H_
 
@@ -40,6 +41,9 @@ struct FlowKey {
   constexpr bool operator==(const FlowKey& other) const {
     return addresses == other.addresses && ports_and_pair() == other.ports_and_pair();
   }
+  // The ports alone: with `addresses` what names the tuple for longer than a pair keeps its number,
+  // which sequence numbers and timestamps have to (RFC 6528).
+  constexpr uint64_t ports() const { return ports_and_pair() & 0xFFFF'FFFF; }
 
  private:
   using Words = std::array<uint64_t, 2>;

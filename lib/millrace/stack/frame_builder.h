@@ -1,6 +1,7 @@
 // stack/frame_builder.h - a TxSegment to the bytes of an Ethernet frame: the one builder between
 // the engine and the network.
 //
+// What the core calls the MSS counts IPv4's headers; an IPv6 SYN names 20 octets less.
 // IPv4 headers carry DF and identification 0: an atomic datagram needs none (RFC 6864 4.1), and a
 // constant tells an observer nothing (IPL-10).
 #ifndef MILLRACE_STACK_FRAME_BUILDER_H_
@@ -10,6 +11,7 @@
 #include <cstdint>
 
 #include "millrace/base/endian.h"
+#include "millrace/stack/address_pairs.h"
 #include "millrace/stack/flow_key.h"
 #include "millrace/stack/port.h"
 #include "millrace/tcp/connection.h"
@@ -17,18 +19,24 @@
 #include "millrace/wire/checksum.h"
 #include "millrace/wire/ethernet.h"
 #include "millrace/wire/ipv4.h"
+#include "millrace/wire/ipv6.h"
 #include "millrace/wire/tcp_header.h"
 
 namespace millrace::stack {
 
 class FrameBuilder {
  public:
-  FrameBuilder(const PortCapabilities& port, uint8_t ttl) : port_(port), ttl_(ttl) {
+  // `pairs` outlives the builder.
+  FrameBuilder(const PortCapabilities& port, uint8_t ttl, const AddressPairs& pairs)
+      : port_(port), ttl_(ttl), pairs_(pairs) {
     offload_.ipv4_checksum = port.tx_ipv4_checksum;
-    offload_.tcp_checksum = port.tx_tcp_checksum;
+    offload_.tcp_checksum = offload_v6_.tcp_checksum = port.tx_tcp_checksum;
+    offload_v6_.l4_offset = wire::kEthernetHeaderBytes + wire::kIpv6HeaderBytes;
   }
 
-  const TxOffload& tcp_offload() const { return offload_; }
+  const TxOffload& tcp_offload(const FlowKey& key) const {
+    return key.IsV4() ? offload_ : offload_v6_;
+  }
 
   // Writes the frame of `segment` for the flow and returns its length in octets. `at` has room for
   // mtu + 14.
@@ -39,38 +47,59 @@ class FrameBuilder {
   uint32_t BuildArp(std::byte* at, const MacAddress& destination, uint16_t operation,
                     uint32_t sender_v4, const MacAddress& target_mac, uint32_t target_v4) const;
 
+  // Writes the headers in front of an ICMPv6 message of `length` octets, which lies or will lie at
+  // `at` + kIcmpV6At, and returns the length of the frame.
+  static constexpr uint32_t kIcmpV6At = wire::kEthernetHeaderBytes + wire::kIpv6HeaderBytes;
+  uint32_t BuildIcmpV6(std::byte* at, const MacAddress& destination_mac, const IpAddress& source,
+                       const IpAddress& destination, uint8_t hop_limit, uint32_t length) const;
+
  private:
+  // The TCP header of a segment, without its checksum, added to `sum`; returns its length.
+  static uint32_t EmitHeader(std::byte* tcp, const FlowKey& key, const tcp::TxSegment& segment,
+                             uint16_t mss, uint64_t& sum);
+  uint32_t BuildTcpV6(std::byte* at, const FlowKey& key, const MacAddress& destination,
+                      const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
+
   PortCapabilities port_;
   uint8_t ttl_;
-  TxOffload offload_;
+  const AddressPairs& pairs_;
+  TxOffload offload_, offload_v6_;
 };
 
 // Inline definitions
+
+inline uint32_t FrameBuilder::EmitHeader(std::byte* tcp, const FlowKey& key,
+                                         const tcp::TxSegment& segment, uint16_t mss,
+                                         uint64_t& sum) {
+  return wire::EmitTcp(tcp,
+                       {.source_port = key.local_port,
+                        .destination_port = key.remote_port,
+                        .seq = segment.seq,
+                        .ack = segment.ack,
+                        .flags = segment.flags,
+                        .window = segment.window,
+                        .urgent = 0,
+                        .options = {.present = segment.options,
+                                    .mss = mss,
+                                    .window_scale = segment.window_scale,
+                                    .sack_count = segment.sack_count,
+                                    .tsval = segment.tsval,
+                                    .tsecr = segment.tsecr,
+                                    .sack = segment.sack.data()}},
+                       sum);
+}
 
 inline uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
                                        const MacAddress& destination,
                                        const tcp::TxSegment& segment,
                                        const tcp::SendPool& pool) const {
+  if (!key.IsV4()) [[unlikely]]
+    return BuildTcpV6(at, key, destination, segment, pool);
   wire::EmitEthernet(at, destination, port_.mac, wire::kEtherTypeIpv4);
   std::byte* const ip = at + wire::kEthernetHeaderBytes;
   std::byte* const tcp = ip + wire::kIpv4HeaderBytes;
   uint64_t sum = 0;
-  const uint32_t header = wire::EmitTcp(tcp,
-                                        {.source_port = key.local_port,
-                                         .destination_port = key.remote_port,
-                                         .seq = segment.seq,
-                                         .ack = segment.ack,
-                                         .flags = segment.flags,
-                                         .window = segment.window,
-                                         .urgent = 0,
-                                         .options = {.present = segment.options,
-                                                     .mss = segment.mss,
-                                                     .window_scale = segment.window_scale,
-                                                     .sack_count = segment.sack_count,
-                                                     .tsval = segment.tsval,
-                                                     .tsecr = segment.tsecr,
-                                                     .sack = segment.sack.data()}},
-                                        sum);
+  const uint32_t header = EmitHeader(tcp, key, segment, segment.mss, sum);
   const uint16_t tcp_length = static_cast<uint16_t>(header + segment.payload_length);
   if (segment.payload_length > 0) {
     pool.Copy(segment.payload, segment.payload_length, tcp + header);

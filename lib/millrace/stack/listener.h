@@ -1,6 +1,7 @@
 // stack/listener.h - passive OPENs of one worker (RFC 9293 3.9.1.1, MUST-41, MUST-42).
 //
-// A listener names a local port and an address or any address; the exact address wins. Its backlog
+// A listener names a local port and an address or any address of a family (0.0.0.0 or ::, neither
+// takes the other's connections); the exact address wins. Its backlog
 // bounds the half-open connections: there is no accept queue, because the application is told of a
 // connection in the poll that completes it. When the pool of connections is empty then, the
 // connection stays half-open, and what the peer sends next completes it (OPN-09). A SYN beyond the
@@ -18,12 +19,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "millrace/base/ip_address.h"
 #include "millrace/base/time.h"
 
 namespace millrace::stack {
 
 struct Listener {
-  uint32_t address_v4 = 0;     // 0: any of ours
+  IpAddress address;           // unspecified: any of ours of that family
   uint16_t port = 0;
   bool open = false;
   uint32_t backlog = 0;        // half-open connections, at most
@@ -46,11 +48,11 @@ class ListenerTable {
   ListenerTable() : first_(65536, kNone) {}
 
   // kNone when the same address and port are listening already, or the table is full.
-  uint16_t Add(uint32_t address_v4, uint16_t port, uint32_t backlog, uint64_t user_data) {
+  uint16_t Add(const IpAddress& address, uint16_t port, uint32_t backlog, uint64_t user_data) {
     uint16_t reuse = kNone;
     for (uint16_t i = 0; i < listeners_.size(); ++i) {
       const Listener& l = listeners_[i];
-      if (l.open && l.address_v4 == address_v4 && l.port == port) return kNone;
+      if (l.open && l.address == address && l.port == port) return kNone;
       if (!l.open && l.half_open == 0) reuse = i;
     }
     if (reuse == kNone) {
@@ -58,7 +60,7 @@ class ListenerTable {
       reuse = static_cast<uint16_t>(listeners_.size());
       listeners_.emplace_back();
     }
-    listeners_[reuse] = {address_v4, port, true, backlog, 0, user_data, first_[port], {}};
+    listeners_[reuse] = {address, port, true, backlog, 0, user_data, first_[port], {}};
     first_[port] = reuse;
     return reuse;
   }
@@ -73,11 +75,12 @@ class ListenerTable {
     *link = listener.next;
   }
 
-  uint16_t Find(uint32_t address_v4, uint16_t port) const {
+  uint16_t Find(const IpAddress& address, uint16_t port) const {
+    const IpAddress unspecified = address.IsV4() ? IpAddress::V4(0) : IpAddress();
     uint16_t any = kNone;
     for (uint16_t i = first_[port]; i != kNone; i = listeners_[i].next) {
-      if (listeners_[i].address_v4 == address_v4) return i;
-      if (listeners_[i].address_v4 == 0) any = i;
+      if (listeners_[i].address == address) return i;
+      if (listeners_[i].address == unspecified) any = i;
     }
     return any;
   }

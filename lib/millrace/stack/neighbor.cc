@@ -18,28 +18,30 @@ Neighbors::Neighbors(const wire::LocalNet& net, const NeighborConfig& config)
   asking_.reserve(config.capacity);
 }
 
-uint16_t Neighbors::BucketOf(uint32_t v4) const {
-  const uint64_t mixed = (v4 ^ config_.hash_secret) * 0x9E37'79B9'7F4A'7C15 ^ config_.hash_secret;
+uint16_t Neighbors::BucketOf(const IpAddress& address) const {
+  // The upper half is 0 for IPv4; a link's IPv6 neighbours have few of them.
+  const uint64_t words = address.low() ^ address.high() * 0xC2B2'AE3D'27D4'EB4F;
+  const uint64_t secret = config_.hash_secret;
+  const uint64_t mixed = (words ^ secret) * 0x9E37'79B9'7F4A'7C15 ^ secret;
   const uint64_t folded = (mixed ^ mixed >> 32) * 0xD6E8'FEB8'6659'FD93;
   return static_cast<uint16_t>((folded >> 40) & (buckets_.size() - 1));
 }
 
-uint16_t Neighbors::Find(uint32_t v4) const {
-  const IpAddress address = IpAddress::V4(v4);
-  uint16_t index = buckets_[BucketOf(v4)];
+uint16_t Neighbors::Find(const IpAddress& address) const {
+  uint16_t index = buckets_[BucketOf(address)];
   while (index != kNone && entries_[index].address != address) index = entries_[index].hash_next;
   return index;
 }
 
 // A new entry without users. REQUIRES: a free one.
-uint16_t Neighbors::Create(uint32_t v4, NeighborState state) {
+uint16_t Neighbors::Create(const IpAddress& address, NeighborState state) {
   const uint16_t index = free_.back();
   free_.pop_back();
   Neighbor& n = entries_[index];
   n = Neighbor();
-  n.address = IpAddress::V4(v4);
+  n.address = address;
   n.state = state;
-  n.hash_bucket = BucketOf(v4);
+  n.hash_bucket = BucketOf(address);
   n.hash_next = buckets_[n.hash_bucket];
   buckets_[n.hash_bucket] = index;
   ++size_;
@@ -77,11 +79,11 @@ void Neighbors::LruRemove(uint16_t index) {
   (n.lru_next == kNone ? lru_last_ : entries_[n.lru_next].lru_prev) = n.lru_prev;
 }
 
-bool Neighbors::AddStatic(uint32_t v4, const MacAddress& mac) {
-  uint16_t index = Find(v4);
+bool Neighbors::AddStatic(const IpAddress& address, const MacAddress& mac) {
+  uint16_t index = Find(address);
   if (index == kNone) {
     if (free_.empty()) return false;
-    index = Create(v4, NeighborState::kStatic);
+    index = Create(address, NeighborState::kStatic);
   } else {
     StopAsking(index);
     ReleaseParked(entries_[index]);
@@ -92,8 +94,8 @@ bool Neighbors::AddStatic(uint32_t v4, const MacAddress& mac) {
   return true;
 }
 
-uint16_t Neighbors::Lookup(uint32_t v4, Instant now) {
-  uint16_t index = Find(v4);
+uint16_t Neighbors::Lookup(const IpAddress& address, Instant now) {
+  uint16_t index = Find(address);
   if (index != kNone) {
     if (InLru(entries_[index])) {
       LruRemove(index);
@@ -109,7 +111,7 @@ uint16_t Neighbors::Lookup(uint32_t v4, Instant now) {
     ++counters_.evicted;
     Drop(lru_last_);
   }
-  index = Create(v4, NeighborState::kIncomplete);
+  index = Create(address, NeighborState::kIncomplete);
   Ask(index, NeighborState::kIncomplete, now);
   return index;
 }
@@ -209,87 +211,6 @@ size_t Neighbors::TakeReleased(std::span<wire::PacketHandle> out) {
   return count;
 }
 
-// Whether the sender's claim to have this MAC address is believed.
-bool Neighbors::MayUpdate(const Neighbor& n, const MacAddress& mac, Instant now) const {
-  switch (n.state) {
-    case NeighborState::kStatic:
-    case NeighborState::kFree:
-      return false;
-    case NeighborState::kReachable:
-      // Nobody asked: only the same again, or one whose time is over.
-      return n.mac == mac || now - n.confirmed >= config_.reachable;
-    default:
-      return true;
-  }
-}
-
-void Neighbors::Confirm(uint16_t index, const MacAddress& mac, Instant now, ArpResult& result) {
-  StopAsking(index);
-  Neighbor& n = entries_[index];
-  n.mac = mac;
-  n.state = NeighborState::kReachable;
-  n.confirmed = now;
-  n.probes = 0;
-  result.resolved = index;
-  result.packet_count = n.parked_count;
-  result.packets = n.parked;
-  parked_ -= n.parked_count;
-  n.parked_count = 0;
-}
-
-ArpResult Neighbors::OnArp(const wire::ArpPacket& arp, Instant now) {
-  ArpResult result;
-  const bool request = arp.operation == wire::kArpRequest;
-  if (!request && arp.operation != wire::kArpReply) {
-    ++counters_.arp_ignored;
-    return result;
-  }
-  const bool for_us = net_.Owns(arp.target_ip);
-  if (arp.sender_mac.IsGroup() || arp.sender_mac == MacAddress() || arp.sender_mac == net_.mac) {
-    ++counters_.arp_ignored;
-    return result;
-  }
-  if (arp.sender_ip == 0) {  // RFC 5227 2.1.1: an ARP Probe asks and must teach nothing
-    result.reply = request && for_us;
-    return result;
-  }
-  if (net_.Owns(arp.sender_ip)) {
-    ++counters_.arp_duplicate_address;
-    return result;
-  }
-  const uint32_t host_bits = arp.sender_ip & ~net_.network_mask;
-  const bool whole_net_is_hosts = net_.network_mask >= 0xFFFF'FFFE;  // RFC 3021
-  const bool on_link = ((arp.sender_ip ^ net_.address_v4) & net_.network_mask) == 0;
-  if (!on_link || (!whole_net_is_hosts && (host_bits == 0 || host_bits == ~net_.network_mask))) {
-    ++counters_.arp_ignored;
-    return result;
-  }
-  result.reply = request && for_us;
-
-  uint16_t index = Find(arp.sender_ip);
-  if (index != kNone) {
-    Neighbor& n = entries_[index];
-    if (MayUpdate(n, arp.sender_mac, now)) {
-      Confirm(index, arp.sender_mac, now, result);
-    } else if (n.mac != arp.sender_mac) {
-      ++counters_.arp_conflict;
-    }
-    return result;
-  }
-  if (!result.reply) {
-    if (!request) ++counters_.arp_unsolicited;
-    return result;
-  }
-  // Who asks for us is about to talk to us (RFC 826), but may not push anybody out.
-  if (free_.empty()) {
-    ++counters_.arp_no_room;
-    return result;
-  }
-  index = Create(arp.sender_ip, NeighborState::kStale);
-  entries_[index].mac = arp.sender_mac;
-  return result;
-}
-
 void Neighbors::Fail(uint16_t index, Instant now) {
   Neighbor& n = entries_[index];
   ++counters_.failed;
@@ -303,7 +224,7 @@ void Neighbors::Fail(uint16_t index, Instant now) {
   n.next_probe = now + config_.probe_interval;
 }
 
-size_t Neighbors::PollProbes(Instant now, std::span<ArpProbe> out) {
+size_t Neighbors::PollProbes(Instant now, std::span<NeighborProbe> out) {
   if (now < next_poll_) [[likely]]
     return 0;
   size_t count = 0;
@@ -316,9 +237,11 @@ size_t Neighbors::PollProbes(Instant now, std::span<ArpProbe> out) {
       continue;
     }
     if (now >= n.next_probe && count < out.size()) {
-      out[count++] = {
-          .target_v4 = n.address.v4(),
-          .destination = n.state == NeighborState::kProbing ? n.mac : MacAddress::Broadcast()};
+      out[count++] = {.target = n.address,
+                      .destination = n.state == NeighborState::kProbing ? n.mac
+                                     : n.address.IsV4()
+                                         ? MacAddress::Broadcast()
+                                         : wire::GroupMacV6(wire::SolicitedNode(n.address))};
       ++n.probes;
       n.next_probe = now + config_.probe_interval;
     }

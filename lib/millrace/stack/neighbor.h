@@ -1,11 +1,12 @@
-// stack/neighbor.h - bounded ARP cache and route of one interface (RFC 826, RFC 1122 2.3.2).
+// stack/neighbor.h - bounded cache of the link-layer addresses of one interface's neighbours, by
+// ARP (RFC 826, RFC 1122 2.3.2) and by neighbour discovery (RFC 4861), and the IPv4 route.
 //
 // Connections hold the 16-bit index of their next hop instead of its MAC address, so that a change
 // reaches all of them. An index stays valid as long as it is held: Ref counts the users of an entry
 // and only an entry without users is dropped or evicted. An index that is used at once and not
 // kept needs no Ref.
 //
-// No ARP packet makes the table grow beyond its bound, evicts an entry or changes a static
+// No packet of either makes the table grow beyond its bound, evicts an entry or changes a static
 // one (IPL-06, IPL-07). Packets waiting for an address are bounded per neighbour and in all
 // (IPL-08; RFC 1122 2.3.2.2 asks for at least one).
 //
@@ -25,6 +26,7 @@
 #include "millrace/base/time.h"
 #include "millrace/wire/arp.h"
 #include "millrace/wire/frame.h"
+#include "millrace/wire/ndp.h"
 #include "millrace/wire/segment.h"
 
 namespace millrace::stack {
@@ -53,11 +55,11 @@ struct NeighborCounters {
   uint64_t failed = 0;                 // nobody answered
   uint64_t park_refused = 0;           // 64 packets are waiting
   uint64_t park_displaced = 0;         // a newer packet for the same neighbour took the place
-  uint64_t arp_ignored = 0;            // sender is not a station of this network
-  uint64_t arp_unsolicited = 0;        // reply from an address that is not in the table
-  uint64_t arp_no_room = 0;            // request of an unknown host, table full
-  uint64_t arp_conflict = 0;           // another MAC address for a reachable or static entry
-  uint64_t arp_duplicate_address = 0;  // somebody else uses our address
+  uint64_t ignored = 0;            // sender is not a station of this network
+  uint64_t unsolicited = 0;        // answer from an address that is not in the table
+  uint64_t no_room = 0;            // request of an unknown host, table full
+  uint64_t conflict = 0;           // another MAC address for a reachable or static entry
+  uint64_t duplicate_address = 0;  // somebody else uses our address
 };
 
 struct Neighbor {
@@ -81,13 +83,14 @@ struct Neighbor {
   }
 };
 
-// An ARP request that is due.
-struct ArpProbe {
-  uint32_t target_v4 = 0;
-  MacAddress destination;  // of the frame: broadcast, or the address to be confirmed
+// An ARP request or a neighbour solicitation that is due.
+struct NeighborProbe {
+  IpAddress target;
+  // Of the frame: broadcast (IPv6: the solicited-node group), or the address to be confirmed.
+  MacAddress destination;
 };
 
-struct ArpResult {
+struct NeighborResult {
   bool reply = false;  // to the sender, from the target address of the request
   // When not kNone, this neighbour's address was learnt: send the packets it had waiting.
   uint16_t resolved = 0xFFFF;
@@ -117,12 +120,12 @@ class Neighbors {
   Neighbors(const wire::LocalNet& net, const NeighborConfig& config = {});
 
   // An entry that never changes, for a gateway or a test. False when there is no room.
-  [[nodiscard]] bool AddStatic(uint32_t v4, const MacAddress& mac);
+  [[nodiscard]] bool AddStatic(const IpAddress& address, const MacAddress& mac);
 
   // Index of the entry for an address on the link, made when there is none (and the first request
   // is then due at once). kNone when the table is full of entries in use.
-  uint16_t Lookup(uint32_t v4, Instant now);
-  uint16_t Find(uint32_t v4) const;  // kNone when there is none
+  uint16_t Lookup(const IpAddress& address, Instant now);
+  uint16_t Find(const IpAddress& address) const;  // kNone when there is none
 
   // Holds the index, or lets go of it.
   void Ref(uint16_t index);
@@ -154,11 +157,16 @@ class Neighbors {
   void ReleaseAll();
 
   // A parsed ARP packet came in on the interface.
-  ArpResult OnArp(const wire::ArpPacket& arp, Instant now);
+  NeighborResult OnArp(const wire::ArpPacket& arp, Instant now);
+  // A neighbour solicitation for one of our addresses came from `source`, which has `mac` (RFC 4861
+  // 7.2.3). `reply` of the result is not set.
+  NeighborResult OnSolicitation(const IpAddress& source, const MacAddress& mac, Instant now);
+  // RFC 4861 7.2.5. `message` is a valid advertisement for an address that is not ours.
+  NeighborResult OnAdvertisement(const wire::NeighborMessage& message, Instant now);
 
   // Fills the front of `out` with the requests that are due, at most one a second for a neighbour,
   // and returns how many. Cheap when nothing is due; meant for every millisecond.
-  size_t PollProbes(Instant now, std::span<ArpProbe> out);
+  size_t PollProbes(Instant now, std::span<NeighborProbe> out);
 
   // PollProbes has nothing to do before this; Instant::Never() when nobody is asked for.
   Instant NextProbe() const { return next_poll_; }
@@ -171,8 +179,8 @@ class Neighbors {
 
  private:
   bool UseUnconfirmed(uint16_t index, Instant now);
-  uint16_t BucketOf(uint32_t v4) const;
-  uint16_t Create(uint32_t v4, NeighborState state);
+  uint16_t BucketOf(const IpAddress& address) const;
+  uint16_t Create(const IpAddress& address, NeighborState state);
   void Drop(uint16_t index);
   void LruInsert(uint16_t index);
   void LruRemove(uint16_t index);
@@ -184,7 +192,9 @@ class Neighbors {
   void Fail(uint16_t index, Instant now);
   void ReleaseParked(Neighbor& n);
   bool MayUpdate(const Neighbor& n, const MacAddress& mac, Instant now) const;
-  void Confirm(uint16_t index, const MacAddress& mac, Instant now, ArpResult& result);
+  // `state`: kReachable, when the neighbour has answered us, or kStale.
+  void Learn(uint16_t index, const MacAddress& mac, NeighborState state, Instant now,
+             NeighborResult& result);
 
   wire::LocalNet net_;
   NeighborConfig config_;

@@ -133,13 +133,13 @@ bool Socket::passive() const {
 Endpoint Socket::local() const {
   const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
   if (c == nullptr) return {};
-  return {IpAddress::V4(c->key.local_v4()), c->key.local_port};
+  return {engine_->LocalOf(c->key), c->key.local_port};
 }
 
 Endpoint Socket::remote() const {
   const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
   if (c == nullptr) return {};
-  return {IpAddress::V4(c->key.remote_v4()), c->key.remote_port};
+  return {engine_->RemoteOf(c->key), c->key.remote_port};
 }
 
 tcp::State Socket::state() const {

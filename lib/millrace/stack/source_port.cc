@@ -18,12 +18,14 @@ uint64_t Fold(uint64_t a, uint64_t b) {
 }
 
 uint64_t AddressCount(const IpPrefix& prefix) {
-  MR_CHECK(prefix.address.IsV4() && prefix.length_bits >= 0 && prefix.length_bits <= 32);
+  if (!prefix.address.IsV4()) return 1;
+  MR_CHECK(prefix.length_bits >= 0 && prefix.length_bits <= 32);
   const uint64_t all = uint64_t{1} << (32 - prefix.length_bits);
   return all <= 2 ? all : all - 2;
 }
 
 uint32_t FirstAddress(const IpPrefix& prefix) {
+  if (!prefix.address.IsV4()) return 0;
   const uint64_t host_mask = (uint64_t{1} << (32 - prefix.length_bits)) - 1;
   const uint32_t network = prefix.address.v4() & ~static_cast<uint32_t>(host_mask);
   return host_mask <= 1 ? network : network + 1;

@@ -45,7 +45,9 @@ class KeyedPermutation {
 };
 
 struct SourcePortConfig {
-  IpPrefix addresses;          // IPv4; of /30 and shorter the first and the last are left out
+  // IPv4: of /30 and shorter the first and the last are left out. IPv6: one address, whatever the
+  // length; only ports are chosen then, and Candidate::address_v4 is 0.
+  IpPrefix addresses;
   uint16_t first_port = 1024;  // RFC 6056 3.2: "SHOULD use the range 1024-65535"
   uint16_t last_port = 65535;  // inclusive
   SipKey secret;
@@ -61,7 +63,7 @@ class SourcePorts {
     bool operator==(const Candidate&) const = default;
   };
 
-  // REQUIRES: IPv4 addresses; first_port <= last_port; first_port > 0.
+  // REQUIRES: first_port <= last_port; first_port > 0.
   explicit SourcePorts(const SourcePortConfig& config);
 
   // The next tuple for this destination; it may be in use.

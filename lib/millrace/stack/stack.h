@@ -162,7 +162,7 @@ void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
   const FrameBuilder& builder = engine_.builder();
   const uint32_t length = builder.BuildTcp(data, key, engine_.neighbors()[neighbor].mac, segment,
                                            engine_.env().send_pool);
-  port_.Finish(packet, length, builder.tcp_offload());
+  port_.Finish(packet, length, builder.tcp_offload(key));
   engine_.counters().tx_bytes += length;
   if (engine_.neighbors().Use(neighbor, engine_.env().now)) [[likely]] {
     Push(packet);
@@ -202,10 +202,9 @@ void Stack<P, A>::SendReplies() {
   for (const ControlFrame& frame : engine_.control_frames()) SendControl(frame);
   for (const StatelessReply& reply : engine_.replies()) {
     uint16_t neighbor = reply.neighbor;
-    const uint32_t remote_v4 = reply.key.remote_v4();
     // The half-open connection that held the index may have gone since.
-    if (neighbor == Neighbors::kNone || !engine_.IsNextHop(neighbor, remote_v4)) {
-      neighbor = engine_.NextHop(remote_v4);
+    if (neighbor == Neighbors::kNone || !engine_.IsNextHop(neighbor, reply.key)) {
+      neighbor = engine_.NextHop(reply.key);
     }
     if (neighbor == Neighbors::kNone) {
       ++engine_.counters().tx_no_route;
@@ -250,16 +249,14 @@ template <Port P, App A>
 void Stack<P, A>::Housekeep() {
   const Instant now = engine_.env().now;
   next_housekeeping_ = now + kHousekeeping;
-  std::array<ArpProbe, 16> probes;
+  std::array<NeighborProbe, 16> probes;
   const size_t count = engine_.neighbors().PollProbes(now, probes);
+  ControlFrame frame;
   for (size_t i = 0; i < count; ++i) {
-    ControlFrame frame;
-    frame.length = static_cast<uint16_t>(engine_.builder().BuildArp(
-        frame.bytes.data(), probes[i].destination, wire::kArpRequest,
-        engine_.config().address.address.v4(), MacAddress(), probes[i].target_v4));
-    ++engine_.counters().arp_requests;
+    engine_.BuildProbe(probes[i], &frame);
     SendControl(frame);
   }
+  while (engine_.NextDiscovery(&frame)) SendControl(frame);
   std::array<wire::PacketHandle, 16> dropped;
   const size_t dropped_count = engine_.neighbors().TakeReleased(dropped);
   engine_.counters().tx_park_dropped += dropped_count;

@@ -27,6 +27,7 @@ constexpr wire::LocalNet kNet{.mac = kOurMac, .address_v4 = kOurs, .network_mask
 Instant At(double seconds) {
   return Instant::FromNanoseconds(static_cast<int64_t>(seconds * 1e9) + 5'000'000'000);
 }
+IpAddress V4(uint32_t address) { return IpAddress::V4(address); }
 PacketHandle Packet(uintptr_t n) { return static_cast<PacketHandle>(n); }
 
 wire::ArpPacket Reply(uint32_t ip, const MacAddress& mac) {
@@ -50,10 +51,9 @@ struct ProbeSeen {
   bool operator==(const ProbeSeen&) const = default;
 };
 std::vector<ProbeSeen> Poll(Neighbors& neighbors, Instant now) {
-  std::array<ArpProbe, 2000> probes;
-  const size_t count = neighbors.PollProbes(now, probes);
-  std::vector<ProbeSeen> seen;
-  for (size_t i = 0; i < count; ++i) seen.push_back({probes[i].target_v4, probes[i].destination});
+  std::array<NeighborProbe, 2000> probes;
+  std::vector<ProbeSeen> seen(neighbors.PollProbes(now, probes));
+  for (size_t i = 0; i < seen.size(); ++i) seen[i] = {probes[i].target.v4(), probes[i].destination};
   return seen;
 }
 std::vector<uintptr_t> Released(Neighbors& neighbors) {
@@ -63,7 +63,7 @@ std::vector<uintptr_t> Released(Neighbors& neighbors) {
   for (size_t i = 0; i < count; ++i) packets.push_back(static_cast<uintptr_t>(out[i]));
   return packets;
 }
-std::vector<uintptr_t> Packets(const ArpResult& result) {
+std::vector<uintptr_t> Packets(const NeighborResult& result) {
   std::vector<uintptr_t> packets;
   for (size_t i = 0; i < result.packet_count; ++i) {
     packets.push_back(static_cast<uintptr_t>(result.packets[i]));
@@ -76,14 +76,14 @@ const ProbeSeen kCheckPeer{kPeer, kPeerMac};
 
 TEST(Neighbors, AsksAtOnceAndSendsWhatWaitedWhenAnswered) {
   Neighbors t(kNet);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   EXPECT_FALSE(t.Use(index, At(0)));
   ASSERT_TRUE(t.Park(index, Packet(11)));
   ASSERT_TRUE(t.Park(index, Packet(12)));
   EXPECT_THAT(Poll(t, At(0)), ElementsAre(kAskPeer));
   EXPECT_THAT(Poll(t, At(0.9)), IsEmpty());
 
-  const ArpResult result = t.OnArp(Reply(kPeer, kPeerMac), At(0.95));
+  const NeighborResult result = t.OnArp(Reply(kPeer, kPeerMac), At(0.95));
   EXPECT_FALSE(result.reply);
   EXPECT_EQ(result.resolved, index);
   EXPECT_THAT(Packets(result), ElementsAre(11, 12));
@@ -91,12 +91,12 @@ TEST(Neighbors, AsksAtOnceAndSendsWhatWaitedWhenAnswered) {
   EXPECT_EQ(t[index].mac, kPeerMac);
   EXPECT_EQ(t.parked(), 0u);
   EXPECT_THAT(Poll(t, At(10)), IsEmpty());
-  EXPECT_EQ(t.Lookup(kPeer, At(10)), index);
+  EXPECT_EQ(t.Lookup(V4(kPeer), At(10)), index);
 }
 
 TEST(Neighbors, GivesUpAfterThreeRequestsOnePerSecond) {
   Neighbors t(kNet);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   ASSERT_TRUE(t.Park(index, Packet(11)));
   int requests = 0;
   for (int ms = 0; ms < 2999; ++ms) requests += static_cast<int>(Poll(t, At(ms * 1e-3)).size());
@@ -105,17 +105,17 @@ TEST(Neighbors, GivesUpAfterThreeRequestsOnePerSecond) {
   EXPECT_THAT(Poll(t, At(3)), IsEmpty());
   EXPECT_THAT(Released(t), ElementsAre(11));
   EXPECT_EQ(t.counters().failed, 1u);
-  EXPECT_EQ(t.Find(kPeer), Neighbors::kNone);
+  EXPECT_EQ(t.Find(V4(kPeer)), Neighbors::kNone);
   EXPECT_EQ(t.size(), 0u);
 }
 
 TEST(Neighbors, KeepsAFailedEntryWhileItIsHeldAndAsksAgainWhenUsed) {
   Neighbors t(kNet);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   t.Ref(index);
   for (int s = 0; s <= 3; ++s) Poll(t, At(s));
   EXPECT_EQ(t.counters().failed, 1u);
-  EXPECT_EQ(t.Find(kPeer), index);
+  EXPECT_EQ(t.Find(V4(kPeer)), index);
   EXPECT_FALSE(t.Use(index, At(3.5)));  // not more often than once a second
   EXPECT_THAT(Poll(t, At(3.5)), IsEmpty());
   EXPECT_FALSE(t.Use(index, At(4)));
@@ -128,7 +128,7 @@ TEST(Neighbors, KeepsAFailedEntryWhileItIsHeldAndAsksAgainWhenUsed) {
 
 TEST(Neighbors, ConfirmsAStaleAddressByUnicastWhenItIsUsed) {
   Neighbors t(kNet);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   t.OnArp(Reply(kPeer, kPeerMac), At(0));
   EXPECT_TRUE(t.Use(index, At(29.9)));
   EXPECT_THAT(Poll(t, At(29.9)), IsEmpty());
@@ -143,7 +143,7 @@ TEST(Neighbors, ConfirmsAStaleAddressByUnicastWhenItIsUsed) {
 
 TEST(Neighbors, StopsUsingAnAddressThatDoesNotConfirm) {
   Neighbors t(kNet);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   t.Ref(index);
   t.OnArp(Reply(kPeer, kPeerMac), At(0));
   EXPECT_TRUE(t.Use(index, At(40)));
@@ -157,23 +157,23 @@ TEST(Neighbors, StopsUsingAnAddressThatDoesNotConfirm) {
 // IPL-06
 TEST(Neighbors, LearnsNothingFromUnsolicitedReplies) {
   Neighbors t(kNet);
-  const ArpResult result = t.OnArp(Reply(kPeer, kEvilMac), At(0));
+  const NeighborResult result = t.OnArp(Reply(kPeer, kEvilMac), At(0));
   EXPECT_FALSE(result.reply);
   EXPECT_EQ(result.resolved, Neighbors::kNone);
   EXPECT_EQ(t.size(), 0u);
-  EXPECT_EQ(t.counters().arp_unsolicited, 1u);
+  EXPECT_EQ(t.counters().unsolicited, 1u);
 }
 
 // IPL-06
 TEST(Neighbors, DoesNotLetAReachableAddressBeTakenOver) {
   Neighbors t(kNet);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   t.OnArp(Reply(kPeer, kPeerMac), At(0));
   t.OnArp(Reply(kPeer, kEvilMac), At(1));
   t.OnArp(Request(kPeer, kEvilMac), At(1));
   t.OnArp(Request(kPeer, kEvilMac, kPeer), At(1));  // gratuitous
   EXPECT_EQ(t[index].mac, kPeerMac);
-  EXPECT_EQ(t.counters().arp_conflict, 3u);
+  EXPECT_EQ(t.counters().conflict, 3u);
   // The same again refreshes; another one is believed when the time is over, or when asked.
   t.OnArp(Request(kPeer, kPeerMac, kPeer), At(20));
   t.OnArp(Reply(kPeer, kEvilMac), At(49));
@@ -190,7 +190,7 @@ TEST(Neighbors, AnswersRequestsForOurAddressOnly) {
   wire::ArpPacket strange = Request(kPeer, kPeerMac);
   strange.operation = 3;
   EXPECT_FALSE(t.OnArp(strange, At(0)).reply);
-  EXPECT_EQ(t.counters().arp_ignored, 1u);
+  EXPECT_EQ(t.counters().ignored, 1u);
 }
 
 TEST(Neighbors, AnswersForEveryAddressOfAnOwnedPrefix) {
@@ -204,7 +204,7 @@ TEST(Neighbors, AnswersForEveryAddressOfAnOwnedPrefix) {
 TEST(Neighbors, RemembersWhoAsksForUsButUnconfirmed) {
   Neighbors t(kNet);
   t.OnArp(Request(kPeer, kPeerMac), At(0));
-  const uint16_t index = t.Find(kPeer);
+  const uint16_t index = t.Find(V4(kPeer));
   ASSERT_NE(index, Neighbors::kNone);
   EXPECT_EQ(t[index].state, NeighborState::kStale);
   EXPECT_THAT(Poll(t, At(1)), IsEmpty());
@@ -220,9 +220,9 @@ TEST(Neighbors, IgnoresSendersThatCannotBe) {
   EXPECT_FALSE(t.OnArp(Request(0x0A00'00FF, kPeerMac), At(0)).reply);  // broadcast
   EXPECT_FALSE(t.OnArp(Request(0x0A00'0000, kPeerMac), At(0)).reply);
   EXPECT_FALSE(t.OnArp(Request(0xC0A8'0001, kPeerMac), At(0)).reply);  // not on this network
-  EXPECT_EQ(t.counters().arp_ignored, 6u);
+  EXPECT_EQ(t.counters().ignored, 6u);
   EXPECT_FALSE(t.OnArp(Request(kOurs, kEvilMac), At(0)).reply);
-  EXPECT_EQ(t.counters().arp_duplicate_address, 1u);
+  EXPECT_EQ(t.counters().duplicate_address, 1u);
   EXPECT_EQ(t.size(), 0u);
 }
 
@@ -231,12 +231,12 @@ TEST(Neighbors, NeverChangesNorEvictsAStaticEntry) {
   NeighborConfig config;
   config.capacity = 2;
   Neighbors t(kNet, config);
-  ASSERT_TRUE(t.AddStatic(kPeer, kPeerMac));
-  const uint16_t index = t.Find(kPeer);
+  ASSERT_TRUE(t.AddStatic(V4(kPeer), kPeerMac));
+  const uint16_t index = t.Find(V4(kPeer));
   t.OnArp(Reply(kPeer, kEvilMac), At(0));
-  EXPECT_EQ(t.counters().arp_conflict, 1u);
-  for (uint32_t i = 0; i < 100; ++i) EXPECT_NE(t.Lookup(0x0A00'0010 + i, At(i)), index);
-  EXPECT_EQ(t.Find(kPeer), index);
+  EXPECT_EQ(t.counters().conflict, 1u);
+  for (uint32_t i = 0; i < 100; ++i) EXPECT_NE(t.Lookup(V4(0x0A00'0010 + i), At(i)), index);
+  EXPECT_EQ(t.Find(V4(kPeer)), index);
   EXPECT_EQ(t[index].mac, kPeerMac);
   EXPECT_TRUE(t.Use(index, At(1e6)));
   EXPECT_EQ(t.counters().evicted, 99u);
@@ -247,48 +247,48 @@ TEST(Neighbors, RequestsOfManyHostsFillTheTableAndEvictNobody) {
   NeighborConfig config;
   config.capacity = 8;
   Neighbors t(kNet, config);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   for (uint32_t i = 0; i < 100; ++i) {
     EXPECT_TRUE(t.OnArp(Request(0x0A00'0010 + i, kEvilMac), At(1)).reply);
   }
   EXPECT_EQ(t.size(), 8u);
-  EXPECT_EQ(t.Find(kPeer), index);
-  EXPECT_EQ(t.counters().arp_no_room, 93u);
+  EXPECT_EQ(t.Find(V4(kPeer)), index);
+  EXPECT_EQ(t.counters().no_room, 93u);
 }
 
 TEST(Neighbors, EvictsTheLeastRecentlyUsedThatNobodyHolds) {
   NeighborConfig config;
   config.capacity = 3;
   Neighbors t(kNet, config);
-  const uint16_t a = t.Lookup(0x0A00'0010, At(0));
+  const uint16_t a = t.Lookup(V4(0x0A00'0010), At(0));
   t.Ref(a);
-  ASSERT_TRUE(t.Park(t.Lookup(0x0A00'0011, At(0)), Packet(5)));
-  t.Lookup(0x0A00'0012, At(0));
-  t.Lookup(0x0A00'0011, At(1));
-  t.Lookup(0x0A00'0013, At(2));
-  EXPECT_EQ(t.Find(0x0A00'0012), Neighbors::kNone);
+  ASSERT_TRUE(t.Park(t.Lookup(V4(0x0A00'0011), At(0)), Packet(5)));
+  t.Lookup(V4(0x0A00'0012), At(0));
+  t.Lookup(V4(0x0A00'0011), At(1));
+  t.Lookup(V4(0x0A00'0013), At(2));
+  EXPECT_EQ(t.Find(V4(0x0A00'0012)), Neighbors::kNone);
   EXPECT_THAT(Released(t), IsEmpty());
-  t.Lookup(0x0A00'0014, At(3));
-  EXPECT_EQ(t.Find(0x0A00'0011), Neighbors::kNone);
+  t.Lookup(V4(0x0A00'0014), At(3));
+  EXPECT_EQ(t.Find(V4(0x0A00'0011)), Neighbors::kNone);
   EXPECT_THAT(Released(t), ElementsAre(5));
-  t.Ref(t.Find(0x0A00'0013));
-  t.Ref(t.Find(0x0A00'0014));
-  EXPECT_EQ(t.Lookup(0x0A00'0015, At(4)), Neighbors::kNone);
+  t.Ref(t.Find(V4(0x0A00'0013)));
+  t.Ref(t.Find(V4(0x0A00'0014)));
+  EXPECT_EQ(t.Lookup(V4(0x0A00'0015), At(4)), Neighbors::kNone);
   EXPECT_EQ(t.counters().table_full, 1u);
   t.Unref(a);
-  EXPECT_EQ(t.Lookup(0x0A00'0015, At(5)), a);
+  EXPECT_EQ(t.Lookup(V4(0x0A00'0015), At(5)), a);
 }
 
 // IPL-08
 TEST(Neighbors, KeepsTheThreeLatestPacketsPerNeighborAndSixtyFourInAll) {
   Neighbors t(kNet);
-  const uint16_t index = t.Lookup(kPeer, At(0));
+  const uint16_t index = t.Lookup(V4(kPeer), At(0));
   for (uintptr_t n = 1; n <= 5; ++n) ASSERT_TRUE(t.Park(index, Packet(n)));
   EXPECT_THAT(Released(t), UnorderedElementsAre(1, 2));
   EXPECT_EQ(t.parked(), 3u);
   uintptr_t taken = 3;
   for (uint32_t i = 0; i < 30; ++i) {
-    const uint16_t other = t.Lookup(0x0A00'0010 + i, At(0));
+    const uint16_t other = t.Lookup(V4(0x0A00'0010 + i), At(0));
     for (int k = 0; k < 3; ++k) taken += t.Park(other, Packet(100)) ? 1 : 0;
   }
   EXPECT_EQ(taken, Neighbors::kParkedMax);
@@ -299,8 +299,8 @@ TEST(Neighbors, KeepsTheThreeLatestPacketsPerNeighborAndSixtyFourInAll) {
 
 TEST(Neighbors, EmitsDueRequestsOverSeveralCallsWhenTheRoomIsSmall) {
   Neighbors t(kNet);
-  for (uint32_t i = 0; i < 5; ++i) t.Lookup(0x0A00'0010 + i, At(0));
-  std::array<ArpProbe, 2> out;
+  for (uint32_t i = 0; i < 5; ++i) t.Lookup(V4(0x0A00'0010 + i), At(0));
+  std::array<NeighborProbe, 2> out;
   size_t total = 0;
   for (int call = 0; call < 4; ++call) total += t.PollProbes(At(0), out);
   EXPECT_EQ(total, 5u);
@@ -309,7 +309,7 @@ TEST(Neighbors, EmitsDueRequestsOverSeveralCallsWhenTheRoomIsSmall) {
 TEST(Neighbors, TellsWhenItHasToBePolledNext) {
   Neighbors t(kNet);
   EXPECT_TRUE(t.NextProbe().IsNever());
-  t.Lookup(kPeer, At(2));
+  t.Lookup(V4(kPeer), At(2));
   EXPECT_EQ(t.NextProbe(), At(2));
   Poll(t, At(2));
   EXPECT_EQ(t.NextProbe(), At(3));
@@ -359,7 +359,7 @@ TEST(Neighbors, LosesNoPacketAndKeepsItsBoundsUnderRandomEvents) {
         returned += Released(t).size();
         break;
       default: {
-        const uint16_t index = t.Lookup(ip, At(now));
+        const uint16_t index = t.Lookup(V4(ip), At(now));
         if (index == Neighbors::kNone) break;
         ASSERT_EQ(t[index].address, IpAddress::V4(ip));
         if (!t.Use(index, At(now)) && t.Park(index, Packet(next_packet))) {

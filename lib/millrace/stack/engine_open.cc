@@ -1,0 +1,154 @@
+// stack/engine_open.cc - listening, and connections that the application opens.
+
+#include "millrace/stack/engine.h"
+#include "millrace/tcp/connection.h"
+#include "millrace/tcp/isn.h"
+
+namespace millrace::stack {
+
+const char* ToString(ConnectResult result) {
+  switch (result) {
+    case ConnectResult::kOk:
+      return "ok";
+    case ConnectResult::kNoPorts:
+      return "no free source port";
+    case ConnectResult::kNoMemory:
+      return "connection pool full";
+    case ConnectResult::kNoRoute:
+      return "no route";
+    case ConnectResult::kBadAddress:
+      return "bad address";
+    case ConnectResult::kUnsupported:
+      return "address family not supported";
+  }
+  return "?";
+}
+
+const char* ToString(ListenResult result) {
+  switch (result) {
+    case ListenResult::kOk:
+      return "ok";
+    case ListenResult::kInUse:
+      return "address in use";
+    case ListenResult::kNotOurs:
+      return "not an address of this interface";
+    case ListenResult::kUnsupported:
+      return "address family not supported";
+  }
+  return "?";
+}
+
+uint16_t Engine::NextHop(const FlowKey& key) {
+  const IpAddress hop = NextHopAddress(key);
+  if (hop == IpAddress() || hop == IpAddress::V4(0)) return Neighbors::kNone;
+  return neighbors_.Lookup(hop, env_.now);
+}
+
+ListenResult Engine::Listen(const Endpoint& local, uint32_t backlog, uint64_t user_data) {
+  const IpAddress& address = local.address;
+  if (!Carries(address)) return ListenResult::kUnsupported;
+  // An IPv6 address may be listened on while its detection goes on.
+  const bool ours = address.IsV4() ? address.v4() == 0 || net_.Owns(address.v4())
+                                   : address == IpAddress() || net_.v6.Names(address);
+  if (!ours) return ListenResult::kNotOurs;
+  const bool always = env_.config.syn_cookies == tcp::SynCookies::kAlways;
+  const uint16_t index = listeners_.Add(address, local.port, always ? 0 : backlog, user_data);
+  return index == ListenerTable::kNone ? ListenResult::kInUse : ListenResult::kOk;
+}
+
+void Engine::CloseListener(const Endpoint& local) {
+  const uint16_t index = listeners_.Find(local.address, local.port);
+  if (index != ListenerTable::kNone) listeners_.Close(index);
+}
+
+bool Engine::Check(const Endpoint& remote, ConnectResult* why) const {
+  if (!Carries(remote.address)) {
+    *why = ConnectResult::kUnsupported;
+    return false;
+  }
+  if (!remote.address.IsV4()) return CheckV6(remote, why);
+  const uint32_t v4 = remote.address.v4();
+  const uint32_t host_part = v4 & ~net_.network_mask;
+  const bool on_link = route_.OnLink(v4);
+  // RFC 9293 3.9.2.3 (MUST-46): "A TCP implementation MUST reject as an error a local OPEN call
+  // for an invalid remote IP address (e.g., a broadcast or multicast address)."
+  const bool broadcast = v4 == 0xFFFF'FFFF || (on_link && net_.network_mask < 0xFFFF'FFFE &&
+                                               host_part == ~net_.network_mask);
+  const bool bad = v4 == 0 || (v4 >> 28) >= 0xE || (v4 >> 24) == 127 || broadcast ||
+                   net_.Owns(v4) || remote.port == 0;
+  if (bad) *why = ConnectResult::kBadAddress;
+  return !bad;
+}
+
+ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket* socket) {
+  ConnectResult why = ConnectResult::kOk;
+  if (!Check(remote, &why)) return why;
+  if (connections_.free() == 0) {
+    ++env_.counters.connections_full;
+    return ConnectResult::kNoMemory;
+  }
+  if (!remote.address.IsV4()) return ConnectV6(remote, user_data, socket);
+  const uint32_t remote_v4 = remote.address.v4();
+  const auto key_of = [&](SourcePorts::Candidate c) {
+    return FlowKey::V4(c.address_v4, c.port, remote_v4, remote.port);
+  };
+  const auto choice = source_ports_.Choose(
+      remote,
+      [&](SourcePorts::Candidate c) {
+        const uint64_t hash = table_.Hash(key_of(c));
+        table_.PrefetchBucket(hash);
+        return hash;
+      },
+      [&](SourcePorts::Candidate c, uint64_t hash) { return !FindFlow(hash, key_of(c)); });
+  if (!choice.has_value()) {
+    ++env_.counters.ports_exhausted;
+    return ConnectResult::kNoPorts;
+  }
+  return Open(key_of(choice->candidate), choice->prepared, user_data, socket);
+}
+
+ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
+                                  uint64_t user_data, Socket* socket) {
+  ConnectResult why = ConnectResult::kOk;
+  if (!Check(remote, &why)) return why;
+  const IpAddress& from = local.address;
+  const bool ours = from.IsV4() ? net_.Owns(from.v4()) : net_.v6.Owns(from);
+  if (!ours || from.IsV4() != remote.address.IsV4() || local.port == 0) {
+    return ConnectResult::kBadAddress;
+  }
+  FlowKey key;
+  if (!MakeKey(local, remote, &key)) return ConnectResult::kNoMemory;
+  const uint64_t hash = table_.Hash(key);
+  if (FindFlow(hash, key)) return ConnectResult::kNoPorts;
+  return Open(key, hash, user_data, socket);
+}
+
+ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data,
+                           Socket* socket) {
+  const uint16_t neighbor = NextHop(key);
+  if (neighbor == Neighbors::kNone) {
+    ++counters_.tx_no_route;
+    return ConnectResult::kNoRoute;
+  }
+  const uint32_t index = TakeConnection(key, neighbor, user_data);
+  if (index == kNoIndex) {
+    ++env_.counters.connections_full;
+    return ConnectResult::kNoMemory;
+  }
+  Connection& connection = connections_[index];
+  if (!table_.Insert(hash, FlowRef(FlowKind::kConnection, index))) {
+    ++env_.counters.table_full;
+    FreeConnection(connection);
+    return ConnectResult::kNoMemory;
+  }
+  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(
+      secrets_.isn, key.addresses, key.ports(), env_.now);
+  const uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
+  tcp::OpenActive(connection.tcb,
+                  {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = mss}, env_);
+  MarkDirty(connection);
+  if (socket != nullptr) *socket = SocketOf(connection);
+  return ConnectResult::kOk;
+}
+
+}  // namespace millrace::stack

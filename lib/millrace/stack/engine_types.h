@@ -1,0 +1,63 @@
+// stack/engine_types.h - what the engine answers its callers with, and what it leaves for Stack to
+// send. Values of one poll.
+#ifndef MILLRACE_STACK_ENGINE_TYPES_H_
+#define MILLRACE_STACK_ENGINE_TYPES_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "millrace/base/ip_address.h"
+#include "millrace/stack/flow_key.h"
+#include "millrace/tcp/connection.h"
+
+namespace millrace::stack {
+
+enum class [[nodiscard]] ListenResult : uint8_t { kOk, kInUse, kNotOurs, kUnsupported };
+enum class [[nodiscard]] ConnectResult : uint8_t {
+  kOk,
+  kNoPorts,      // every (address, port) for this destination is in use or in TIME-WAIT
+  kNoMemory,     // the pool or the table is full
+  kNoRoute,      // not on the attached network and no gateway, or no room for the neighbour
+  kBadAddress,   // unspecified, multicast, broadcast or our own (MUST-46), or port 0
+  kUnsupported,  // an address family that the engine does not carry
+};
+const char* ToString(ConnectResult result);
+const char* ToString(ListenResult result);
+
+// An answer that belongs to no connection block: SYN-ACK, RST, ACK from TIME-WAIT.
+struct StatelessReply {
+  FlowKey key;
+  uint16_t neighbor;  // Neighbors::kNone: look the next hop up
+  tcp::TxSegment segment;
+};
+
+// Small frames of the control path, built already but for the destination MAC address.
+struct ControlFrame {
+  static constexpr size_t kBytesMax = 128;
+  uint16_t length = 0;
+  std::array<std::byte, kBytesMax> bytes;
+};
+
+// Received packets to be sent back as they are now: echo replies built in place.
+struct Bounce {
+  wire::PacketHandle packet;
+  uint32_t length;
+};
+
+// Packets parked for a neighbour whose address is now known.
+struct Unparked {
+  wire::PacketHandle packet;
+  MacAddress destination;
+};
+
+// Where the pools keep their keys, by FlowKind: an address is computed, because the branch over
+// the kinds is mispredicted once in every few packets.
+struct KeyPlace {
+  const std::byte* first;
+  size_t stride;
+};
+
+}  // namespace millrace::stack
+
+#endif  // MILLRACE_STACK_ENGINE_TYPES_H_
