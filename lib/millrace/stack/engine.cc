@@ -23,8 +23,8 @@ wire::LocalNet NetOf(const EngineConfig& config, const PortCapabilities& port) {
   return net;
 }
 
-tcp::Config TcpConfigOf(const EngineConfig& config, const PortCapabilities& port) {
-  tcp::Config tcp = config.tcp;
+tcp::Config TcpConfigOf(const tcp::Config& config, const PortCapabilities& port) {
+  tcp::Config tcp = config;
   // RFC 9293 3.7.1 (MUST-67): what the link carries, less both headers without options.
   tcp.mss = std::min<uint16_t>(tcp.mss, static_cast<uint16_t>(port.mtu - 40));
   return tcp;
@@ -41,7 +41,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
                const EngineSecrets& secrets, Instant now)
     : config_(config),
       secrets_(secrets),
-      env_(TcpConfigOf(config, port), config.limits.send_extents, config.limits.send_chunks,
+      env_(TcpConfigOf(config.tcp, port), config.limits.send_extents, config.limits.send_chunks,
            config.limits.receive_nodes, config.limits.receive_chunks, config.limits.extras,
            config.limits.recoveries, config.limits.sent_runs),
       net_(NetOf(config, port)),
@@ -89,6 +89,10 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
         env_.extras.capacity() == l.extras &&
         env_.recovery_pool.records.capacity() == l.recoveries &&
         env_.recovery_pool.runs.capacity() == l.sent_runs;
+}
+
+void Engine::SetTcpConfig(const tcp::Config& config) {
+  env_.SetConfig(TcpConfigOf(config, builder_.port()));
 }
 
 uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data) {

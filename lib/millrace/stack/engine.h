@@ -58,6 +58,9 @@ class Engine {
   ConnectResult ConnectFrom(const Endpoint& local, const Endpoint& remote, uint64_t user_data,
                             Socket* socket);
 
+  // Changes the protocol's constants while connections live: for what happens from now on.
+  void SetTcpConfig(const tcp::Config& config);
+
   // Stages of a poll.
   void BeginPoll(Instant now) { env_.SetNow(now); }
   void Input(std::span<const RxFrame> frames);

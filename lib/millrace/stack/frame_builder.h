@@ -34,6 +34,7 @@ class FrameBuilder {
     offload_v6_.l4_offset = wire::kEthernetHeaderBytes + wire::kIpv6HeaderBytes;
   }
 
+  const PortCapabilities& port() const { return port_; }
   const TxOffload& tcp_offload(const FlowKey& key) const {
     return key.IsV4() ? offload_ : offload_v6_;
   }

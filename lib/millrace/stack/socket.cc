@@ -86,6 +86,25 @@ void Socket::Resume() const {
   engine_->MarkDirty(*c);
 }
 
+size_t Socket::Receive(std::span<std::byte> out) const {
+  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  if (c == nullptr) return 0;
+  const size_t copied = Peek(out);
+  tcp::Consume(c->tcb, static_cast<uint32_t>(copied), engine_->env());
+  engine_->MarkDirty(*c);
+  return copied;
+}
+
+size_t Socket::Peek(std::span<std::byte> out) const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  return c == nullptr ? 0 : c->tcb.receive.CopyReady(out, engine_->env().receive_pool);
+}
+
+uint32_t Socket::ready_bytes() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  return c == nullptr ? 0 : c->tcb.receive.ready_bytes();
+}
+
 void Socket::SetNoDelay(bool no_delay) const {
   Connection* c = FindLive(engine_, id_);
   if (c == nullptr) return;

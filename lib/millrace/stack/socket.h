@@ -51,6 +51,13 @@ class Socket {
   void Abort() const;
   // OnReceive again, for data that an earlier call did not consume.
   void Resume() const;
+  // The other way to receive, for applications that ask (POSIX sockets) instead of being told:
+  // OnReceive returns 0 and the octets stay with the engine, within the receive window. Receive
+  // copies what is ready, at most all of `out`, and is done with it; Peek leaves it there. Both
+  // return how many octets; after OnClose 0. Cost: a copy.
+  size_t Receive(std::span<std::byte> out) const;
+  size_t Peek(std::span<std::byte> out) const;
+  uint32_t ready_bytes() const;  // received in order, not consumed
   // Nagle off or on (MUST-17). On is the default.
   void SetNoDelay(bool no_delay) const;
   // While corked only full segments go out, but for the override time-out (RFC 9293 3.8.6.2.1) and

@@ -128,6 +128,7 @@ void Abort(Tcb& tcb, CloseReason reason, Env& env) {
 }
 
 void Consume(Tcb& tcb, uint32_t length, Env& env) {
+  if (length == 0) return;
   tcb.receive.Consume(std::min(length, tcb.receive.ready_bytes()), env.receive_pool, env.released);
   if (!IsIn(tcb.state, kReceivingStates)) return;
   // A window update of its own only when it is worth a packet: half of the buffer or two

@@ -29,18 +29,27 @@ struct Env {
         extras(extras_max),
         recovery_pool(recoveries_max, sent_runs_max),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
-        initial_bits(config_in.liveness.Any() ? uint32_t{kWatched} : 0) {}
+        initial_bits(InitialBits(config_in)) {}
+
+  static uint32_t InitialBits(const Config& config) {
+    return config.liveness.Any() ? uint32_t{kWatched} : 0;
+  }
+  // For what happens from now on; what a connection has negotiated or allocated stays.
+  void SetConfig(const Config& next) {
+    config = next;
+    challenge_ticks = TicksOf(next.challenge_ack_interval);
+    initial_bits = InitialBits(next);
+  }
 
   void SetNow(Instant t) {
     now = t;
     tick = TickFloor(t);
     us = static_cast<uint32_t>(t.ns() / 1'000);
-    // RFC 7323 5.4: the timestamp clock ticks between once per second and once per millisecond;
-    // 2^20 ns (1.05 ms) is the nearest that needs only a shift.
-    ts_clock = static_cast<uint32_t>(t.ns() >> 20);
+    // RFC 7323 5.4: the timestamp clock ticks between once per second and once per millisecond.
+    ts_clock = static_cast<uint32_t>(t.ns() / 1'000'000);
   }
 
-  const Config config;
+  Config config;  // changed by SetConfig only
   Counters counters;
   SendPool send_pool;
   ReceivePool receive_pool;
@@ -54,8 +63,8 @@ struct Env {
   uint32_t us = 0;        // wraps after 71 minutes
   uint32_t ts_clock = 0;  // before the offset of a connection is added
 
-  const uint32_t challenge_ticks;
-  const uint32_t initial_bits;  // TcbBit, of every connection that begins
+  uint32_t challenge_ticks;
+  uint32_t initial_bits;  // TcbBit, of every connection that begins
 };
 
 }  // namespace millrace::tcp

@@ -76,8 +76,8 @@ inline void SampleRtt(Tcb& tcb, uint32_t rtt_us) {
 inline void SampleRttByTimestamp(Tcb& tcb, const wire::Segment& segment, const Env& env) {
   if (!tcb.Has(kTimestampsOn) || !segment.HasOption(wire::kTimestampsOption)) return;
   const uint32_t age = env.ts_clock + tcb.ts_offset - segment.tsecr;
-  constexpr uint32_t kAgeMax = 1u << 16;      // 68 s; in microseconds it still fits 32 bits
-  if (age < kAgeMax) SampleRtt(tcb, age * 1049);  // 2^20 ns in microseconds
+  constexpr uint32_t kAgeMaxMs = 1u << 16;  // 65 s; in microseconds it still fits 32 bits
+  if (age < kAgeMaxMs) SampleRtt(tcb, age * 1000);
 }
 
 // FIN-WAIT-2 without an application behind it ends after Config::fin_wait_2_orphan.
@@ -101,6 +101,9 @@ void Negotiate(Tcb& tcb, const wire::Segment& syn, const Env& env);
                             InputResult& result);
 // RFC 9293 section 3.10.7.3.
 Reply OnSynSentSegment(Tcb& tcb, const wire::Segment& segment, Env& env);
+
+// PSH on the last segment of each burst in `out` (Config::push_bursts).
+void PushBursts(const Tcb& tcb, Outbox& out);
 
 // RFC 9293 3.7.1 (MUST-16): what we send at most per segment, options subtracted.
 inline uint16_t EffectiveMss(uint16_t peer_mss, uint16_t our_mss, bool timestamps,

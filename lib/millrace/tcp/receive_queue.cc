@@ -213,6 +213,17 @@ std::span<const std::byte> ReceiveQueue::Front(const ReceivePool& pool) const {
   return {node.data, node.length};
 }
 
+size_t ReceiveQueue::CopyReady(std::span<std::byte> out, const ReceivePool& pool) const {
+  size_t copied = 0;
+  for (uint32_t i = head_; i != kNoIndex && copied < out.size(); i = pool.nodes[i].next) {
+    const ReceiveNode& node = pool.nodes[i];
+    const size_t part = std::min<size_t>(node.length, out.size() - copied);
+    std::memcpy(out.data() + copied, node.data, part);
+    copied += part;
+  }
+  return copied;
+}
+
 void ReceiveQueue::Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released) {
   MR_DCHECK(length <= ready_bytes_);
   ready_bytes_ -= length;

@@ -81,6 +81,8 @@ class ReceiveQueue {
 
   // The first contiguous piece that is ready; empty when there is none.
   std::span<const std::byte> Front(const ReceivePool& pool) const;
+  // Copies ready octets to the front of `out` and returns how many: all there are, or that fit.
+  size_t CopyReady(std::span<std::byte> out, const ReceivePool& pool) const;
   // The application is done with the first `length` ready octets; whole packets are released.
   void Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released);
   void Clear(ReceivePool& pool, ReleasedPackets& released);

@@ -226,5 +226,22 @@ TEST(ReceiveQueue, DoesWhatTheModelDoesUnderRandomOperations) {
   }
 }
 
+TEST(ReceiveQueue, CopyReadyLooksThroughPacketsAndTakesNothing) {
+  Fixture f;
+  EXPECT_EQ(f.Offer(0, "abc"), Insert::kAdvanced);
+  EXPECT_EQ(f.Offer(3, "def"), Insert::kAdvanced);
+  EXPECT_EQ(f.Offer(8, "late"), Insert::kQueued);
+  std::array<char, 16> out{};
+  const auto copy = [&](size_t room) {
+    const auto bytes = std::as_writable_bytes(std::span(out).first(room));
+    return std::string(out.data(), f.queue.CopyReady(bytes, f.pool));
+  };
+  EXPECT_EQ(copy(16), "abcdef");  // not what is behind the gap
+  EXPECT_EQ(copy(5), "abcde");
+  EXPECT_EQ(copy(0), "");
+  EXPECT_EQ(f.Take(4), "abcd");
+  EXPECT_EQ(copy(16), "ef");
+}
+
 }  // namespace
 }  // namespace millrace::tcp
