@@ -91,6 +91,9 @@ struct Config {
   Duration rto_after_syn_loss = Duration::Seconds(3);
   // Departs from RFC 6298 2.4 (SHOULD 1 s): 200 ms, as Linux. ARCHITECTURE.md, "RTO floor".
   Duration rto_min = Duration::Milliseconds(200);
+  // RFC 6298 2.3, G of max(G, K*RTTVAR): Linux has 200 ms here, so that its RTO stays 200 ms above
+  // a steady round trip; then rto_min is always met.
+  Duration rto_granularity;
   Duration rto_max = Duration::Seconds(60);  // RFC 6298 2.5: at least 60 s
   // Active open: 1+2+4+8+16+32+60+60 = 183 s before ETIMEDOUT. RFC 9293 3.8.3 (MUST-23): R2 of a
   // SYN is at least 3 minutes.
@@ -107,6 +110,12 @@ struct Config {
 
   // RFC 9293 3.8.6.3 (MUST-40): less than 0.5 s; 40 ms as Linux.
   Duration delayed_ack = Duration::Milliseconds(40);
+  // While the peer has sent no more than this, every segment is acknowledged at once, as Linux does
+  // for the peer's slow start; 0: from the first octet on ACKs are delayed.
+  uint32_t quick_ack_bytes = 0;
+  // PSH also on the last of each burst of two segments and more that leave together, as a device
+  // that segments for Linux has it; it tells the receiver's stack to pass on what it has.
+  bool push_bursts = false;
   // One challenge ACK (RFC 5961) or answer to an unacceptable segment without data per this time
   // and connection; never a limit shared by connections (CVE-2016-5696).
   Duration challenge_ack_interval = Duration::Milliseconds(500);

@@ -59,6 +59,7 @@ class Outbox {
   size_t room() const { return kCapacity - size_; }
   TxSegment& Add() { return segments_[size_++]; }
   std::span<const TxSegment> segments() const { return {segments_.data(), size_}; }
+  std::span<TxSegment> segments() { return {segments_.data(), size_}; }
   void Clear() { size_ = 0; }
 
  private:

@@ -259,6 +259,7 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     const SendProgress progress = tcb.Has(kRetransmitHead | kProbe | kRecord)
                                       ? SendInTrouble(tcb, env, out)
                                       : SendPlain(tcb, env, out);
+    if (env.config.push_bursts) [[unlikely]] PushBursts(tcb, out);
     if (progress == SendProgress::kMore) return progress;
     ArmPersist(tcb, env);
   }

@@ -47,8 +47,10 @@ inline void RttEstimator::OnSample(uint32_t rtt_us) {
 
 inline Duration RttEstimator::Rto(const Config& config) const {
   if (!has_sample()) return config.rto_initial;
-  // RFC 6298 2.3: RTO <- SRTT + max (G, K*RTTVAR), K = 4; the floor covers G.
-  const Duration rto = Duration::Microseconds(int64_t{srtt_us()} + rttvar_us_x4);
+  // RFC 6298 2.3: RTO <- SRTT + max (G, K*RTTVAR), K = 4.
+  const Duration variance =
+      std::max(Duration::Microseconds(rttvar_us_x4), config.rto_granularity);
+  const Duration rto = Duration::Microseconds(srtt_us()) + variance;
   return std::clamp(rto, config.rto_min, config.rto_max);
 }
 

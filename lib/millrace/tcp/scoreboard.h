@@ -49,6 +49,7 @@ class Scoreboard {
   uint16_t runs() const { return runs_; }
   uint16_t sacked_runs() const { return sacked_runs_; }
   uint32_t sacked_bytes() const { return sacked_bytes_; }
+  uint32_t lost_bytes() const { return lost_bytes_; }
   uint32_t retransmitted_bytes() const { return retransmitted_bytes_; }
   // Lost octets of which no retransmission is in flight.
   uint32_t unrepaired_bytes() const { return lost_bytes_ - lost_retransmitted_bytes_; }

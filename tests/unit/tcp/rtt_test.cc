@@ -36,6 +36,15 @@ Config Unclamped() {
   return config;
 }
 
+TEST(RttEstimator, GranularityKeepsTheTimeoutAboveASteadyRoundTrip) {
+  Config config;
+  RttEstimator rtt;
+  for (int i = 0; i < 100; ++i) rtt.OnSample(100'000);
+  EXPECT_EQ(rtt.Rto(config), config.rto_min);
+  config.rto_granularity = Duration::Milliseconds(200);
+  EXPECT_EQ(rtt.Rto(config), Duration::Microseconds(rtt.srtt_us() + 200'000));
+}
+
 TEST(RttEstimator, StartsWithTheInitialTimeout) {
   const RttEstimator rtt;
   EXPECT_FALSE(rtt.has_sample());
