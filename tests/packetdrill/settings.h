@@ -1,0 +1,61 @@
+// packetdrill/settings.h - from packetdrill's --so_flags and the namespace's sysctls to the engine.
+//
+// Flags are KEY=VALUE, separated by commas; all may be left out:
+//   local=192.168.0.1   our address
+//   mtu=1500            octets of IP packet
+//   profile=linux       linux or freebsd: whose habits the engine takes on where RFCs leave a
+//                       choice (Config's fields); scripts are written for one of them
+//   cc=cubic            in place of the sysctl, which a namespace may refuse to set
+//   sysctl=PATH         in place of /proc/sys/net/ipv4; sysctl=none reads none
+// Scripts set sysctls while they run, so these are read at every socket(), listen() and connect().
+#ifndef MILLRACE_PACKETDRILL_SETTINGS_H_
+#define MILLRACE_PACKETDRILL_SETTINGS_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "millrace/base/ip_address.h"
+#include "millrace/stack/engine_config.h"
+
+namespace millrace::packetdrill {
+
+// The neighbour behind which everybody is; never seen in a packet.
+inline constexpr uint32_t kGatewayV4 = 0x0A00'0001;
+
+enum class Profile : uint8_t { kLinux, kFreeBsd };
+
+// What the adaptor, and not the engine, makes of the sysctls: octets.
+struct SocketDefaults {
+  uint32_t send_buffer = 256 * 1024;
+  uint32_t receive_buffer = 540'000;
+  uint32_t notsent_low = UINT32_MAX;
+};
+
+struct Settings {
+  IpAddress local = IpAddress::V4(0xC0A8'0001);
+  uint16_t mtu = 1500;
+  Profile profile = Profile::kLinux;
+  std::string congestion_control;  // empty: the sysctl's
+  std::string sysctl_path = "/proc/sys/net/ipv4";
+
+  // Nullopt and *error for a key or a value that is not known.
+  static std::optional<Settings> Parse(const char* flags, std::string* error);
+
+  stack::EngineConfig ToEngineConfig() const;
+  // The protocol's part of it, with the sysctls as they are now.
+  tcp::Config ToTcpConfig() const;
+  SocketDefaults ToSocketDefaults() const;
+  std::string CongestionControl() const;
+
+ private:
+  std::optional<std::string> Sysctl(const char* name) const;
+  std::optional<int64_t> Number(const char* name) const;
+  // Of tcp_rmem and tcp_wmem: least, default, most.
+  std::optional<std::array<uint32_t, 3>> Triple(const char* name) const;
+};
+
+}  // namespace millrace::packetdrill
+
+#endif  // MILLRACE_PACKETDRILL_SETTINGS_H_

@@ -1,0 +1,89 @@
+// packetdrill/tcp_socket.h - what the adaptor keeps for a socket beside the engine's connection.
+//
+// The engine forgets a connection that is over; a POSIX socket lives until close() and remembers
+// how it ended. Octets are never kept here: they wait in the engine.
+#ifndef MILLRACE_PACKETDRILL_TCP_SOCKET_H_
+#define MILLRACE_PACKETDRILL_TCP_SOCKET_H_
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "millrace/base/ip_address.h"
+#include "millrace/base/time.h"
+#include "millrace/stack/socket.h"
+
+namespace millrace::packetdrill {
+
+// Option values as setsockopt left them, inherited by accepted sockets. Options that are not here
+// have their default.
+struct SocketOptions {
+  uint32_t send_buffer = 0;  // octets, as getsockopt tells them: twice what was set
+  uint32_t receive_buffer = 0;
+  std::optional<uint32_t> notsent_low;  // TCP_NOTSENT_LOWAT; none: the sysctl's
+  linger close_linger{};
+  bool no_delay = false, cork = false, queue_length = false;  // the last is TCP_INQ
+  uint16_t mss = 0;                                           // TCP_MAXSEG, 0: not set
+  std::map<std::pair<int, int>, int> others;  // (level, name): kept and told, nothing more
+};
+
+// Where time goes (tcpi_busy_time and its parts): sampled after every poll.
+struct SendTimes {
+  enum class Limit : uint8_t { kIdle, kBusy, kWindow, kSendBuffer };
+  Limit limit = Limit::kIdle;
+  Instant since;
+  Duration busy, window, send_buffer;  // closed stretches; busy counts all three kinds
+
+  void Enter(Limit next, Instant now) {
+    if (next == limit) return;
+    Close(now);
+    limit = next;
+  }
+  // Ends the stretch that runs and starts it anew, so that the sums are right at `now`.
+  void Close(Instant now) {
+    const Duration length = now - since;
+    if (limit != Limit::kIdle) busy = busy + length;
+    if (limit == Limit::kWindow) window = window + length;
+    if (limit == Limit::kSendBuffer) send_buffer = send_buffer + length;
+    since = now;
+  }
+};
+
+struct TcpSocket {
+  enum class Kind : uint8_t { kFresh, kListener, kConnection };
+
+  Kind kind = Kind::kFresh;
+  int domain = AF_INET;
+  int fd = -1;  // -1: not accepted yet, or closed
+  bool nonblocking = false;
+  bool bound = false;
+  Endpoint local, remote;
+
+  // A connection.
+  stack::Socket socket;
+  bool opened = false;     // ESTABLISHED was reached
+  bool open_told = false;  // connect() has said so
+  bool over = false;       // OnClose came
+  int error = 0;           // SO_ERROR; told once
+  bool shut_read = false, shut_write = false;
+  bool no_space = false;  // a write or a poll found no room: the next room is an event
+  Instant last_data;      // when data came last
+  SendTimes times;
+
+  // A listener.
+  int backlog = 0;
+  std::deque<TcpSocket*> pending;  // established, not accepted
+
+  // Counted up when something becomes ready again, for EPOLLET.
+  uint32_t in_edges = 0, out_edges = 0;
+
+  SocketOptions options;
+};
+
+}  // namespace millrace::packetdrill
+
+#endif  // MILLRACE_PACKETDRILL_TCP_SOCKET_H_
