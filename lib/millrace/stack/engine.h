@@ -33,6 +33,7 @@
 #include "millrace/stack/timer_wheel.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
+#include "millrace/wire/plain_frame.h"
 #include "millrace/tcp/syn_cookie.h"
 
 namespace millrace::stack {
@@ -148,7 +149,6 @@ class Engine {
     wire::ParsedFrame frame;
     FlowKey key;
     uint64_t hash;
-    FlowRef candidate;
   };
 
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
@@ -234,6 +234,7 @@ class Engine {
   EngineSecrets secrets_;
   tcp::Env env_;
   wire::LocalNet net_;
+  wire::PlainFrameParser plain_;
   AddressPairs pairs_;
   HostV6 host_v6_;
   FrameBuilder builder_;

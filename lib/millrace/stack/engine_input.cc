@@ -31,12 +31,14 @@ FlowRef Engine::FindFlow(uint64_t hash, const FlowKey& key) const {
 }
 
 void Engine::ParseAll(std::span<const RxFrame> frames) {
+  uint64_t bytes = 0;
   for (size_t i = 0; i < frames.size(); ++i) {
     const RxFrame& rx = frames[i];
     Parsed& p = parsed_[i];
-    counters_.rx_bytes += rx.length;
-    p.candidate = FlowRef();
-    wire::ParseFrame(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, net_, p.frame);
+    bytes += rx.length;
+    if (!plain_.Parse(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, p.frame)) [[unlikely]] {
+      wire::ParseFrame(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, net_, p.frame);
+    }
     p.frame.tcp.handle = rx.packet;
     if (p.frame.kind == wire::FrameKind::kTcp) [[likely]] {
       p.key = FlowKey::V4(p.frame.destination_v4, p.frame.destination_port, p.frame.source_v4,
@@ -47,6 +49,7 @@ void Engine::ParseAll(std::span<const RxFrame> frames) {
     p.hash = table_.Hash(p.key);
     table_.PrefetchBucket(p.hash);
   }
+  counters_.rx_bytes += bytes;
 }
 
 void Engine::Input(std::span<const RxFrame> frames) {
@@ -55,19 +58,22 @@ void Engine::Input(std::span<const RxFrame> frames) {
   for (size_t i = 0; i < frames.size(); ++i) {
     Parsed& p = parsed_[i];
     if (p.frame.kind != wire::FrameKind::kTcp) continue;
-    p.candidate = table_.FindCandidate(p.hash);
-    if (p.candidate.kind() == FlowKind::kConnection) {
-      PrefetchConnection(connections_[p.candidate.index()]);
-    } else if (p.candidate) {
-      __builtin_prefetch(&KeyOf(p.candidate));
+    const FlowRef candidate = table_.FindCandidate(p.hash);
+    if (candidate.kind() == FlowKind::kConnection) {
+      PrefetchConnection(connections_[candidate.index()]);
+    } else if (candidate) {
+      __builtin_prefetch(&KeyOf(candidate));
     }
   }
   for (size_t i = 0; i < frames.size(); ++i) {
     Parsed& p = parsed_[i];
+    if (p.frame.kind == wire::FrameKind::kTcp) [[likely]] {
+      OnTcp(p);  // frees or keeps the packet itself
+      continue;
+    }
     switch (p.frame.kind) {
       case wire::FrameKind::kTcp:
-        OnTcp(p);
-        continue;  // frees or keeps the packet itself
+        break;
       case wire::FrameKind::kArp:
         OnArp(p.frame);
         break;

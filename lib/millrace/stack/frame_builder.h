@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "millrace/base/endian.h"
+#include "millrace/base/inline.h"
 #include "millrace/stack/address_pairs.h"
 #include "millrace/stack/flow_key.h"
 #include "millrace/stack/port.h"
@@ -69,9 +70,9 @@ class FrameBuilder {
 
 // Inline definitions
 
-inline uint32_t FrameBuilder::EmitHeader(std::byte* tcp, const FlowKey& key,
-                                         const tcp::TxSegment& segment, uint16_t mss,
-                                         uint64_t& sum) {
+MR_ALWAYS_INLINE uint32_t FrameBuilder::EmitHeader(std::byte* tcp, const FlowKey& key,
+                                                   const tcp::TxSegment& segment, uint16_t mss,
+                                                   uint64_t& sum) {
   return wire::EmitTcp(tcp,
                        {.source_port = key.local_port,
                         .destination_port = key.remote_port,
@@ -90,10 +91,10 @@ inline uint32_t FrameBuilder::EmitHeader(std::byte* tcp, const FlowKey& key,
                        sum);
 }
 
-inline uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
-                                       const MacAddress& destination,
-                                       const tcp::TxSegment& segment,
-                                       const tcp::SendPool& pool) const {
+MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
+                                                 const MacAddress& destination,
+                                                 const tcp::TxSegment& segment,
+                                                 const tcp::SendPool& pool) const {
   if (!key.IsV4()) [[unlikely]]
     return BuildTcpV6(at, key, destination, segment, pool);
   wire::EmitEthernet(at, destination, port_.mac, wire::kEtherTypeIpv4);
@@ -105,8 +106,10 @@ inline uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
   if (segment.payload_length > 0) {
     pool.Copy(segment.payload, segment.payload_length, tcp + header);
   }
-  const uint64_t pseudo = wire::PseudoHeaderSumV4(key.local_v4(), key.remote_v4(),
-                                                  wire::kIpProtocolTcp, tcp_length);
+  // One sum of both addresses serves the pseudo-header and the IP header.
+  const uint16_t addresses = wire::OnesComplementFold(key.addresses);
+  const uint64_t pseudo = uint64_t{__builtin_bswap16(addresses)} +
+                          __builtin_bswap16(wire::kIpProtocolTcp) + __builtin_bswap16(tcp_length);
   uint16_t checksum = wire::ChecksumFold(pseudo);
   if (!port_.tx_tcp_checksum) {
     sum = wire::ChecksumAdd(tcp + header, segment.payload_length, sum + pseudo);
@@ -114,16 +117,17 @@ inline uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
   }
   StoreBe16(tcp + wire::kTcpChecksumAt, checksum);
   const uint32_t ip_length = wire::kIpv4HeaderBytes + tcp_length;
-  wire::EmitIpv4(ip,
-                 {.total_length = static_cast<uint16_t>(ip_length),
-                  .id = 0,
-                  .ttl = ttl_,
-                  .protocol = wire::kIpProtocolTcp,
-                  .tos = 0,
-                  .source = key.local_v4(),
-                  .destination = key.remote_v4(),
-                  .dont_fragment = true},
-                 !port_.tx_ipv4_checksum);
+  const wire::Ipv4Fields fields{.total_length = static_cast<uint16_t>(ip_length),
+                                .id = 0,
+                                .ttl = ttl_,
+                                .protocol = wire::kIpProtocolTcp,
+                                .tos = 0,
+                                .source = key.local_v4(),
+                                .destination = key.remote_v4(),
+                                .dont_fragment = true};
+  wire::EmitIpv4Header(
+      ip, fields,
+      port_.tx_ipv4_checksum ? uint16_t{0} : wire::Ipv4HeaderChecksum(fields, addresses));
   return wire::kEthernetHeaderBytes + ip_length;
 }
 

@@ -45,6 +45,7 @@ struct Env {
     now = t;
     tick = TickFloor(t);
     us = static_cast<uint32_t>(t.ns() / 1'000);
+    seconds = static_cast<uint32_t>(t.ns() / 1'000'000'000);
     // RFC 7323 5.4: the timestamp clock ticks between once per second and once per millisecond.
     ts_clock = static_cast<uint32_t>(t.ns() / 1'000'000);
   }
@@ -61,6 +62,7 @@ struct Env {
   Instant now;
   uint32_t tick = 0;      // floor, see timers.h
   uint32_t us = 0;        // wraps after 71 minutes
+  uint32_t seconds = 0;
   uint32_t ts_clock = 0;  // before the offset of a connection is added
 
   uint32_t challenge_ticks;

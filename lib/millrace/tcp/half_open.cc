@@ -151,7 +151,7 @@ void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
   if (timestamps) {
     tcb.Set(kTimestampsOn | kTsRecentValid);
     tcb.ts_recent = h.ts_recent;
-    tcb.ts_recent_s = SecondsOf(env.now);
+    tcb.ts_recent_s = env.seconds;
   }
   if ((h.options & wire::kSackPermittedOption) != 0) tcb.Set(kSackOn);
   if ((h.options & wire::kWindowScaleOption) != 0) {

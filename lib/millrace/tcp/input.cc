@@ -1,7 +1,8 @@
 // tcp/input.cc - RFC 9293 section 3.10.7.4: a segment for a connection that knows its peer.
 //
 // One function per step of the RFC, in the RFC's order. Everything a peer can do wrong ends in a
-// counter, an ACK or nothing.
+// counter, an ACK or nothing. The segments of an exchange without trouble do not come this way
+// (tcp/input_plain.cc).
 
 #include <algorithm>
 
@@ -14,14 +15,6 @@ namespace millrace::tcp {
 namespace {
 
 using wire::Segment;
-
-// What is left of a segment's text after it was cut to the window.
-struct Text {
-  SeqNum seq;
-  const std::byte* data = nullptr;
-  uint32_t length = 0;
-  bool fin = false;
-};
 
 // RFC 7323 5.3 R1. False: the segment is dropped.
 bool CheckTimestamp(Tcb& tcb, const Segment& segment, Env& env) {
@@ -38,7 +31,7 @@ bool CheckTimestamp(Tcb& tcb, const Segment& segment, Env& env) {
   if (static_cast<int32_t>(segment.tsval - tcb.ts_recent) >= 0) return true;
   // RFC 7323 5.5: after 24 days of silence TS.Recent says nothing any more.
   constexpr uint32_t kIdleSeconds = 24 * 24 * 3600;
-  if (SecondsOf(env.now) - tcb.ts_recent_s > kIdleSeconds) {
+  if (env.seconds - tcb.ts_recent_s > kIdleSeconds) {
     tcb.Clear(kTsRecentValid);
     return true;
   }
@@ -78,7 +71,7 @@ void UpdateTsRecent(Tcb& tcb, const Segment& segment, const Env& env) {
   if (segment.seq > tcb.last_ack_sent) return;
   if (tcb.Has(kTsRecentValid) && static_cast<int32_t>(segment.tsval - tcb.ts_recent) < 0) return;
   tcb.ts_recent = segment.tsval;
-  tcb.ts_recent_s = SecondsOf(env.now);
+  tcb.ts_recent_s = env.seconds;
   tcb.Set(kTsRecentValid);
 }
 
@@ -143,7 +136,8 @@ void ScheduleAck(Tcb& tcb, bool had_gap, Env& env) {
   }
 }
 
-// Seventh: process the segment text.
+}  // namespace
+
 PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& env) {
   if (text.length == 0) {
     ++env.counters.rcv_collapsed_trim;
@@ -190,7 +184,6 @@ PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& en
   return PayloadFate::kNotKept;
 }
 
-// Eighth: check the FIN bit; also called when reassembly has reached a FIN that came early.
 void TakeFin(Tcb& tcb, const Env& env) {
   tcb.rcv_nxt += 1;
   tcb.rcv_fin_seq = SeqNum(env.tick);  // its number is rcv_nxt - 1 from now on
@@ -211,6 +204,8 @@ void TakeFin(Tcb& tcb, const Env& env) {
       break;
   }
 }
+
+namespace {
 
 // A SYN-ACK that crosses ours in a simultaneous open has its SYN where we have it already, so the
 // acceptability test would refuse it together with the ACK that we wait for.
@@ -284,6 +279,13 @@ InputResult OnKnownPeer(Tcb& tcb, const Segment& segment, Env& env) {
 }  // namespace
 
 InputResult OnSegment(Tcb& tcb, const Segment& segment, Env& env) {
+  InputResult result;
+  if (TakePlainSegment(tcb, segment, env, result)) [[likely]]
+    return result;
+  return OnSegmentInSteps(tcb, segment, env);
+}
+
+InputResult OnSegmentInSteps(Tcb& tcb, const Segment& segment, Env& env) {
   InputResult result;
   if (tcb.state == State::kSynSent) {
     result.reply = OnSynSentSegment(tcb, segment, env);

@@ -23,7 +23,9 @@ void TimeRoundTrip(Tcb& tcb, const Segment& segment, Env& env) {
   if (tcb.backoff != 0) SampleRttByTimestamp(tcb, segment, env);
 }
 
-// "<SEG.ACK covers new data>" of a connection in which nothing went wrong: RFC 5681 and 6298.
+}  // namespace
+
+// RFC 5681 and 6298.
 void OnNewAck(Tcb& tcb, const Segment& segment, Env& env) {
   const uint32_t flight = tcb.flight();
   const uint32_t acked = Advance(tcb, segment, env);
@@ -35,6 +37,8 @@ void OnNewAck(Tcb& tcb, const Segment& segment, Env& env) {
     ArmRetransmit(tcb, env);
   }
 }
+
+namespace {
 
 void OnAckInTrouble(Tcb& tcb, const Segment& segment, Env& env) {
   if (tcb.Has(kRecord)) {
@@ -133,7 +137,8 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
   tcb.Set(kFastRecovery | kRecoverValid | kRetransmitHead);
 }
 
-// "SND.WND <- SEG.WND" unless the segment is older than what the window was taken from.
+}  // namespace
+
 void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, Env& env) {
   if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
     if (tcb.snd_wnd == 0 && window > 0) {
@@ -152,7 +157,6 @@ void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   }
 }
 
-// What the acknowledgment of our FIN does. True: the connection is over.
 bool AfterFinAcked(Tcb& tcb, Env& env) {
   switch (tcb.state) {
     case State::kFinWait1:
@@ -169,8 +173,6 @@ bool AfterFinAcked(Tcb& tcb, Env& env) {
       return false;
   }
 }
-
-}  // namespace
 
 uint32_t Advance(Tcb& tcb, const Segment& segment, Env& env) {
   const uint32_t acked = segment.ack.Since(tcb.snd_una);

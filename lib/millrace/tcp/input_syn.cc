@@ -49,7 +49,7 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
   if (!syn.HasOption(wire::kWindowScaleOption)) tcb.Clear(kWindowScalingOn);
   if (tcb.Has(kTimestampsOn)) {
     tcb.ts_recent = syn.tsval;
-    tcb.ts_recent_s = SecondsOf(env.now);
+    tcb.ts_recent_s = env.seconds;
     tcb.Set(kTsRecentValid);
   }
   if (tcb.Has(kWindowScalingOn)) {

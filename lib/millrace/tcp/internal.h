@@ -12,8 +12,6 @@
 
 namespace millrace::tcp {
 
-inline uint32_t SecondsOf(Instant t) { return static_cast<uint32_t>(t.ns() / 1'000'000'000); }
-
 // An ACK that an attacker could provoke: one per Config::challenge_ack_interval and connection.
 inline void AckLimited(Tcb& tcb, Env& env) {
   if (env.tick - tcb.challenge_tick < env.challenge_ticks) {
@@ -99,6 +97,32 @@ void Negotiate(Tcb& tcb, const wire::Segment& syn, const Env& env);
 // is what the segment offers, in octets.
 [[nodiscard]] bool CheckAck(Tcb& tcb, const wire::Segment& segment, uint32_t window, Env& env,
                             InputResult& result);
+// Parts of it that the straight path uses too: "<SEG.ACK covers new data>" of a connection in which
+// nothing went wrong; "SND.WND <- SEG.WND" unless the segment is older than what the window was
+// taken from; and what the acknowledgment of our FIN does (true: the connection is over).
+void OnNewAck(Tcb& tcb, const wire::Segment& segment, Env& env);
+void UpdateSendWindow(Tcb& tcb, const wire::Segment& segment, uint32_t window, Env& env);
+bool AfterFinAcked(Tcb& tcb, Env& env);
+
+// What is left of a segment's text after it was cut to the window.
+struct Text {
+  SeqNum seq;
+  const std::byte* data = nullptr;
+  uint32_t length = 0;
+  bool fin = false;
+};
+// "Seventh, process the segment text", and "Eighth, check the FIN bit": the latter also when
+// reassembly has reached a FIN that came early.
+PayloadFate TakeText(Tcb& tcb, const wire::Segment& segment, const Text& text, Env& env);
+void TakeFin(Tcb& tcb, const Env& env);
+
+// The segment that nearly all are, straight through (tcp/input_plain.cc). False: it is not one, and
+// nothing was changed. True: `result` is that of the eight steps, and so is everything else.
+[[nodiscard]] bool TakePlainSegment(Tcb& tcb, const wire::Segment& segment, Env& env,
+                                    InputResult& result);
+// OnSegment without the straight path: what tests compare it with.
+InputResult OnSegmentInSteps(Tcb& tcb, const wire::Segment& segment, Env& env);
+
 // RFC 9293 section 3.10.7.3.
 Reply OnSynSentSegment(Tcb& tcb, const wire::Segment& segment, Env& env);
 

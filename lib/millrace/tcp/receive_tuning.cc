@@ -13,9 +13,11 @@ void TuneReceiveBuffer(Tcb& tcb, Env& env) {
   const uint32_t most = std::min<uint32_t>(config.receive_buffer_max_bytes,
                                            0xFFFFu << tcb.rcv_window_shift());
   if (tcb.receive_buffer_bytes >= most) return;
+  // A connection that has not filled a quarter of its window needs no larger one, and no record.
+  const SeqNum taken_to = tcb.rcv_nxt - tcb.receive.ready_bytes();
+  if (taken_to.Since(tcb.irs) < tcb.receive_buffer_bytes / 4) return;
   Extra* const extra = TakeExtra(tcb, env);
   if (extra == nullptr) return;
-  const SeqNum taken_to = tcb.rcv_nxt - tcb.receive.ready_bytes();
   const uint32_t elapsed_us = env.us - extra->tuning_start_us;
   const uint32_t rtt_us = std::max<uint32_t>(tcb.rtt.srtt_us(), 1);
   if (extra->tuning && elapsed_us < rtt_us) return;

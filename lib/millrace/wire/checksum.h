@@ -76,16 +76,17 @@ inline uint64_t ChecksumAdd(const std::byte* data, size_t length, uint64_t sum) 
   return OnesComplementAdd(sum, LoadTail(end, length));
 }
 
-// The 16-bit one's complement sum, in memory order, not inverted. Adding a word to itself with its
-// halves exchanged leaves in the upper half the sum of both halves with the carry added back in.
-inline uint16_t ChecksumFoldInMemoryOrder(uint64_t sum) {
+// The 16-bit one's complement sum, in the order of the words that were summed, not inverted. Adding
+// a word to itself with its halves exchanged leaves in the upper half the sum of both halves with
+// the carry added back in.
+inline uint16_t OnesComplementFold(uint64_t sum) {
   const uint32_t half = static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32);
   return static_cast<uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
 // The same in host byte order, for StoreBe16.
 inline uint16_t ChecksumFold(uint64_t sum) {
-  return __builtin_bswap16(ChecksumFoldInMemoryOrder(sum));
+  return __builtin_bswap16(OnesComplementFold(sum));
 }
 
 // Stores a word in network byte order and counts it into `sum`: a header is summed from registers
@@ -119,7 +120,7 @@ inline bool TcpChecksumIsValidV4(uint32_t source, uint32_t destination, const st
                                  uint16_t length) {
   constexpr uint8_t kProtocol = 6;
   const uint64_t pseudo = PseudoHeaderSumV4(source, destination, kProtocol, length);
-  return ChecksumFoldInMemoryOrder(ChecksumAdd(segment, length, pseudo)) == kChecksumValid;
+  return OnesComplementFold(ChecksumAdd(segment, length, pseudo)) == kChecksumValid;
 }
 
 // Value of the checksum field, for StoreBe16, of an ICMP message whose checksum field holds zero;

@@ -1,5 +1,5 @@
-// wire/frame.cc - the parser, from the link layer inwards, one function per layer. The common TCP
-// frame does not come this way (wire/plain_frame.h).
+// wire/frame.cc - the parser, from the link layer inwards, one function per layer. The engine's
+// common TCP frame does not come this way (wire/plain_frame.h).
 #include "millrace/wire/frame.h"
 
 #include <cstring>
@@ -11,7 +11,6 @@
 #include "millrace/wire/frame_ipv6.h"
 #include "millrace/wire/icmp.h"
 #include "millrace/wire/ipv4.h"
-#include "millrace/wire/plain_frame.h"
 #include "millrace/wire/tcp_header.h"
 #include "millrace/wire/tcp_parse.h"
 
@@ -186,17 +185,10 @@ DropReason ParseLink(const std::byte* data, uint32_t length, ChecksumState ip_ch
 
 }  // namespace
 
-void ParseFrameByLayers(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
-                        ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
-  out.drop = ParseLink(data, length, ip_checksum, l4_checksum, net, out);
-  if (out.drop != DropReason::kNone) out.kind = FrameKind::kDrop;
-}
-
 void ParseFrame(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
                 ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
-  if (ParsePlainTcp(data, length, ip_checksum, l4_checksum, net, out)) [[likely]]
-    return;
-  ParseFrameByLayers(data, length, ip_checksum, l4_checksum, net, out);
+  out.drop = ParseLink(data, length, ip_checksum, l4_checksum, net, out);
+  if (out.drop != DropReason::kNone) out.kind = FrameKind::kDrop;
 }
 
 const char* ToString(DropReason reason) {

@@ -50,28 +50,37 @@ struct Ipv4Fields {
   bool dont_fragment = true;
 };
 
-// The header checksum of `fields`, for StoreBe16.
-MR_ALWAYS_INLINE uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields) {
+// The header checksum of `fields`, for StoreBe16; `addresses` is the sum of both (any fold of it).
+MR_ALWAYS_INLINE uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields, uint32_t addresses) {
   uint32_t sum = (uint32_t{kIpv4VersionIhl} << 8 | fields.tos) + fields.total_length + fields.id +
                  (fields.dont_fragment ? kIpv4DontFragment : 0) +
-                 (uint32_t{fields.ttl} << 8 | fields.protocol) + (fields.source >> 16) +
-                 (fields.source & 0xFFFF) + (fields.destination >> 16) +
-                 (fields.destination & 0xFFFF);
+                 (uint32_t{fields.ttl} << 8 | fields.protocol) + addresses;
   sum = (sum >> 16) + (sum & 0xFFFF);
   sum = (sum >> 16) + (sum & 0xFFFF);
   return static_cast<uint16_t>(~sum);
 }
 
-// Writes 20 octets. Without checksum the field is zero, as ports that fill it in want it.
-MR_ALWAYS_INLINE void EmitIpv4(std::byte* at, const Ipv4Fields& fields, bool with_checksum) {
+inline uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields) {
+  return Ipv4HeaderChecksum(fields, (fields.source >> 16) + (fields.source & 0xFFFF) +
+                                        (fields.destination >> 16) +
+                                        (fields.destination & 0xFFFF));
+}
+
+// Writes 20 octets. `checksum` is Ipv4HeaderChecksum, or zero, as ports that fill it in want it.
+MR_ALWAYS_INLINE void EmitIpv4Header(std::byte* at, const Ipv4Fields& fields,
+                                     uint16_t checksum) {
   StoreBe32(at + kIpv4VersionIhlAt,
             uint32_t{kIpv4VersionIhl} << 24 | uint32_t{fields.tos} << 16 | fields.total_length);
   StoreBe32(at + kIpv4IdAt,
             uint32_t{fields.id} << 16 | (fields.dont_fragment ? kIpv4DontFragment : 0u));
-  StoreBe32(at + kIpv4TtlAt, uint32_t{fields.ttl} << 24 | uint32_t{fields.protocol} << 16 |
-                                 (with_checksum ? Ipv4HeaderChecksum(fields) : 0u));
+  StoreBe32(at + kIpv4TtlAt,
+            uint32_t{fields.ttl} << 24 | uint32_t{fields.protocol} << 16 | checksum);
   StoreBe32(at + kIpv4SourceAt, fields.source);
   StoreBe32(at + kIpv4DestinationAt, fields.destination);
+}
+
+inline void EmitIpv4(std::byte* at, const Ipv4Fields& fields, bool with_checksum) {
+  EmitIpv4Header(at, fields, with_checksum ? Ipv4HeaderChecksum(fields) : uint16_t{0});
 }
 
 }  // namespace millrace::wire
