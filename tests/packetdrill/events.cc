@@ -151,6 +151,11 @@ Instant Posix::DeadlineAfter(int timeout_ms) const {
 int Posix::PacketIn(std::span<const std::byte> packet) {
   const Call call(*this);
   machine_.Inject(packet);
+  // MSG_MORE holds until something arrives, unless Nagle's rule holds on.
+  for (const auto& socket : sockets_) {
+    if (socket->more && !socket->over) Flush(*socket);
+  }
+  machine_.Poll();
   return 0;
 }
 

@@ -151,6 +151,7 @@ int Posix::SetTcpOption(TcpSocket& socket, int name, int value) {
     case TCP_NODELAY:
       socket.options.no_delay = value != 0;
       socket.socket.SetNoDelay(value != 0);
+      if (value != 0) Flush(socket);
       machine_.Poll();
       return 0;
     case TCP_CORK:

@@ -111,6 +111,7 @@ class Posix {
   ssize_t ReceiveInto(TcpSocket& socket, std::span<std::byte> out, int flags);
   // errno of a write that cannot go on, 0 when it can.
   static int WriteError(TcpSocket& socket);
+  void Flush(TcpSocket& socket);
   uint32_t SendRoom(const TcpSocket& socket);
   bool IsWritable(const TcpSocket& socket);
   uint32_t NotSent(const TcpSocket& socket);

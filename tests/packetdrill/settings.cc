@@ -110,12 +110,15 @@ tcp::Config Settings::ToTcpConfig() const {
   config.sack_permitted = Number("tcp_sack").value_or(1) != 0;
   if (profile == Profile::kLinux) {
     config.quick_ack_bytes = 16 * config.mss;  // TCP_MAX_QUICKACKS segments
-    config.push_bursts = true;
+    config.push_burst_segments =
+        static_cast<uint8_t>(std::clamp<int64_t>(Number("tcp_min_tso_segs").value_or(2), 1, 255));
+    config.slow_start_whole_acks = true;
     config.rto_granularity = config.rto_min;
   }
   if (const auto receive = Triple("tcp_rmem")) config.receive_buffer_max_bytes = (*receive)[2];
   config.receive_buffer_bytes = ToSocketDefaults().receive_buffer;
   config.congestion = KindOf(CongestionControl());
+  config.restart_after_idle = Number("tcp_slow_start_after_idle").value_or(1) != 0;
   config.rack = (Number("tcp_recovery").value_or(1) & 1) != 0;
   config.dsack = Number("tcp_dsack").value_or(1) != 0;
   config.send_buffer_bytes = 16 * 1024 * 1024;  // the adaptor has a limit for each socket

@@ -61,16 +61,18 @@ void FillSending(const tcp::Tcb& tcb, const tcp::Env& env, tcp_info& info) {
                                ? kInfiniteThreshold
                                : Packets(tcb.congestion.ssthresh, mss);
   info.tcpi_unacked = Packets(tcb.flight(), mss);
+  info.tcpi_reordering = tcp::Rack::kDupThresh;
   if (tcb.Has(tcp::kRecord)) {
     const tcp::Recovery& recovery = env.recovery_pool.records[tcb.recovery];
     info.tcpi_sacked = Packets(recovery.board.sacked_bytes(), mss);
     info.tcpi_retrans = Packets(recovery.board.retransmitted_bytes(), mss);
     info.tcpi_lost = Packets(recovery.board.lost_bytes(), mss);
+    info.tcpi_reordering =
+        std::max(tcp::Rack::kDupThresh, Packets(recovery.rack.reordering_bytes(), mss));
     if (recovery.rack.min_rtt().valid()) info.tcpi_min_rtt = recovery.rack.min_rtt().us();
   }
   info.tcpi_retransmits = tcb.timeouts;
   info.tcpi_backoff = tcb.backoff;
-  info.tcpi_reordering = 3;
   info.tcpi_rtt = tcb.rtt.srtt_us();
   info.tcpi_rttvar = tcb.rtt.rttvar_us();
 }

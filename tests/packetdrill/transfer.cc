@@ -147,6 +147,14 @@ int Posix::WriteError(TcpSocket& socket) {
   return !usable || socket.shut_write ? EPIPE : 0;
 }
 
+// Sends what a cork or MSG_MORE has held back; the cork stays for what comes later.
+void Posix::Flush(TcpSocket& socket) {
+  socket.more = false;
+  socket.socket.SetCork(false);
+  machine_.Poll();
+  socket.socket.SetCork(socket.options.cork);
+}
+
 ssize_t Posix::Send(int fd, std::span<const iovec> pieces, int flags) {
   const Call call(*this);
   TcpSocket* const socket = Find(fd);
@@ -161,6 +169,9 @@ ssize_t Posix::Send(int fd, std::span<const iovec> pieces, int flags) {
   if (error != 0) return Fail(error);
   if (HasNull(pieces)) return Fail(EFAULT);
   const std::vector<std::byte> data = Gather(pieces);
+  socket->more = (flags & MSG_MORE) != 0;
+  socket->socket.SetCork(socket->options.cork || socket->more);
+  socket->socket.SetPush(!socket->more);
   size_t sent = 0;
   while (sent < data.size()) {
     error = WriteError(*socket);

@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
 #include "testing/trace.h"
 
 namespace millrace::testing {
@@ -12,7 +17,7 @@ namespace {
 TraceOptions With(uint32_t quick_ack_bytes, bool push_bursts) {
   TraceOptions options;
   options.config.tcp.quick_ack_bytes = quick_ack_bytes;
-  options.config.tcp.push_bursts = push_bursts;
+  options.config.tcp.push_burst_segments = push_bursts ? 2 : 0;
   return options;
 }
 
@@ -50,7 +55,6 @@ TEST(Habits, PushMarksTheEndOfEachBurstToo) {
   Trace t(With(0, true));
   t.AcceptFromPeer({.mss = 1000});
   t.Send(Octets(5000));
-  // On a short path a burst is as long as the windows allow.
   EXPECT_EQ(PushesOf(t), "....P");
   t.Send(Octets(20'000));
   EXPECT_EQ(PushesOf(t), "....P");
@@ -69,6 +73,55 @@ TEST(Habits, BurstsOfALongPathAreTwoSegments) {
   EXPECT_EQ(PushesOf(t), ".P.P.P.P.P");
   t.Receives({.flags = kAck, .seq = 1, .ack = 1001});
   EXPECT_EQ(PushesOf(t), ".P");
+}
+
+TEST(Habits, NoPushBehindWhatIsToBeContinued) {
+  Trace t;
+  t.AcceptFromPeer();
+  t.app().socket.SetPush(false);
+  t.Send("begun ");
+  EXPECT_EQ(PushesOf(t), ".");
+  t.app().socket.SetPush(true);
+  t.Receives({.flags = kAck, .seq = 1, .ack = 7});
+  t.Send("and ended");
+  EXPECT_EQ(PushesOf(t), "P");
+}
+
+// RFC 9406 4.2 allows eight segments per ACK, Linux all that the ACK covers.
+TEST(Habits, SlowStartGrowsByEightSegmentsOrByAllThatIsAcknowledged) {
+  for (const bool whole : {false, true}) {
+    TraceOptions options;
+    options.config.tcp.slow_start_whole_acks = whole;
+    Trace t(options);
+    t.AcceptFromPeer({.mss = 1000});
+    t.Send(Octets(10'000));
+    t.ForgetSent();
+    t.Receives({.flags = kAck, .seq = 1, .ack = 9001});
+    EXPECT_EQ(t.tcb()->congestion.cwnd, whole ? 19'000u : 18'000u);
+  }
+}
+
+// A window update goes out when the peer could be held up, not for each read.
+TEST(Habits, ReadingAnnouncesTheWindowWhenHalfOfItWasUsed) {
+  TraceOptions options;
+  options.config.tcp.receive_buffer_bytes = options.config.tcp.receive_buffer_max_bytes = 20'000;
+  options.config.tcp.quick_ack_bytes = 20'000;
+  Trace t(options);
+  t.app().reading = false;
+  t.AcceptFromPeer();
+  const auto receive = [&t](uint32_t from) {
+    t.Receives({.flags = kAck, .seq = 1 + from, .ack = 1, .data = Octets(4000)});
+    t.ForgetSent();
+  };
+  std::vector<std::byte> out(8000);
+  receive(0);
+  EXPECT_EQ(t.app().socket.Receive(std::span(out).first(4000)), 4000u);
+  t.Poll();
+  EXPECT_TRUE(t.SentNothing());
+  for (uint32_t from = 4000; from < 20'000; from += 4000) receive(from);
+  EXPECT_EQ(t.app().socket.Receive(out), 8000u);
+  t.Poll();
+  EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 20'001, .window = 12'000}));
 }
 
 }  // namespace

@@ -134,6 +134,16 @@ bool Socket::SetLiveness(const tcp::Liveness& wanted) const {
   return true;
 }
 
+void Socket::SetPush(bool push) const {
+  Connection* c = FindLive(engine_, id_);
+  if (c == nullptr) return;
+  if (push) {
+    c->tcb.Clear(tcp::kNoPush);
+  } else {
+    c->tcb.Set(tcp::kNoPush);
+  }
+}
+
 uint64_t Socket::user_data() const {
   const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
   return c == nullptr ? 0 : c->user_data;

@@ -60,6 +60,9 @@ class Socket {
   uint32_t ready_bytes() const;  // received in order, not consumed
   // Nagle off or on (MUST-17). On is the default.
   void SetNoDelay(bool no_delay) const;
+  // RFC 9293 3.9.1.2 (MAY-15): whether PSH follows the last octet of what Send takes. On is the
+  // default; off for what will go on soon, as with MSG_MORE.
+  void SetPush(bool push) const;
   // While corked only full segments go out, but for the override time-out (RFC 9293 3.8.6.2.1) and
   // the end of the stream. Off is the default; taking it off sends what waits.
   void SetCork(bool cork) const;

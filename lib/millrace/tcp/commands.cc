@@ -132,11 +132,11 @@ void Consume(Tcb& tcb, uint32_t length, Env& env) {
   tcb.receive.Consume(std::min(length, tcb.receive.ready_bytes()), env.receive_pool, env.released);
   if (!IsIn(tcb.state, kReceivingStates)) return;
   // A window update of its own only when it is worth a packet: half of the buffer or two
-  // segments; or when the window was closed.
+  // segments, and the peer has used up half of what it was offered; or when the window was closed.
   const uint32_t gain = NextRightEdge(tcb).Since(tcb.rcv_adv);
   const uint32_t worth = std::min<uint32_t>(tcb.receive_buffer_bytes / 2, 2u * tcb.snd_mss);
   if (gain >= worth || (gain > 0 && tcb.rcv_wnd() < tcb.snd_mss)) {
-    tcb.Set(kAckNow);
+    if (tcb.rcv_wnd() <= tcb.receive_buffer_bytes / 2) tcb.Set(kAckNow);
     if (tcb.receive_buffer_bytes < env.config.receive_buffer_max_bytes) TuneReceiveBuffer(tcb, env);
   }
 }

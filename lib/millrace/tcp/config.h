@@ -114,8 +114,9 @@ struct Config {
   // for the peer's slow start; 0: from the first octet on ACKs are delayed.
   uint32_t quick_ack_bytes = 0;
   // PSH also on the last of each burst of two segments and more that leave together, as a device
-  // that segments for Linux has it; it tells the receiver's stack to pass on what it has.
-  bool push_bursts = false;
+  // that segments for Linux has it; it tells the receiver's stack to pass on what it has. A burst
+  // is as long as tcp_tso_autosize of Linux makes it, at least this; 0: no such PSH.
+  uint8_t push_burst_segments = 0;
   // One challenge ACK (RFC 5961) or answer to an unacceptable segment without data per this time
   // and connection; never a limit shared by connections (CVE-2016-5696).
   Duration challenge_ack_interval = Duration::Milliseconds(500);
@@ -130,6 +131,11 @@ struct Config {
 
   CongestionKind congestion = CongestionKind::kCubic;
   uint8_t initial_window_segments = 10;  // RFC 6928
+  // Slow start grows by all that an ACK covers, as Linux does, and not by at most L segments (RFC
+  // 3465 2.2: 2; RFC 9406 4.2: 8 without pacing).
+  bool slow_start_whole_acks = false;
+  // RFC 5681 4.1: back to the initial window after idling for longer than the RTO.
+  bool restart_after_idle = true;
   uint32_t congestion_window_max_bytes = 1u << 30;
   uint32_t fixed_window_bytes = 1u << 20;  // of CongestionKind::kNone
   // Spreads a window over the round trip: less bursty, more work. Needs round trips longer than a

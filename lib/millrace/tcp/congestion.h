@@ -40,14 +40,15 @@ struct Congestion {
   // an application that sends little would grow without a probe of the path (RFC 7661, simplified
   // as Linux does).
   bool IsLimiting(uint32_t flight, uint32_t mss) const {
-    return InSlowStart() ? cwnd <= 2 * flight : cwnd <= flight + 2 * mss;
+    return InSlowStart() ? cwnd < 2 * flight : cwnd <= flight + 2 * mss;
   }
 
   // An ACK for `acked` new octets arrived while `flight` octets (before the ACK) were outstanding.
   void OnAck(uint32_t acked, uint32_t flight, uint32_t mss, const Config& config) {
     if (!IsLimiting(flight, mss)) return;
     if (InSlowStart()) {
-      cwnd += std::min(acked, 2 * mss);  // RFC 3465 2.2, L = 2*SMSS
+      // RFC 3465 2.2, L = 2*SMSS
+      cwnd += config.slow_start_whole_acks ? acked : std::min(acked, 2 * mss);
     } else if ((acked_bytes += acked) >= cwnd) {
       acked_bytes -= cwnd;
       cwnd += mss;  // RFC 5681 3.1: one SMSS per round trip

@@ -28,8 +28,8 @@ void GrowCubic(Congestion& c, CongestionState& s, const AckSample& ack, const Co
     return;
   }
   if (limited) {
-    SetWindow(c, c.cwnd + s.hystart.Growth(ack.acked_bytes, ack.mss, config.pacing), ack.mss,
-              config);
+    const bool unlimited = config.pacing || config.slow_start_whole_acks;
+    SetWindow(c, c.cwnd + s.hystart.Growth(ack.acked_bytes, ack.mss, unlimited), ack.mss, config);
   }
   if (s.hystart.OnAck(ack.snd_una, ack.snd_nxt, ack.rtt_us)) c.ssthresh = c.cwnd;
 }

@@ -126,8 +126,8 @@ InputResult OnSegmentInSteps(Tcb& tcb, const wire::Segment& segment, Env& env);
 // RFC 9293 section 3.10.7.3.
 Reply OnSynSentSegment(Tcb& tcb, const wire::Segment& segment, Env& env);
 
-// PSH on the last segment of each burst in `out` (Config::push_bursts).
-void PushBursts(const Tcb& tcb, Outbox& out);
+// PSH on the last segment of each burst in `out` (Config::push_burst_segments).
+void PushBursts(const Tcb& tcb, const Config& config, Outbox& out);
 
 // RFC 9293 3.7.1 (MUST-16): what we send at most per segment, options subtracted.
 inline uint16_t EffectiveMss(uint16_t peer_mss, uint16_t our_mss, bool timestamps,

@@ -86,7 +86,7 @@ void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool
   Flags flags = wire::kAck;
   const SeqNum data_end = tcb.data_end();
   // RFC 9293 3.9.1.2 (MUST-60): PSH on the last segment of what is buffered.
-  if (length > 0 && seq + length == data_end) flags |= wire::kPsh;
+  if (length > 0 && seq + length == data_end && !tcb.Has(kNoPush)) flags |= wire::kPsh;
   if (fin) {
     flags |= wire::kFin;
     if (tcb.state == State::kCloseWait) Transition(tcb, State::kLastAck);
@@ -153,7 +153,7 @@ void RetransmitHead(Tcb& tcb, Env& env, Outbox& out) {
 // new data (if available), or retransmit to the receiving TCP peer, even if the send window is
 // zero". Also the override of SWS avoidance: then as much goes as the window takes.
 void SendProbe(Tcb& tcb, Env& env, Outbox& out) {
-  tcb.Clear(kProbe);
+  tcb.Clear(kProbe | kNoPush);  // the wait for more is over
   ++env.counters.win_probes;
   const SeqNum from = tcb.snd_una;
   const SeqNum data_end = tcb.data_end();
@@ -204,6 +204,12 @@ void SendReset(Tcb& tcb, Env& env, Outbox& out) {
   segment.seq = tcb.snd_nxt;
   segment.ack = tcb.rcv_nxt;
   segment.flags = wire::kRst | wire::kAck;
+  // RFC 7323 3.2: the option "SHOULD be sent in an <RST> segment".
+  if (tcb.Has(kTimestampsOn)) {
+    segment.options = wire::kTimestampsOption;
+    segment.tsval = env.ts_clock + tcb.ts_offset;
+    segment.tsecr = tcb.ts_recent;
+  }
   ++env.counters.out_rsts;
   ++env.counters.out_segs;
   tcb.Clear(kResetNow);
@@ -259,7 +265,7 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     const SendProgress progress = tcb.Has(kRetransmitHead | kProbe | kRecord)
                                       ? SendInTrouble(tcb, env, out)
                                       : SendPlain(tcb, env, out);
-    if (env.config.push_bursts) [[unlikely]] PushBursts(tcb, out);
+    if (env.config.push_burst_segments != 0) [[unlikely]] PushBursts(tcb, env.config, out);
     if (progress == SendProgress::kMore) return progress;
     ArmPersist(tcb, env);
   }

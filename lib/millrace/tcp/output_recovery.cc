@@ -34,7 +34,10 @@ void SendTailProbe(Tcb& tcb, Recovery& r, Env& env, Outbox& out) {
   if (!SendNext(tcb, env, out, 0xFFFF'FFFF)) {
     const SeqNum data_end = Min(tcb.data_end(), tcb.snd_nxt);
     const bool fin = tcb.snd_nxt > data_end;
-    const uint32_t length = std::min(data_end.Since(tcb.snd_una), uint32_t{tcb.snd_mss});
+    // The segment sent last may have been shorter, a FIN alone: it begins with its run.
+    const SeqNum begin =
+        Min(Max(tcb.snd_una, r.board.last_awaited_begin(env.recovery_pool.runs)), data_end);
+    const uint32_t length = std::min(data_end.Since(begin), uint32_t{tcb.snd_mss});
     SendText(tcb, env, out, data_end - length, length, fin);
   }
   r.probe = {.end_seq = tcb.snd_nxt, .in_flight = true, .is_retrans = tcb.snd_nxt == before};
@@ -47,7 +50,9 @@ SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
   Recovery& r = RecordOf(tcb, env);
   if (tcb.snd_una == tcb.snd_nxt && tcb.send.size_bytes() > 0 &&
       env.tick - tcb.progress_tick > TicksOf(RetransmitTimeout(tcb, env.config))) {
-    RestartAfterIdle(tcb.congestion, r.congestion, tcb.snd_mss, env.config);
+    if (env.config.restart_after_idle) {
+      RestartAfterIdle(tcb.congestion, r.congestion, tcb.snd_mss, env.config);
+    }
   }
   for (;;) {
     if (out.room() == 0) return SendProgress::kMore;
@@ -92,8 +97,7 @@ void AddSack(Tcb& tcb, Env& env, TxSegment& segment) {
     }
   }
   const size_t taken = segment.sack.size() - blocks.size();
-  segment.sack_count =
-      static_cast<uint8_t>(taken + tcb.receive.FillSack(env.receive_pool, blocks));
+  segment.sack_count = static_cast<uint8_t>(taken + tcb.receive.FillSack(env.receive_pool, blocks));
   if (!tcb.receive.has_gap()) tcb.Clear(kSackDue);
 }
 

@@ -20,6 +20,7 @@ void Rack::OnDelivered(const SentRun& piece, bool echo_before_sent, uint32_t now
     fack_ = piece.end;
   } else if (piece.end < fack_ && !repeated) {
     reordering_seen_ = true;
+    reordering_bytes_ = std::max(reordering_bytes_, fack_.Since(piece.begin));
   }
   // Step 2: an ACK of a retransmitted segment may be one of the original: by the echo, or because
   // it came faster than the path allows.

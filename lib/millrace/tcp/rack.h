@@ -55,6 +55,8 @@ class Rack {
 
   const MinRtt& min_rtt() const { return min_rtt_; }
   bool reordering_seen() const { return reordering_seen_; }
+  // The longest way that a segment was overtaken by, in octets; 0: none was.
+  uint32_t reordering_bytes() const { return reordering_bytes_; }
   uint32_t reo_wnd_mult() const { return reo_wnd_mult_; }
 
  private:
@@ -66,6 +68,7 @@ class Rack {
   SeqNum end_seq_;
   uint32_t rtt_us_ = 0;   // RACK.rtt
   SeqNum fack_;           // the highest sequence number that has arrived
+  uint32_t reordering_bytes_ = 0;
   SeqNum dsack_round_;
   uint8_t reo_wnd_mult_ = 1;
   uint8_t reo_wnd_persist_ = 16;

@@ -55,6 +55,8 @@ struct Recovery {
   uint32_t rto_tick = 0;        // when the RTO expires or would, were another timer not armed
   uint32_t reorder_tick = 0;    // when RACK looks again, with reorder_pending
   wire::SackBlock duplicate;    // to be reported as D-SACK, with duplicate_due
+  uint32_t flight_max = 0;      // octets outstanding at most before flight_end is acknowledged
+  SeqNum flight_end;
   SeqNum echo_end;              // ECE is not reacted to again before this is acknowledged
   uint32_t pace_us = 0;         // pacing: the next segment may go at this Env::us
   LossTimer timer = LossTimer::kRetransmission;

@@ -187,7 +187,10 @@ void GovernWindow(Tcb& tcb, Recovery& r, const AckSample& sample, const Delivere
   }
   if (!tcb.Has(kFastRecovery)) {
     if (r.board.unrepaired_bytes() == 0) {
-      if (sample.acked_bytes > 0) GrowWindow(c, r.congestion, sample, env.config);
+      // What SACK told of before has let new segments go already (RFC 3042).
+      AckSample fresh = sample;
+      fresh.acked_bytes = std::min(sample.acked_bytes, delivered.bytes);
+      if (fresh.acked_bytes > 0) GrowWindow(c, r.congestion, fresh, env.config);
       return;
     }
     EnterFastRecovery(tcb, r, env, delivered.bytes);
@@ -195,10 +198,21 @@ void GovernWindow(Tcb& tcb, Recovery& r, const AckSample& sample, const Delivere
   if (delivered.bytes > 0) FollowPrr(tcb, r, delivered.bytes, safe, env);
 }
 
+// The most octets outstanding since the window that was out when there were more was acknowledged:
+// what tells whether the window is used does not fall while its ACKs come in (RFC 7661's pipeACK,
+// as Linux simplifies it).
+uint32_t LargestFlight(const Tcb& tcb, Recovery& r) {
+  if (tcb.snd_una >= r.flight_end || tcb.flight() > r.flight_max) {
+    r.flight_max = tcb.flight();
+    r.flight_end = tcb.snd_nxt;
+  }
+  return r.flight_max;
+}
+
 void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
   Delivered delivered;
   const Collector collect{tcb, r, segment, env, delivered};
-  const uint32_t flight = tcb.flight();
+  const uint32_t flight = LargestFlight(tcb, r);
   const bool advances = segment.ack > tcb.snd_una;
   uint32_t acked = 0;
   if (advances) {
@@ -241,9 +255,9 @@ void FindLosses(Tcb& tcb, Recovery& r, Env& env) {
     FindLossesBySack(tcb, r, env);
     return;
   }
-  const uint32_t again_us = r.rack.DetectLoss(
-      r.board, env.recovery_pool.runs, env.us, tcb.rtt.srtt_us(), tcb.snd_mss,
-      tcb.Has(kFastRecovery | kTimeoutRecovery));
+  const uint32_t again_us =
+      r.rack.DetectLoss(r.board, env.recovery_pool.runs, env.us, tcb.rtt.srtt_us(), tcb.snd_mss,
+                        tcb.Has(kFastRecovery | kTimeoutRecovery));
   if (r.board.retransmitted_bytes() < retransmitted) ++env.counters.lost_retransmit;
   if (again_us == 0) return;
   r.reorder_pending = true;
@@ -257,7 +271,7 @@ void OnRecordAck(Tcb& tcb, const Segment& segment, Env& env) {
     return;
   }
   Delivered delivered;
-  const uint32_t flight = tcb.flight();
+  const uint32_t flight = LargestFlight(tcb, r);
   const uint32_t acked = Advance(tcb, segment, env);
   OnProbeAck(tcb, r, segment, delivered, true, env);
   OnNewRenoAck(tcb, &r, segment, acked, flight, env);

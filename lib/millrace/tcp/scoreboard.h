@@ -61,6 +61,12 @@ class Scoreboard {
   SeqNum begin(const SentRunPool& pool) const { return pool[head_].begin; }
   SeqNum end(const SentRunPool& pool) const { return pool[tail_].end; }
 
+  // Where the run that was sent last begins, or the first one's when the last was SACKed.
+  SeqNum last_awaited_begin(const SentRunPool& pool) const {
+    const SentRun& last = pool[tail_];
+    return last.Has(kRunSacked) ? begin(pool) : last.begin;
+  }
+
   // Octets [end, `to`) were sent for the first time; on an empty scoreboard [`from`, `to`). False:
   // empty, and no run left to begin with.
   [[nodiscard]] bool Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,

@@ -48,6 +48,7 @@ enum TcbBit : uint32_t {
   kSynRetransmitted = 1u << 18,
   kRecoverValid = 1u << 19,     // recover holds a value (RFC 6582: initially none)
   kFinAcked = 1u << 20,         // the peer acknowledged our FIN
+  kNoPush = 1u << 25,        // more is to follow what was sent last: no PSH behind it
   kCork = 1u << 27,          // less than a segment waits (FLW-10), whatever kNoDelay says
   kKeepaliveDue = 1u << 28,  // send a probe (tcp/liveness.h)
   kWatched = 1u << 29,       // segments and sends pass tcp/liveness.h
