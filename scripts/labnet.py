@@ -4,8 +4,9 @@ Used by scripts/lab (for people) and tests/lab (for the test run). A Lab owns tw
 pair of virtual interfaces between them, all named after this process:
 
     namespace mrlPIDm                      namespace mrlPIDk
-    mrlPIDm0 (no kernel address,   <--->   mrlPIDk0 10.1.0.2/24
-    Millrace is 10.1.0.1)                  the Linux kernel, nginx, curl, ...
+    mrlPIDm0 (no kernel address,   <--->   mrlPIDk0 10.1.0.2/24, 2001:db8:1::2/64
+    Millrace is 10.1.0.1 or                the Linux kernel, nginx, curl, ...
+    2001:db8:1::1)
 
 With --dev tap there is no pair: Millrace makes the tap, and the namespace mrlPIDk holds both. The
 interfaces of the machine itself are never touched, and close() removes everything.
@@ -22,6 +23,7 @@ import threading
 import time
 
 MILLRACE_IP, KERNEL_IP, PREFIX = "10.1.0.1", "10.1.0.2", 24
+MILLRACE_IP6, KERNEL_IP6, PREFIX6 = "2001:db8:1::1", "2001:db8:1::2", 64
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEVICES = ("afpacket", "tap", "afxdp")
 CLONE_NEWNET = 0x40000000
@@ -106,9 +108,11 @@ def without_signals():
 class Lab:
     """The namespaces, and the processes started in them. Use as a context manager."""
 
-    def __init__(self, device="afpacket"):
+    def __init__(self, device="afpacket", family=4):
         tag = f"mrl{os.getpid()}"
-        self.device = device
+        self.device, self.family = device, family
+        self.millrace_ip = MILLRACE_IP if family == 4 else MILLRACE_IP6
+        self.kernel_ip = KERNEL_IP if family == 4 else KERNEL_IP6
         self.kernel_ns = tag + "k"
         self.kernel_if = tag + "k0"
         self.millrace_ns = tag + "m" if device != "tap" else self.kernel_ns
@@ -139,7 +143,13 @@ class Lab:
     @property
     def ip(self):
         """The value of Millrace's --ip."""
-        return f"{MILLRACE_IP}/{PREFIX}"
+        return f"{self.millrace_ip}/{PREFIX if self.family == 4 else PREFIX6}"
+
+    def address_kernel(self):
+        """Both families; an address of IPv6 may be used at once."""
+        add = ("ip", "-n", self.kernel_ns, "addr", "add")
+        run(*add, f"{KERNEL_IP}/{PREFIX}", "dev", self.kernel_if, check=False)
+        run(*add, f"{KERNEL_IP6}/{PREFIX6}", "dev", self.kernel_if, "nodad", check=False)
 
     def open(self):
         for name in dict.fromkeys((self.kernel_ns, self.millrace_ns)):
@@ -160,8 +170,7 @@ class Lab:
             run("ip", "-n", ns, "link", "set", interface, "addrgenmode", "none")
             self.without_offloads(ns, interface)
             run("ip", "-n", ns, "link", "set", interface, "up")
-        run("ip", "-n", self.kernel_ns, "addr", "add", f"{KERNEL_IP}/{PREFIX}",
-            "dev", self.kernel_if)
+        self.address_kernel()
 
     def without_offloads(self, ns, interface):
         """Whole frames, complete checksums: a packet socket is served before the device is."""
@@ -184,8 +193,7 @@ class Lab:
                 link = ("ip", "-n", self.kernel_ns, "link", "set", self.kernel_if)
                 run(*link, "addrgenmode", "none", check=False)
                 run(*link, "up", check=False)
-                run("ip", "-n", self.kernel_ns, "addr", "add", f"{KERNEL_IP}/{PREFIX}",
-                    "dev", self.kernel_if, check=False)
+                self.address_kernel()
 
     @staticmethod
     def inside(namespace):
@@ -233,7 +241,7 @@ class Lab:
     def answers(self):
         if not shutil.which("ping"):
             raise LabError("needs the program ping (scripts/setup lab)")
-        ping = ("ping", "-n", "-c", "1", "-W", "1", MILLRACE_IP)
+        ping = ("ping", "-n", "-c", "1", "-W", "1", self.millrace_ip)
         return run(*self.inside(self.kernel_ns), *ping, check=False).returncode == 0
 
     def nginx(self, port=80):
@@ -250,7 +258,7 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off; sendfile on; keepalive_timeout 5; {paths}
   server {{
-    listen {port} backlog=4096; root {www};
+    listen {port} backlog=4096; listen [::]:{port} backlog=4096; root {www};
     location /slow/ {{ alias {www}/; limit_rate 20m; }}
   }}
 }}

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "millrace/dpdk/clock.h"
 #include "millrace/dpdk/dpdk_port.h"
 #include "millrace/sim/impaired_port.h"
 #include "millrace/stack/stack.h"
@@ -48,6 +49,14 @@ class HostedStack {
 
   size_t Poll(Instant now) {
     return plain_ != nullptr ? plain_->Poll(now) : impaired_->Poll(now);
+  }
+  // Polls until duplicate address detection is through (a second), when there is IPv6.
+  absl::Status AwaitAddress(dpdk::Clock& clock) {
+    const stack::HostV6& host = engine().host_v6();
+    while (host.address_state() == stack::AddressState::kTentative) Poll(clock.Now());
+    if (host.address_state() != stack::AddressState::kDuplicate) return absl::OkStatus();
+    return absl::AlreadyExistsError(engine().config().host_v6.address.address.ToString() +
+                                    " is in use by another station of this network");
   }
   stack::Engine& engine() { return plain_ != nullptr ? plain_->engine() : impaired_->engine(); }
   // Null when the network is as it is.

@@ -23,9 +23,12 @@ std::optional<HttpUrl> HttpUrl::Parse(std::string_view text) {
   for (const char c : url.path) {
     if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7F) return std::nullopt;
   }
-  const bool has_port = url.host.find(':') != std::string::npos;
+  // A colon behind the bracket of an IPv6 address, or the only one.
+  const size_t bracket = url.host.rfind(']');
+  const bool has_port =
+      url.host.find(':', bracket == std::string::npos ? 0 : bracket) != std::string::npos;
   const std::optional<Endpoint> server = Endpoint::Parse(has_port ? url.host : url.host + ":80");
-  if (!server || !server->address.IsV4() || server->port == 0) return std::nullopt;
+  if (!server || server->port == 0) return std::nullopt;
   url.server = *server;
   return url;
 }
@@ -126,6 +129,7 @@ void HttpFetcher::OpenSome(stack::Engine& engine) {
 }
 
 void HttpFetcher::OnPoll(stack::Engine& engine, Instant now) {
+  if (engine.host_v6().address_state() == stack::AddressState::kTentative) return;
   now_ = now;
   if (!std::exchange(started_, true)) start_ = now;
   if (live_.done.load(std::memory_order_relaxed)) return;

@@ -2,32 +2,63 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "apps/common/hosted_stack.h"
 #include "millrace/dpdk/packet_pool.h"
+#include "millrace/wire/ipv6.h"
 
 namespace millrace::apps {
 namespace {
 
+// The parts of a list with commas.
+std::vector<std::string> Split(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t at = 0; at < list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    parts.push_back(list.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return parts;
+}
+
+absl::Status SetGateway(const std::string& text, stack::EngineConfig* config) {
+  const std::optional<IpAddress> gateway = IpAddress::Parse(text);
+  if (!gateway) return absl::InvalidArgumentError("--gw \"" + text + "\" is no IP address");
+  const IpPrefix& network = gateway->IsV4() ? config->address : config->host_v6.address;
+  const bool on_link = !gateway->IsV4() && wire::IsLinkLocalV6(*gateway);
+  if (network.length_bits == 0 || (!network.Contains(*gateway) && !on_link)) {
+    return absl::InvalidArgumentError("--gw " + text + " is not in a network of --ip");
+  }
+  if (gateway->IsV4()) {
+    config->gateway_v4 = gateway->v4();
+  } else {
+    config->host_v6.gateway = *gateway;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetAddresses(const DeviceFlags& flags, stack::EngineConfig* config) {
-  const std::optional<IpPrefix> address = IpPrefix::Parse(flags.ip);
-  if (!address || !address->address.IsV4()) {
-    return absl::InvalidArgumentError("--ip \"" + flags.ip +
-                                      "\" is no IPv4 address with its network; write 10.1.0.1/24");
+  for (const std::string& text : Split(flags.ip)) {
+    const std::optional<IpPrefix> address = IpPrefix::Parse(text);
+    if (!address || address->length_bits == 0) {
+      return absl::InvalidArgumentError(
+          "--ip \"" + text +
+          "\" is no address with its network; write 10.1.0.1/24 or 2001:db8::1/64");
+    }
+    IpPrefix& place = address->address.IsV4() ? config->address : config->host_v6.address;
+    if (place.length_bits != 0) {
+      return absl::InvalidArgumentError("--ip " + flags.ip + ": at most one address of a family");
+    }
+    place = *address;
   }
-  config->address = *address;
-  if (flags.gw.empty()) return absl::OkStatus();
-  const std::optional<IpAddress> gateway = IpAddress::Parse(flags.gw);
-  if (!gateway || !gateway->IsV4()) {
-    return absl::InvalidArgumentError("--gw \"" + flags.gw + "\" is no IPv4 address");
+  config->host_v6.router_advertisements = flags.router_advertisements;
+  for (const std::string& text : Split(flags.gw)) {
+    if (absl::Status set = SetGateway(text, config); !set.ok()) return set;
   }
-  if (!address->Contains(*gateway)) {
-    return absl::InvalidArgumentError("--gw " + flags.gw + " is not in the network of --ip " +
-                                      flags.ip);
-  }
-  config->gateway_v4 = gateway->v4();
   return absl::OkStatus();
 }
 
@@ -90,10 +121,16 @@ void DeviceFlags::AddTo(CLI::App& app) {
                  "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS")
       ->type_name("DEV")
       ->required();
-  app.add_option("--ip", ip, "our address and its network: 10.1.0.1/24")
+  app.add_option("--ip", ip,
+                 "our address and its network: 10.1.0.1/24 or 2001:db8::1/64; twice for both")
       ->type_name("IP/LEN")
+      ->join(',')
       ->required();
-  app.add_option("--gw", gw, "gateway to other networks")->type_name("IP");
+  app.add_option("--gw", gw, "gateway to other networks; twice for both families")
+      ->join(',')
+      ->type_name("IP");
+  app.add_flag("--router-advertisements", router_advertisements,
+               "learn router, prefixes and MTU from IPv6 router advertisements");
   app.add_option("--idle", idle, "when there is nothing to do: poll, yield or sleep (50 us)")
       ->type_name("MODE")
       ->default_str("sleep");

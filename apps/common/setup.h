@@ -49,7 +49,9 @@ struct MachineFlags {
 
 // Flags of a real port.
 struct DeviceFlags {
-  std::string dev, ip, gw;
+  std::string dev;
+  std::string ip, gw;  // lists with commas: at most one of a family
+  bool router_advertisements = false;
   std::string idle = "sleep";
   MachineFlags machine;
 

@@ -102,6 +102,7 @@ int RunOn(const GetFlags& flags, Device& device, const FetchPlan& plan, StopSign
   auto stack = HostedStack<HttpFetcher>::Create(device.port->port(), fetcher, device.config,
                                                 device.impairment, clock.Now());
   if (!stack.ok()) return Report(stack.status());
+  if (absl::Status ready = (*stack)->AwaitAddress(clock); !ready.ok()) return Report(ready);
   auto worker = dpdk::Worker::Start({.name = "get", .idle = device.idle}, clock,
                                     [&stack](Instant now) { return (*stack)->Poll(now); });
   if (!worker.ok()) return Report(worker.status());
@@ -120,8 +121,8 @@ int Run(const GetFlags& flags, StopSignals& signals) {
   const std::optional<HttpUrl> url = HttpUrl::Parse(flags.url);
   if (!url) {
     return ReportUsage("\"" + flags.url +
-                       "\" is no URL to fetch; write http://10.1.0.2:8080/path (an address: names "
-                       "are not looked up)");
+                       "\" is no URL to fetch; write http://10.1.0.2:8080/path or "
+                       "http://[2001:db8::2]/ (an address: names are not looked up)");
   }
   plan.url = *url;
   if (flags.connections > 1 && !flags.output.empty()) {

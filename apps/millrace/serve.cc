@@ -1,5 +1,6 @@
 // apps/millrace/serve.cc - `millrace serve`: HTTP, echo and discard on a real port.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <fstream>
@@ -118,14 +119,25 @@ absl::StatusOr<std::vector<Listening>> ServicesOf(const ServeFlags& flags) {
   return services;
 }
 
+// Where the services are: the address of each family that there is.
+std::vector<Endpoint> EndpointsOf(const stack::EngineConfig& config,
+                                  const std::vector<Listening>& services) {
+  std::vector<Endpoint> endpoints;
+  for (const IpPrefix& prefix : {config.address, config.host_v6.address}) {
+    if (prefix.length_bits == 0) continue;
+    for (const Listening& l : services) endpoints.push_back({prefix.address, l.port});
+  }
+  return endpoints;
+}
+
 absl::Status ListenAll(stack::Engine& engine, const std::vector<Listening>& services,
                        uint32_t backlog) {
-  const IpAddress address = engine.config().address.address;
-  for (const Listening& l : services) {
-    const auto result = engine.Listen({address, l.port}, backlog, static_cast<uint64_t>(l.service));
+  for (const Endpoint& at : EndpointsOf(engine.config(), services)) {
+    const auto service = std::find_if(services.begin(), services.end(),
+                                      [&](const Listening& l) { return l.port == at.port; });
+    const auto result = engine.Listen(at, backlog, static_cast<uint64_t>(service->service));
     if (result != stack::ListenResult::kOk) {
-      return absl::InvalidArgumentError(Endpoint{address, l.port}.ToString() + ": " +
-                                        stack::ToString(result));
+      return absl::InvalidArgumentError(at.ToString() + ": " + stack::ToString(result));
     }
   }
   return absl::OkStatus();
@@ -133,8 +145,10 @@ absl::Status ListenAll(stack::Engine& engine, const std::vector<Listening>& serv
 
 void PrintListening(const Device& device, const std::vector<Listening>& services) {
   std::string line = "listening on";
-  for (const Listening& l : services) {
-    line += " " + Endpoint{device.config.address.address, l.port}.ToString() + " (" + l.name + ")";
+  for (const Endpoint& at : EndpointsOf(device.config, services)) {
+    for (const Listening& l : services) {
+      if (l.port == at.port) line += " " + at.ToString() + " (" + l.name + ")";
+    }
   }
   std::printf("%s - %s\n", line.c_str(), device.port->port().Describe().c_str());
   std::fflush(stdout);
@@ -194,6 +208,7 @@ int Run(const ServeFlags& flags, StopSignals& signals) {
   stack::Engine& engine = (*stack)->engine();
   const absl::Status listening = ListenAll(engine, *services, device->config.limits.half_open);
   if (!listening.ok()) return Report(listening);
+  if (absl::Status ready = (*stack)->AwaitAddress(clock); !ready.ok()) return Report(ready);
   auto worker = dpdk::Worker::Start({.name = "serve", .idle = device->idle}, clock,
                                     [&stack](Instant now) { return (*stack)->Poll(now); });
   if (!worker.ok()) return Report(worker.status());

@@ -18,7 +18,7 @@ import time
 import labnet
 
 SIZES = {"1": 1, "1k": 1024, "100m": 100 << 20}
-SERVER, PORT = labnet.MILLRACE_IP, 80
+PORT = 80
 IMPAIRED = "loss=1%,reorder=1%"
 DYING = {"CLOSE-WAIT", "LAST-ACK", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSING"}
 
@@ -46,6 +46,12 @@ class Bench:
 
     def __init__(self, lab, millrace, impair=None):
         self.lab, self.millrace = lab, millrace
+        self.server = lab.millrace_ip
+        self.family = socket.AF_INET if lab.family == 4 else socket.AF_INET6
+        # Addresses as URLs have them.
+        self.server_host, self.kernel_host = (
+            f"[{address}]" if lab.family == 6 else address
+            for address in (lab.millrace_ip, lab.kernel_ip))
         self.impair = ["--impair", impair] if impair else []
 
     def kernel(self, *command, timeout=30, stdin=None):
@@ -59,9 +65,9 @@ class Bench:
 
     def connect(self, port=PORT, timeout=5.0):
         with self.lab.kernel_side():
-            s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            s = socket.socket(self.family, socket.SOCK_STREAM)
         s.settimeout(timeout)
-        s.connect((SERVER, port))
+        s.connect((self.server, port))
         return s
 
     def states(self, port=None):
@@ -108,14 +114,14 @@ def sha256_of(path):
 def ping(bench):
     for size in ("56", "1400"):
         status, out = bench.kernel("ping", "-n", "-c", "10", "-i", "0.05", "-W", "2", "-s", size,
-                                   SERVER)
+                                   bench.server)
         expect(status == 0 and b" 0% packet loss" in out, out.decode().strip()[-200:])
 
 
 def fetch(bench, name, timeout=30):
     path = os.path.join(bench.lab.folder, "fetched")
     status, out = bench.kernel("curl", "-sS", "--fail", "--max-time", str(timeout), "-o", path,
-                               f"http://{SERVER}/{name}", timeout=timeout + 5)
+                               f"http://{bench.server_host}/{name}", timeout=timeout + 5)
     expect(status == 0, f"curl ends with {status}: {out.decode().strip()}")
     wanted = hashlib.sha256(content(SIZES[name])).hexdigest()
     size = os.path.getsize(path)
@@ -136,7 +142,7 @@ def page_of_100_mib(bench):
 
 def wrk(bench):
     status, out = bench.kernel("wrk", "-t1", "-c16", "-d3s", "--timeout", "5s",
-                               f"http://{SERVER}/1k")
+                               f"http://{bench.server_host}/1k")
     text = out.decode()
     count = re.search(r"(\d+) requests in", text)
     expect(status == 0 and count and int(count[1]) > 0, text.strip()[-300:])
@@ -145,7 +151,7 @@ def wrk(bench):
 
 def ab(bench):
     status, out = bench.kernel("ab", "-q", "-n", "5000", "-c", "16", "-s", "10",
-                               f"http://{SERVER}/1k", timeout=60)
+                               f"http://{bench.server_host}/1k", timeout=60)
     text = out.decode()
     expect(status == 0, text.strip()[-300:])
     expect(re.search(r"Complete requests:\s+5000\b", text) and
@@ -184,10 +190,10 @@ def closed_port_is_refused_at_once(bench):
 
 def udp_port_is_unreachable(bench):
     with bench.lab.kernel_side():
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s = socket.socket(bench.family, socket.SOCK_DGRAM)
     with s:
         s.settimeout(1)
-        s.connect((SERVER, 9))
+        s.connect((bench.server, 9))
         for _ in range(3):  # ICMP errors may be limited in rate
             try:
                 s.send(b"x")
@@ -207,7 +213,7 @@ def half_close(bench, size=10 << 20):
     with open(path, "wb") as file:
         file.write(content(size))
     with open(path, "rb") as file:
-        status, out = bench.kernel("nc", "-N", "-w", "20", SERVER, str(PORT), stdin=file,
+        status, out = bench.kernel("nc", "-N", "-w", "20", bench.server, str(PORT), stdin=file,
                                    timeout=90)
     expect(status == 0, f"nc ends with {status}")
     expect(out == content(size), f"{len(out)} octets of {size} came back, or wrong ones")
@@ -265,7 +271,7 @@ def discard_reads_everything(bench):
 # Millrace as client of nginx.
 
 def client_fetch(bench, name, timeout=120):
-    status, digest, said = bench.get(f"http://{labnet.KERNEL_IP}/{name}", timeout=timeout)
+    status, digest, said = bench.get(f"http://{bench.kernel_host}/{name}", timeout=timeout)
     expect(status == 0, f"status {status}: {said.strip()[-300:]}")
     expect(digest == hashlib.sha256(content(SIZES[name])).hexdigest(), "wrong content")
 
@@ -281,7 +287,7 @@ def client_page_of_100_mib(bench):
 def client_states(bench):
     """nginx's side: ESTAB during a slow transfer, then nothing half closed."""
     command = bench.lab.millrace_command(
-        bench.millrace, "get", f"http://{labnet.KERNEL_IP}/slow/100m", "-o", "/dev/null")
+        bench.millrace, "get", f"http://{bench.kernel_host}/slow/100m", "-o", "/dev/null")
     process = bench.lab.spawn(bench.lab.millrace_ns, command,
                               os.path.join(bench.lab.folder, "get.log"))
     try:
@@ -299,10 +305,22 @@ def client_states(bench):
 
 def client_is_refused_at_once(bench):
     start = time.monotonic()
-    status, _, said = bench.get(f"http://{labnet.KERNEL_IP}:81/", timeout=20)
+    status, _, said = bench.get(f"http://{bench.kernel_host}:81/", timeout=20)
     expect(status != 0, "a closed port was taken for a success")
     expect("refused" in said.lower(), f"says {said.strip()[-200:]!r}, not that it was refused")
     expect(time.monotonic() - start < 10, "refused, but late")
+
+
+def client_finds_a_duplicate_address(bench):
+    """Duplicate address detection: the kernel has our address too, and nothing is sent from it."""
+    address = [f"{bench.lab.millrace_ip}/64", "dev", bench.lab.kernel_if]
+    namespace = bench.lab.kernel_ns
+    labnet.run("ip", "-n", namespace, "addr", "add", *address, "nodad")
+    try:
+        status, _, said = bench.get(f"http://{bench.kernel_host}/1", timeout=20)
+    finally:
+        labnet.run("ip", "-n", namespace, "addr", "del", *address)
+    expect(status == 3 and "in use by another station" in said, f"{status}: {said.strip()[-200:]}")
 
 
 SERVER_CASES = {
@@ -317,4 +335,10 @@ IMPAIRED_CASES = {"http": [page_of_1_octet, page_of_100_mib], "echo": [half_clos
 CLIENT_CASES = [client_page_of_1_octet, client_page_of_100_mib, client_states,
                 client_is_refused_at_once]
 IMPAIRED_CLIENT_CASES = [client_page_of_1_octet, client_page_of_100_mib]
+# What may differ by family.
+IPV6_CASES = {"http": [ping, page_of_1_octet, page_of_100_mib, wrk, closed_port_is_refused_at_once,
+                       udp_port_is_unreachable],
+              "echo": [half_close]}
+IPV6_CLIENT_CASES = [client_page_of_1_octet, client_page_of_100_mib, client_is_refused_at_once,
+                     client_finds_a_duplicate_address]
 SMOKE_CASES = {"http": [ping, page_of_1_octet, page_of_100_mib, closed_port_is_refused_at_once]}

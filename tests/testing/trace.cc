@@ -29,7 +29,7 @@ TraceOptions ForFamily(TraceOptions options) {
   if (options.config.gateway_v4 != 0) {
     options.config.host_v6.gateway = IpAddress::V6(Trace::kPrefixV6, options.config.gateway_v4);
   }
-  options.config.host_v6.detection_transmits = 0;
+  options.config.host_v6.detection_transmits = options.v6_detection_transmits;
   options.config.limits.address_pairs = 256;
   options.config.tcp.mss = static_cast<uint16_t>(options.config.tcp.mss + kMoreHeader);
   options.capabilities.mtu = static_cast<uint16_t>(options.capabilities.mtu + kMoreHeader);

@@ -60,6 +60,7 @@ struct TraceOptions {
   uint16_t local_port = 80, peer_port = 40'000;
   stack::PortCapabilities capabilities;
   bool v6;  // as the program is
+  uint8_t v6_detection_transmits = 0;  // addresses are ready at once
   TraceOptions();
 };
 

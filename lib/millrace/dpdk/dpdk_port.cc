@@ -99,6 +99,9 @@ absl::Status DpdkPort::Configure(const DpdkPortOptions& options) {
     return DeviceError(driver_, "the device does not start", error);
   }
   started_ = true;
+  // Neighbour discovery asks by multicast. A device that has no such switch filters nothing, or is
+  // not for IPv6.
+  (void)rte_eth_allmulticast_enable(port_id_);
   return absl::OkStatus();
 }
 

@@ -1,0 +1,169 @@
+#include "millrace/stack/host_v6.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::stack {
+namespace {
+
+constexpr MacAddress kMac{{2, 0, 0, 0, 0, 1}};
+const IpAddress kOurs = *IpAddress::Parse("2001:db8::1");
+const IpAddress kRouter = *IpAddress::Parse("fe80::9");
+const IpAddress kFar = *IpAddress::Parse("2001:db8:ffff::1");
+
+Instant At(double seconds) {
+  return Instant::FromNanoseconds(static_cast<int64_t>(seconds * 1e9) + 5'000'000'000);
+}
+
+HostV6Config Config(uint8_t transmits = 1) {
+  return {.address = {kOurs, 64}, .detection_transmits = transmits};
+}
+
+TEST(HostV6, WithoutAnAddressThereIsNone) {
+  HostV6 host({}, kMac, At(0));
+  EXPECT_FALSE(host.enabled());
+  EXPECT_EQ(host.address_state(), AddressState::kNone);
+  EXPECT_FALSE(host.NextMessage(At(0)));
+  EXPECT_TRUE(host.NextDeadline().IsNever());
+  EXPECT_EQ(host.NextHop(kFar, At(0)), IpAddress());
+}
+
+// RFC 4862 5.4: one solicitation for each address, and a second of silence.
+TEST(HostV6, AddressesAreOursAfterASecondWithoutAnswer) {
+  HostV6 host(Config(), kMac, At(0));
+  const auto first = host.NextMessage(At(0)), second = host.NextMessage(At(0));
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->target, kOurs);
+  EXPECT_EQ(second->target, wire::LinkLocalOf(kMac));
+  EXPECT_FALSE(host.NextMessage(At(0.9)));
+  EXPECT_EQ(host.address_state(), AddressState::kTentative);
+  EXPECT_EQ(host.SourceFor(kFar), IpAddress());
+  EXPECT_EQ(host.NextDeadline(), At(1));
+  EXPECT_FALSE(host.NextMessage(At(1)));
+  EXPECT_EQ(host.address_state(), AddressState::kReady);
+  EXPECT_TRUE(host.net().Owns(kOurs));
+  EXPECT_TRUE(host.net().Owns(wire::LinkLocalOf(kMac)));
+  EXPECT_TRUE(host.NextDeadline().IsNever());
+}
+
+TEST(HostV6, SomebodyElsesAddressIsNeverOurs) {
+  HostV6 host(Config(), kMac, At(0));
+  while (host.NextMessage(At(0))) continue;
+  EXPECT_TRUE(host.OnConflict(kOurs));
+  EXPECT_FALSE(host.NextMessage(At(5)));
+  EXPECT_EQ(host.address_state(), AddressState::kDuplicate);
+  EXPECT_FALSE(host.net().Owns(kOurs));
+  EXPECT_TRUE(host.net().Owns(wire::LinkLocalOf(kMac))) << "the other one is not affected";
+}
+
+TEST(HostV6, ConflictAfterDetectionTakesNothingAway) {
+  HostV6 host(Config(0), kMac, At(0));
+  EXPECT_EQ(host.address_state(), AddressState::kReady);
+  EXPECT_FALSE(host.OnConflict(kOurs));
+  EXPECT_TRUE(host.net().Owns(kOurs));
+}
+
+TEST(HostV6, LinkLocalAddressMayBeTheOnlyOne) {
+  const IpAddress own = *IpAddress::Parse("fe80::77");
+  HostV6 host({.address = {own, 64}, .detection_transmits = 0}, kMac, At(0));
+  EXPECT_EQ(host.SourceFor(*IpAddress::Parse("fe80::1")), own);
+  EXPECT_EQ(host.address_state(), AddressState::kReady);
+}
+
+TEST(HostV6, NextHopIsTheNeighbourOrTheGateway) {
+  HostV6Config config = Config(0);
+  config.gateway = kRouter;
+  HostV6 host(config, kMac, At(0));
+  const IpAddress near = *IpAddress::Parse("2001:db8::42");
+  EXPECT_EQ(host.NextHop(near, At(0)), near);
+  EXPECT_EQ(host.NextHop(*IpAddress::Parse("fe80::42"), At(0)), *IpAddress::Parse("fe80::42"));
+  EXPECT_EQ(host.NextHop(kFar, At(0)), kRouter);
+  EXPECT_EQ(HostV6(Config(0), kMac, At(0)).NextHop(kFar, At(0)), IpAddress());
+}
+
+// RFC 6724 5, rule 2.
+TEST(HostV6, SourceHasTheScopeOfTheDestination) {
+  HostV6 host(Config(0), kMac, At(0));
+  EXPECT_EQ(host.SourceFor(kFar), kOurs);
+  EXPECT_EQ(host.SourceFor(kRouter), wire::LinkLocalOf(kMac));
+}
+
+wire::RouterAdvertisement Advertisement(uint16_t lifetime_s) {
+  wire::RouterAdvertisement a;
+  a.lifetime_s = lifetime_s;
+  a.mtu = 1400;
+  a.prefix_count = 1;
+  a.prefixes[0] = {*IpPrefix::Parse("2001:db8:5::/64"), 3600};
+  return a;
+}
+
+TEST(HostV6, RouterIsLearntOnlyWhenAskedFor) {
+  HostV6 host(Config(0), kMac, At(0));
+  host.OnRouterAdvertisement(Advertisement(1800), kRouter, At(0));
+  EXPECT_EQ(host.NextHop(kFar, At(0)), IpAddress());
+  EXPECT_EQ(host.mtu(), 0);
+}
+
+HostV6 Listening() {
+  HostV6Config config = Config(0);
+  config.router_advertisements = true;
+  return HostV6(config, kMac, At(0));
+}
+
+TEST(HostV6, RouterPrefixAndMtuAreLearntForTheirTime) {
+  HostV6 host = Listening();
+  host.OnRouterAdvertisement(Advertisement(1800), kRouter, At(0));
+  EXPECT_EQ(host.NextHop(kFar, At(1799)), kRouter);
+  EXPECT_EQ(host.NextHop(kFar, At(1800)), IpAddress());
+  const IpAddress near = *IpAddress::Parse("2001:db8:5::1");
+  EXPECT_EQ(host.NextHop(near, At(3599)), near);
+  EXPECT_EQ(host.NextHop(near, At(3600)), IpAddress());
+  EXPECT_EQ(host.mtu(), 1400);
+}
+
+TEST(HostV6, RouterThatGoesIsForgotten) {
+  HostV6 host = Listening();
+  host.OnRouterAdvertisement(Advertisement(1800), kRouter, At(0));
+  host.OnRouterAdvertisement(Advertisement(0), kRouter, At(1));
+  EXPECT_EQ(host.NextHop(kFar, At(1)), IpAddress());
+  host.OnRouterAdvertisement(Advertisement(1800), kRouter, At(2));
+  host.OnRouterGone(kRouter);
+  EXPECT_EQ(host.NextHop(kFar, At(3)), IpAddress());
+}
+
+TEST(HostV6, SecondRouterWaitsForTheFirstToGo) {
+  HostV6 host = Listening();
+  const IpAddress other = *IpAddress::Parse("fe80::a");
+  host.OnRouterAdvertisement(Advertisement(100), kRouter, At(0));
+  host.OnRouterAdvertisement(Advertisement(1800), other, At(1));
+  EXPECT_EQ(host.NextHop(kFar, At(50)), kRouter);
+  host.OnRouterAdvertisement(Advertisement(1800), other, At(101));
+  EXPECT_EQ(host.NextHop(kFar, At(102)), other);
+}
+
+// RFC 8200 5: no link has less than 1280.
+TEST(HostV6, MtuBelowTheLeastIsIgnored) {
+  HostV6 host = Listening();
+  wire::RouterAdvertisement a = Advertisement(1800);
+  a.mtu = 1279;
+  host.OnRouterAdvertisement(a, kRouter, At(0));
+  EXPECT_EQ(host.mtu(), 0);
+}
+
+// RFC 4861 6.3.7: three, four seconds apart, until a router answers.
+TEST(HostV6, RoutersAreSolicitedThreeTimes) {
+  HostV6 host = Listening();
+  for (int i = 0; i < 3; ++i) {
+    const auto message = host.NextMessage(At(4 * i));
+    ASSERT_TRUE(message) << i;
+    EXPECT_TRUE(message->router_solicitation);
+    EXPECT_FALSE(host.NextMessage(At(4 * i + 3.9)));
+  }
+  EXPECT_FALSE(host.NextMessage(At(100)));
+  HostV6 answered = Listening();
+  EXPECT_TRUE(answered.NextMessage(At(0)));
+  answered.OnRouterAdvertisement(Advertisement(1800), kRouter, At(1));
+  EXPECT_FALSE(answered.NextMessage(At(4)));
+}
+
+}  // namespace
+}  // namespace millrace::stack
