@@ -25,6 +25,7 @@
 #include "millrace/base/time.h"
 #include "millrace/sim/sim_port.h"
 #include "millrace/stack/stack.h"
+#include "millrace/wire/ipv4.h"
 #include "millrace/wire/segment.h"
 
 namespace millrace::testing {
@@ -170,14 +171,18 @@ class Trace {
   // Where TCP begins in such a frame; and its checksum made right again.
   size_t TcpAt() const;
   void FixTcpChecksum(std::vector<std::byte>& frame) const;
+  // What an ICMP error quotes of our segment at `seq`: its IP header and 8 octets.
+  std::vector<std::byte> QuotedSegment(uint32_t seq) const;
+  // The frame of an IP packet of the peer's.
+  std::vector<std::byte> PacketOf(uint8_t protocol, const std::vector<std::byte>& content) const;
   // Frames that are not TCP (ARP, ICMP), in order.
   std::vector<std::vector<std::byte>> other_frames;
 
  private:
   void OnFrame(sim::Frame frame);
   // Ethernet and IP headers for `tcp_length` octets, which the result has room for.
-  std::vector<std::byte> Headers(uint32_t source_v4, uint32_t destination_v4,
-                                 uint16_t tcp_length) const;
+  std::vector<std::byte> Headers(uint32_t source_v4, uint32_t destination_v4, uint16_t tcp_length,
+                                 uint8_t protocol = wire::kIpProtocolTcp) const;
   uint16_t ChecksumOf(uint32_t source_v4, uint32_t destination_v4, const std::byte* tcp,
                       uint16_t tcp_length) const;
 

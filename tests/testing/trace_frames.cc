@@ -1,4 +1,5 @@
 // testing/trace_frames.cc - segments of a trace to frames and back, over either family.
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -47,14 +48,14 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
 }
 
 std::vector<std::byte> Trace::Headers(uint32_t source_v4, uint32_t destination_v4,
-                                      uint16_t tcp_length) const {
+                                      uint16_t tcp_length, uint8_t protocol) const {
   constexpr size_t kIpAt = wire::kEthernetHeaderBytes;
   std::vector<std::byte> frame(TcpAt() + tcp_length);
   wire::EmitEthernet(frame.data(), kHostMac, kPeerMac,
                      options_.v6 ? wire::kEtherTypeIpv6 : wire::kEtherTypeIpv4);
   if (options_.v6) {
     wire::EmitIpv6(frame.data() + kIpAt, {.payload_length = tcp_length,
-                                          .next_header = wire::kIpProtocolTcp,
+                                          .next_header = protocol,
                                           .hop_limit = 64,
                                           .source = AddressOf(source_v4),
                                           .destination = AddressOf(destination_v4)});
@@ -63,10 +64,26 @@ std::vector<std::byte> Trace::Headers(uint32_t source_v4, uint32_t destination_v
   wire::EmitIpv4(frame.data() + kIpAt,
                  {.total_length = static_cast<uint16_t>(wire::kIpv4HeaderBytes + tcp_length),
                   .ttl = 64,
-                  .protocol = wire::kIpProtocolTcp,
+                  .protocol = protocol,
                   .source = source_v4,
                   .destination = destination_v4},
                  true);
+  return frame;
+}
+
+std::vector<std::byte> Trace::QuotedSegment(uint32_t seq) const {
+  std::vector<std::byte> frame = Headers(kHostAddress, kPeerAddress, 1480);
+  frame.resize(TcpAt() + 8);
+  StoreBe32(&frame[TcpAt()], uint32_t{options_.local_port} << 16 | options_.peer_port);
+  StoreBe32(&frame[TcpAt() + 4], (host_isn_ + seq).value());
+  return {frame.begin() + wire::kEthernetHeaderBytes, frame.end()};
+}
+
+std::vector<std::byte> Trace::PacketOf(uint8_t protocol,
+                                       const std::vector<std::byte>& content) const {
+  const auto length = static_cast<uint16_t>(content.size());
+  std::vector<std::byte> frame = Headers(kPeerAddress, kHostAddress, length, protocol);
+  std::copy(content.begin(), content.end(), frame.begin() + static_cast<std::ptrdiff_t>(TcpAt()));
   return frame;
 }
 

@@ -43,11 +43,14 @@ class AddressPairs {
   [[nodiscard]] bool FindKey(const IpAddress& local, uint16_t local_port, const IpAddress& remote,
                              uint16_t remote_port, FlowKey* key) const;
 
-  // Holds the record that a key names, or lets go of it. REQUIRES: !key.IsV4().
-  void Ref(const FlowKey& key) { ++PairOf(key).users; }
+  // Holds the record that a key names, or lets go of it. A key of IPv4 names none.
+  void Ref(const FlowKey& key) {
+    if (!key.IsV4()) [[unlikely]]
+      ++PairOf(key).users;
+  }
   void Unref(const FlowKey& key) {
-    Pair& pair = PairOf(key);
-    if (--pair.users == 0) ListIdle(pair);
+    if (!key.IsV4() && --PairOf(key).users == 0) [[unlikely]]
+      ListIdle(PairOf(key));
   }
 
   const IpAddress& local(const FlowKey& key) const { return pairs_[key.address_pair - 1].local; }

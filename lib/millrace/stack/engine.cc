@@ -67,6 +67,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
                         .first_port = config.source_port_min,
                         .last_port = config.source_port_max,
                         .secret = secrets.ports}),
+      path_mtus_(secrets.neighbor),
       stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {
   const auto keys_of = [](const auto& slab) {
     const auto* first = slab.objects();
@@ -109,7 +110,7 @@ uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t 
   c.in_use = true;
   c.detached = false;
   neighbors_.Ref(neighbor);
-  HoldPair(key);
+  pairs_.Ref(key);
   return index;
 }
 
@@ -117,7 +118,7 @@ void Engine::FreeConnection(Connection& connection) {
   MR_DCHECK(connection.in_use);
   MR_DCHECK(connection.dirty_next == Connection::kNotListed);
   neighbors_.Unref(connection.neighbor);
-  DropPair(connection.key);
+  pairs_.Unref(connection.key);
   connection.in_use = false;
   connections_.Give(connections_.IndexOf(connection));
 }
@@ -151,7 +152,7 @@ void Engine::EnterTimeWait(Connection& connection) {
   }
   TimeWait& time_wait = time_waits_[index];
   time_wait.key = connection.key;
-  HoldPair(connection.key);
+  pairs_.Ref(connection.key);
   time_wait.tcp = tcp::MakeTimeWait(connection.tcb);
   table_.Replace(hash, from, FlowRef(FlowKind::kTimeWait, index));
   ScheduleTimeWait(index);
@@ -171,7 +172,7 @@ void Engine::RemoveTimeWait(uint32_t index, bool erase_flow) {
   if (erase_flow) {
     table_.Erase(table_.Hash(time_wait.key), FlowRef(FlowKind::kTimeWait, index));
   }
-  DropPair(time_wait.key);
+  pairs_.Unref(time_wait.key);
   time_waits_.Give(index);
 }
 
@@ -183,7 +184,7 @@ void Engine::RemoveHalfOpen(uint32_t index, bool erase_flow) {
   --listeners_[half_open.listener].half_open;
   half_open.listener = HalfOpen::kFree;
   neighbors_.Unref(half_open.neighbor);
-  DropPair(half_open.key);
+  pairs_.Unref(half_open.key);
   half_opens_.Give(index);
 }
 

@@ -26,6 +26,7 @@
 #include "millrace/stack/host_v6.h"
 #include "millrace/stack/listener.h"
 #include "millrace/stack/neighbor.h"
+#include "millrace/stack/path_mtu.h"
 #include "millrace/stack/port.h"
 #include "millrace/stack/records.h"
 #include "millrace/stack/socket.h"
@@ -171,6 +172,8 @@ class Engine {
   void OnIcmp(const wire::ParsedFrame& frame, RxFrame packet);
   void OnIcmpError(const wire::ParsedFrame& frame);
   void OnTcpError(const FlowKey& key, SeqNum seq, bool hard);
+  void OnPacketTooBig(const FlowKey& key, SeqNum seq, uint32_t mtu);
+  uint16_t PathMss(const FlowKey& key, uint16_t mss) const;
   void OnUnwantedDatagram(const wire::ParsedFrame& frame);
   void SendUnparked(const NeighborResult& result);
   void Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
@@ -205,14 +208,6 @@ class Engine {
   }
   bool Carries(const IpAddress& address) const {
     return address.IsV4() ? config_.address.length_bits != 0 : host_v6_.enabled();
-  }
-  void HoldPair(const FlowKey& key) {
-    if (!key.IsV4()) [[unlikely]]
-      pairs_.Ref(key);
-  }
-  void DropPair(const FlowKey& key) {
-    if (!key.IsV4()) [[unlikely]]
-      pairs_.Unref(key);
   }
 
   // engine.cc
@@ -249,6 +244,7 @@ class Engine {
   Neighbors neighbors_;
   Route route_;
   SourcePorts source_ports_, source_ports_v6_;
+  PathMtus path_mtus_;
   ListenerTable listeners_;
   TokenBucket stateless_limit_;
   Counters counters_;

@@ -79,6 +79,9 @@ void Engine::OnIcmpError(const wire::ParsedFrame& frame) {
   }
   const FlowKey key = FlowKey::V4(error->source_v4, error->source_port, error->destination_v4,
                                   error->destination_port);
+  if (error->icmp.code == wire::kIcmpFragmentationNeeded) {
+    return OnPacketTooBig(key, error->seq, error->icmp.mtu);
+  }
   OnTcpError(key, error->seq,
              error->icmp.code == wire::kIcmpProtocolUnreachable ||
                  error->icmp.code == wire::kIcmpPortUnreachable);
@@ -101,6 +104,40 @@ void Engine::OnTcpError(const FlowKey& key, SeqNum seq, bool hard) {
   ++env_.counters.attempt_fails;
   tcp::Abort(tcb, tcp::CloseReason::kUnreachable, env_);
   MarkDirty(connection);
+}
+
+// RFC 1191, RFC 8201. RFC 5927 4.1: believed when it quotes octets in flight; and never below what
+// every link carries, so that a forged one costs little.
+void Engine::OnPacketTooBig(const FlowKey& key, SeqNum seq, uint32_t mtu) {
+  constexpr uint32_t kLeastV4 = 552;  // as Linux (ip_rt_min_pmtu)
+  const uint32_t headers = wire::kTcpHeaderBytes +
+                           (key.IsV4() ? wire::kIpv4HeaderBytes : wire::kIpv6HeaderBytes);
+  const FlowRef ref = FindFlow(table_.Hash(key), key);
+  Connection* const c =
+      ref.kind() == FlowKind::kConnection ? &connections_[ref.index()] : nullptr;
+  if (c == nullptr || !tcp::IsSynchronized(c->tcb.state) || seq < c->tcb.snd_una ||
+      seq >= c->tcb.snd_nxt || (!key.IsV4() && mtu < wire::kIpv6MtuMin)) {
+    ++counters_.icmp_errors_ignored;
+    return;
+  }
+  if (mtu == 0) mtu = PlateauBelow(static_cast<uint16_t>(c->tcb.snd_mss + headers));
+  if (key.IsV4()) mtu = std::max(mtu, kLeastV4);
+  if (mtu > 0xFFFF || !tcp::OnPathMtu(c->tcb, static_cast<uint16_t>(mtu - headers), env_)) {
+    ++counters_.icmp_errors_ignored;  // no less than what is sent now
+    return;
+  }
+  path_mtus_.Learn(RemoteOf(key), static_cast<uint16_t>(mtu), env_.now);
+  ++counters_.icmp_errors_used;
+  MarkDirty(*c);
+}
+
+// `mss`, or what the path to the peer is known to carry when that is less.
+uint16_t Engine::PathMss(const FlowKey& key, uint16_t mss) const {
+  const uint16_t mtu = path_mtus_.Find(RemoteOf(key), env_.now);
+  if (mtu == 0) return mss;
+  const uint32_t headers = wire::kTcpHeaderBytes +
+                           (key.IsV4() ? wire::kIpv4HeaderBytes : wire::kIpv6HeaderBytes);
+  return std::min(mss, static_cast<uint16_t>(mtu - headers));
 }
 
 // RFC 1122 3.2.2.1: "A host SHOULD generate Destination Unreachable messages with code: 2 (Protocol

@@ -63,6 +63,7 @@ bool Engine::OnCookieAck(Parsed& p, uint16_t listener) {
   }
   connection.listener = listener;
   tcp::Establish(connection.tcb, half_open, env_);
+  (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
   OnConnection(p, connection);
   return true;
 }

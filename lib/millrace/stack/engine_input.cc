@@ -183,7 +183,7 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
   half_open.listener = index;
   half_open.deadline_tick = tcp::HalfOpenDeadlineTick(half_open.tcp, env_);
   neighbors_.Ref(neighbor);
-  HoldPair(p.key);
+  pairs_.Ref(p.key);
   ++listener.half_open;
   half_open_wheel_.Schedule(half_opens_, h, half_open.deadline_tick);
   Reply(p.key, neighbor, tcp::SynAckOf(half_open.tcp, env_));
@@ -218,6 +218,8 @@ void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
       Connection& connection = connections_[index];
       connection.listener = half_open.listener;
       tcp::Establish(connection.tcb, half_open.tcp, env_);
+      if (!path_mtus_.empty()) [[unlikely]]
+        (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
       table_.Replace(p.hash, ref, FlowRef(FlowKind::kConnection, index));
       RemoveHalfOpen(ref.index(), false);
       OnConnection(p, connection);

@@ -161,6 +161,9 @@ void Engine::OnIcmpErrorV6(const wire::ParsedFrame& frame) {
     return;
   }
   const wire::IcmpV6Header& icmp = error->icmp;
+  if (icmp.type == wire::kIcmpV6PacketTooBig) {
+    return OnPacketTooBig(key, error->seq, icmp.parameter);
+  }
   const bool hard =
       (icmp.type == wire::kIcmpV6Unreachable && icmp.code == wire::kIcmpV6PortUnreachable) ||
       (icmp.type == wire::kIcmpV6ParameterProblem && icmp.code == wire::kIcmpV6UnknownNextHeader);

@@ -143,7 +143,9 @@ ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data
   }
   const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(
       secrets_.isn, key.addresses, key.ports(), env_.now);
-  const uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
+  uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
+  if (!path_mtus_.empty()) [[unlikely]]
+    mss = PathMss(key, mss);
   tcp::OpenActive(connection.tcb,
                   {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = mss}, env_);
   MarkDirty(connection);

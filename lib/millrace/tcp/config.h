@@ -108,6 +108,12 @@ struct Config {
   Duration user_timeout_min = Duration::Seconds(100);
   Duration user_timeout_max = Duration::Seconds(600);
 
+  // Path MTU black holes (RFC 4821): after so many time-outs in a row of a full-size segment it is
+  // sent again with black_hole_mss octets (IPv6's least MTU, 1280), after twice as many with the
+  // least (IPv4's 552, as Linux). 0: never. Linux probes after 3 (tcp_retries1), when asked to.
+  uint8_t black_hole_timeouts = 3;  // at most 3
+  uint16_t black_hole_mss = 1220, black_hole_mss_least = 512;
+
   // RFC 9293 3.8.6.3 (MUST-40): less than 0.5 s; 40 ms as Linux.
   Duration delayed_ack = Duration::Milliseconds(40);
   // While the peer has sent no more than this, every segment is acknowledged at once, as Linux does

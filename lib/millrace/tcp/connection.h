@@ -100,6 +100,9 @@ void CloseSend(Tcb& tcb, Env& env);
 void Close(Tcb& tcb, Env& env);
 // Abort: RST, everything queued is dropped.
 void Abort(Tcb& tcb, CloseReason reason, Env& env);
+// The path carries segments of `mss` octets of text without options: when that is less than now,
+// what is in flight goes again in shorter ones. False: it is not less.
+bool OnPathMtu(Tcb& tcb, uint16_t mss, Env& env);
 // The application is done with `length` octets of what was delivered.
 void Consume(Tcb& tcb, uint32_t length, Env& env);
 

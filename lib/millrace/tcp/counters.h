@@ -87,6 +87,8 @@ namespace millrace::tcp {
   X(no_listener, "TcpExtNoListener")                                                           \
   X(reset_limited, "TcpExtResetLimited")                                                       \
   X(ports_exhausted, "TcpExtPortsExhausted")                                                   \
+  X(path_mtu_lowered, "TcpExtPathMtuLowered")                                                  \
+  X(path_mtu_black_holes, "TcpExtPathMtuBlackHoles")                                           \
   X(send_memory_full, "TcpExtSendMemoryFull")
 
 struct Counters {

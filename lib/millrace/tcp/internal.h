@@ -83,6 +83,8 @@ inline void ArmOrphan(Tcb& tcb, const Env& env) {
   tcb.timers.Set(Timer::kLifetime, TickCeil(env.now + env.config.fin_wait_2_orphan));
 }
 
+// A retransmission time-out in a row of them: segments may be too long for the path.
+void DetectBlackHole(Tcb& tcb, Env& env);
 // A fresh block in state CLOSED with everything but the state's own business set.
 void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env);
 // Straight to CLOSED, nothing is sent.

@@ -41,6 +41,7 @@ void OnRetransmitTimeout(Tcb& tcb, Env& env) {
     tcb.Set(kProbe);
   } else {
     ++env.counters.timeouts;
+    DetectBlackHole(tcb, env);
     Recovery* const r = TakeRecord(tcb, env);
     if (r == nullptr) {
       tcb.congestion.OnTimeout(tcb.flight(), tcb.snd_mss, first);
