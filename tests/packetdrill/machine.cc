@@ -31,7 +31,8 @@ void Machine::Make() {
   port_.emplace(settings_.mtu);
   stack_.emplace(port_->port(), sink_, settings_.ToEngineConfig(), FixedSecrets(), now_);
   MR_CHECK(stack_->engine().ok());
-  MR_CHECK(stack_->engine().neighbors().AddStatic(IpAddress::V4(kGatewayV4), PacketPort::kPeerMac));
+  const IpAddress& gateway = settings_.local.IsV4() ? kGatewayV4 : kGatewayV6;
+  MR_CHECK(stack_->engine().neighbors().AddStatic(gateway, PacketPort::kPeerMac));
 }
 
 stack::Engine& Machine::engine() {

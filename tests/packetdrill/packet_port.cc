@@ -8,6 +8,7 @@
 #include "millrace/wire/checksum.h"
 #include "millrace/wire/ethernet.h"
 #include "millrace/wire/ipv4.h"
+#include "millrace/wire/ipv6.h"
 
 namespace millrace::packetdrill {
 namespace {
@@ -19,10 +20,31 @@ sim::SimPortOptions OptionsFor(uint16_t mtu) {
   return options;
 }
 
+bool IsV6(std::span<const std::byte> packet) { return LoadU8(packet.data()) >> 4 == 6; }
+
+// Neighbour and router discovery, which is to IPv6 what ARP is to IPv4.
+bool IsDiscovery(std::span<const std::byte> packet) {
+  constexpr uint8_t kIcmpv6 = 58, kRouterSolicitation = 133, kRedirect = 137;
+  if (!IsV6(packet) || LoadU8(packet.data() + wire::kIpv6NextHeaderAt) != kIcmpv6) return false;
+  const uint8_t type = LoadU8(packet.data() + wire::kIpv6HeaderBytes);
+  return type >= kRouterSolicitation && type <= kRedirect;
+}
+
 // A wrong checksum is a bug of the engine that packetdrill would not see: nothing to go on with.
 void VerifyChecksums(std::span<const std::byte> packet) {
   const std::byte* const ip = packet.data();
-  if (LoadU8(ip) >> 4 != 4 || LoadU8(ip + wire::kIpv4ProtocolAt) != wire::kIpProtocolTcp) return;
+  if (IsV6(packet)) {
+    const std::byte* const segment = ip + wire::kIpv6HeaderBytes;
+    const auto length = static_cast<uint16_t>(packet.size() - wire::kIpv6HeaderBytes);
+    const uint64_t pseudo = wire::PseudoHeaderSumV6(wire::LoadIpv6(ip + wire::kIpv6SourceAt),
+                                                    wire::LoadIpv6(ip + wire::kIpv6DestinationAt),
+                                                    LoadU8(ip + wire::kIpv6NextHeaderAt), length);
+    if (wire::ChecksumFold(wire::ChecksumAdd(segment, length, pseudo)) != wire::kChecksumValid) {
+      std::abort();
+    }
+    return;
+  }
+  if (LoadU8(ip + wire::kIpv4ProtocolAt) != wire::kIpProtocolTcp) return;
   const bool header_is_right =
       wire::ChecksumFold(wire::ChecksumAdd(ip, wire::kIpv4HeaderBytes, 0)) == wire::kChecksumValid;
   const auto length = static_cast<uint16_t>(packet.size() - wire::kIpv4HeaderBytes);
@@ -41,9 +63,8 @@ PacketPort::PacketPort(uint16_t mtu) : port_(OptionsFor(mtu)) {
 void PacketPort::Inject(std::span<const std::byte> packet) {
   if (packet.empty()) return;
   sim::Frame frame(static_cast<uint32_t>(wire::kEthernetHeaderBytes + packet.size()));
-  const bool is_v6 = LoadU8(packet.data()) >> 4 == 6;
   wire::EmitEthernet(frame.data(), kOurMac, kPeerMac,
-                     is_v6 ? wire::kEtherTypeIpv6 : wire::kEtherTypeIpv4);
+                     IsV6(packet) ? wire::kEtherTypeIpv6 : wire::kEtherTypeIpv4);
   std::copy(packet.begin(), packet.end(), frame.data() + wire::kEthernetHeaderBytes);
   port_.Deliver(std::move(frame));
 }
@@ -60,6 +81,7 @@ void PacketPort::OnFrame(Instant now, const sim::Frame& frame) {
   if (type == wire::kEtherTypeArp) return;  // there is no link layer to ask
   const std::span<const std::byte> packet = octets.subspan(wire::kEthernetHeaderBytes);
   VerifyChecksums(packet);
+  if (IsDiscovery(packet)) return;
   sent_.push_back({now, {packet.begin(), packet.end()}});
 }
 

@@ -106,6 +106,12 @@ int Posix::Bind(int fd, const sockaddr* address, socklen_t length) {
   return 0;
 }
 
+// An unspecified IPv6 address stands for all addresses of the family that the object has.
+Endpoint Posix::ListenEndpoint(const TcpSocket& socket) const {
+  const bool any = socket.local.address == IpAddress() && settings_.local.IsV4();
+  return {any ? IpAddress::V4(0) : socket.local.address, socket.local.port};
+}
+
 int Posix::Listen(int fd, int backlog) {
   const Call call(*this);
   TcpSocket* socket = Find(fd);
@@ -114,9 +120,8 @@ int Posix::Listen(int fd, int backlog) {
   socket->backlog = backlog;
   if (socket->kind == TcpSocket::Kind::kListener) return 0;
   Configure(socket->options.mss);
-  const bool any = socket->local.address == IpAddress();
-  const Endpoint local = {any ? IpAddress::V4(0) : socket->local.address, socket->local.port};
-  switch (machine_.engine().Listen(local, static_cast<uint32_t>(std::max(backlog, 1)),
+  switch (machine_.engine().Listen(ListenEndpoint(*socket),
+                                   static_cast<uint32_t>(std::max(backlog, 1)),
                                    reinterpret_cast<uintptr_t>(socket))) {
     case stack::ListenResult::kOk:
       socket->kind = TcpSocket::Kind::kListener;
@@ -149,7 +154,9 @@ int Posix::Accept(int fd, sockaddr* address, socklen_t* length) {
 
 void Posix::Configure(uint16_t mss) {
   tcp::Config config = settings_.ToTcpConfig();
-  if (mss != 0) config.mss = std::min(config.mss, mss);
+  // The engine counts the shorter IP header, and takes off the difference itself.
+  const int longer_header = config.mss - settings_.Mss();
+  if (mss != 0) config.mss = static_cast<uint16_t>(std::min(settings_.Mss(), mss) + longer_header);
   machine_.engine().SetTcpConfig(config);
 }
 
@@ -233,9 +240,7 @@ int Posix::Close(int fd) {
   by_fd_.erase(fd);
   socket->fd = -1;
   if (socket->kind == TcpSocket::Kind::kListener) {
-    const bool any = socket->local.address == IpAddress();
-    machine_.engine().CloseListener(
-        {any ? IpAddress::V4(0) : socket->local.address, socket->local.port});
+    machine_.engine().CloseListener(ListenEndpoint(*socket));
     for (TcpSocket* pending : socket->pending) pending->socket.Abort();
     machine_.Poll();
   } else if (socket->kind == TcpSocket::Kind::kConnection && !socket->over) {

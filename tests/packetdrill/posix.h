@@ -106,6 +106,7 @@ class Posix {
 
   // Takes over what the scripts changed in the sysctls.
   void Configure(uint16_t mss);
+  Endpoint ListenEndpoint(const TcpSocket& socket) const;
   int StartConnect(TcpSocket& socket, const Endpoint& remote);
   void Drop(TcpSocket& socket);
   ssize_t ReceiveInto(TcpSocket& socket, std::span<std::byte> out, int flags);

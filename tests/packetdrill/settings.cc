@@ -143,8 +143,12 @@ stack::EngineConfig Settings::ToEngineConfig() const {
                    .recoveries = 256,
                    .sent_runs = 16'384};
   // Our address alone is on the link; everybody else is behind the one static neighbour.
-  config.address = {local, 32};
-  config.gateway_v4 = kGatewayV4;
+  if (local.IsV4()) {
+    config.address = {local, 32};
+    config.gateway_v4 = kGatewayV4.v4();
+  } else {
+    config.host_v6 = {.address = {local, 128}, .gateway = kGatewayV6, .detection_transmits = 0};
+  }
   config.stateless_replies_per_s = 1'000'000;
   config.stateless_replies_burst = 1'000'000;
   config.pages = Region::Pages::kPlain;

@@ -1,7 +1,7 @@
 // packetdrill/settings.h - from packetdrill's --so_flags and the namespace's sysctls to the engine.
 //
 // Flags are KEY=VALUE, separated by commas; all may be left out:
-//   local=192.168.0.1   our address
+//   local=192.168.0.1   our address, IPv4 or IPv6
 //   mtu=1500            octets of IP packet
 //   profile=linux       linux or freebsd: whose habits the engine takes on where RFCs leave a
 //                       choice (Config's fields); scripts are written for one of them
@@ -22,7 +22,8 @@
 namespace millrace::packetdrill {
 
 // The neighbour behind which everybody is; never seen in a packet.
-inline constexpr uint32_t kGatewayV4 = 0x0A00'0001;
+inline constexpr IpAddress kGatewayV4 = IpAddress::V4(0x0A00'0001);
+inline constexpr IpAddress kGatewayV6 = IpAddress::V6(0xFE80'0000'0000'0000, 2);
 
 enum class Profile : uint8_t { kLinux, kFreeBsd };
 
@@ -43,6 +44,8 @@ struct Settings {
   // Nullopt and *error for a key or a value that is not known.
   static std::optional<Settings> Parse(const char* flags, std::string* error);
 
+  // Octets of text that a packet carries without options.
+  uint16_t Mss() const { return static_cast<uint16_t>(mtu - (local.IsV4() ? 40 : 60)); }
   stack::EngineConfig ToEngineConfig() const;
   // The protocol's part of it, with the sysctls as they are now.
   tcp::Config ToTcpConfig() const;

@@ -86,7 +86,7 @@ std::vector<std::byte> Posix::TcpInfo(TcpSocket& socket) {
   if (tcb != nullptr) state = tcb->state;
   if (socket.kind == TcpSocket::Kind::kListener) state = tcp::State::kListen;
   info.tcpi_state = LinuxState(state);
-  info.tcpi_advmss = socket.options.mss != 0 ? socket.options.mss : settings_.ToTcpConfig().mss;
+  info.tcpi_advmss = socket.options.mss != 0 ? socket.options.mss : settings_.Mss();
   if (tcb != nullptr) {
     if (tcb->Has(tcp::kTimestampsOn)) info.tcpi_options |= TCPI_OPT_TIMESTAMPS;
     if (tcb->Has(tcp::kSackOn)) info.tcpi_options |= TCPI_OPT_SACK;

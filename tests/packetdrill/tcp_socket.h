@@ -70,7 +70,7 @@ struct TcpSocket {
   bool over = false;       // OnClose came
   int error = 0;           // SO_ERROR; told once
   bool shut_read = false, shut_write = false;
-  bool more = false;          // MSG_MORE of the last write still holds
+  bool more = false;      // MSG_MORE of the last write still holds
   bool no_space = false;  // a write or a poll found no room: the next room is an event
   Instant last_data;      // when data came last
   SendTimes times;
