@@ -45,8 +45,8 @@ bool RunSeed(const SwarmOptions& options, const char* program, bool twice, Total
   }
   if (failure.empty()) return true;
   std::printf("# seed %" PRIu64 ": %s\n# repeat: %s --seed=%" PRIu64
-              " --verbose --pcap=swarm.pcap\n",
-              options.seed, failure.c_str(), program, options.seed);
+              "%s --verbose --pcap=swarm.pcap\n",
+              options.seed, failure.c_str(), program, options.seed, options.v6 ? " --v6" : "");
   return false;
 }
 
@@ -68,8 +68,11 @@ int main(int argc, char** argv) {
       options.pcap_path = value;
     } else if (std::strcmp(argv[i], "--verbose") == 0) {
       options.verbose = true;
+    } else if (std::strcmp(argv[i], "--v6") == 0) {
+      options.v6 = true;
     } else {
-      std::fprintf(stderr, "usage: %s [--first=N] [--seeds=N] [--seed=N] [--verbose] [--pcap=F]\n",
+      std::fprintf(stderr,
+                   "usage: %s [--first=N] [--seeds=N] [--seed=N] [--v6] [--verbose] [--pcap=F]\n",
                    argv[0]);
       return 2;
     }

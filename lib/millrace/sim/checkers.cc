@@ -162,6 +162,8 @@ std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine,
   if (engine.env().recovery_pool.records.used() != 0) return "recovery records are left";
   if (engine.env().recovery_pool.runs.used() != 0) return "runs of scoreboards are left";
   if (engine.neighbors().held() != 0) return "packets wait for a neighbour for ever";
+  const stack::AddressPairs& pairs = engine.address_pairs();
+  if (pairs.size() != pairs.idle()) return "address pairs are held";
   if (packets_live != 0) return "packets are left";
   return std::nullopt;
 }

@@ -19,7 +19,7 @@ struct ReceivedChecksums {
 };
 
 // What a device says of a received frame. Known for untagged IPv4, and in it, for whole TCP
-// segments; kUnknown for everything else.
+// segments; for those directly behind an IPv6 header; kUnknown for everything else.
 ReceivedChecksums VerifyChecksums(std::span<const std::byte> frame);
 
 // Fills in what `offload` asks for. The TCP field holds the folded pseudo-header sum before

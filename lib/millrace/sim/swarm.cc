@@ -39,9 +39,19 @@ Impairment DrawImpairment(Prng& dice) {
   return i;
 }
 
-stack::EngineConfig DrawConfig(Prng& dice, uint32_t address) {
+// The address of a host, 0 for any of its own.
+IpAddress AddressOf(uint32_t v4, bool v6) {
+  if (!v6) return IpAddress::V4(v4);
+  return v4 == 0 ? IpAddress() : IpAddress::V6(0x2001'0DB8'0000'0000, v4);
+}
+
+stack::EngineConfig DrawConfig(Prng& dice, uint32_t address, bool v6) {
   stack::EngineConfig c;
-  c.address = {IpAddress::V4(address), 24};
+  if (v6) {
+    c.host_v6 = {.address = {AddressOf(address, v6), 64}, .detection_transmits = 0};
+  } else {
+    c.address = {AddressOf(address, v6), 24};
+  }
   c.pages = Region::Pages::kPlain;
   c.limits = {.connections = 32,
               .half_open = 16,
@@ -112,9 +122,9 @@ class Swarm {
   explicit Swarm(const SwarmOptions& options)
       : options_(options),
         world_(options.seed),
-        a_(world_, DrawPort(world_.dice(), 1), DrawConfig(world_.dice(), kAddressA),
+        a_(world_, DrawPort(world_.dice(), 1), DrawConfig(world_.dice(), kAddressA, options.v6),
            DrawApp(world_.dice()), AfterFor(0)),
-        b_(world_, DrawPort(world_.dice(), 2), DrawConfig(world_.dice(), kAddressB),
+        b_(world_, DrawPort(world_.dice(), 2), DrawConfig(world_.dice(), kAddressB, options.v6),
            DrawApp(world_.dice()), AfterFor(1)),
         cable_(world_, a_.port(), b_.port(), DrawImpairment(world_.dice()),
                DrawImpairment(world_.dice())) {
@@ -159,14 +169,15 @@ class Swarm {
 
 void Swarm::Open(SwarmHost& from, uint32_t remote) {
   const uint64_t session = from.app().NewSession(true);
-  (void)from.engine().Connect({IpAddress::V4(remote), kPort}, session, nullptr);
+  (void)from.engine().Connect({AddressOf(remote, options_.v6), kPort}, session, nullptr);
   from.Wake();
 }
 
 // Both ends open the same tuple at once (RFC 9293 figure 7).
 void Swarm::OpenBoth() {
   const uint16_t port = static_cast<uint16_t>(2'000 + world_.dice().Below(100));
-  const Endpoint a{IpAddress::V4(kAddressA), port}, b{IpAddress::V4(kAddressB), port};
+  const Endpoint a{AddressOf(kAddressA, options_.v6), port};
+  const Endpoint b{AddressOf(kAddressB, options_.v6), port};
   (void)a_.engine().ConnectFrom(a, b, a_.app().NewSession(true), nullptr);
   (void)b_.engine().ConnectFrom(b, a, b_.app().NewSession(true), nullptr);
   a_.Wake();
@@ -232,8 +243,8 @@ std::string Swarm::Left(SwarmHost& host) {
 
 SwarmResult Swarm::Run() {
   const Instant start = world_.now();
-  (void)a_.engine().Listen({IpAddress::V4(0), kPort}, 8);
-  (void)b_.engine().Listen({IpAddress::V4(0), kPort}, 8);
+  (void)a_.engine().Listen({AddressOf(0, options_.v6), kPort}, 8);
+  (void)b_.engine().Listen({AddressOf(0, options_.v6), kPort}, 8);
   ScheduleOpens();
   const auto opened_and_over = [&] {
     return world_.now() > start + Duration::Seconds(4) && AllOver();

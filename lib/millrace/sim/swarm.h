@@ -18,6 +18,7 @@ namespace millrace::sim {
 struct SwarmOptions {
   uint64_t seed = 0;
   std::string pcap_path;   // frames of the run, when not empty
+  bool v6 = false;         // over IPv6; the same draws
   bool verbose = false;    // prints the draw and the counters
 };
 

@@ -64,6 +64,7 @@ class AddressPairs {
 
   bool ok() const { return ok_; }
   uint32_t size() const { return pairs_.used(); }
+  size_t idle() const { return idle_.size(); }  // what Sweep will look at
   uint32_t capacity() const { return pairs_.capacity(); }
 
  private:
