@@ -12,6 +12,8 @@ import pathlib
 import re
 import sys
 
+import conformance
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- status begin -->", "<!-- status end -->"
 
@@ -53,6 +55,8 @@ def table(errors):
             if name not in known:
                 errors.append(f"tests/status.tsv:{number}: there is no test {name}")
         lines.append(f"| {area} | {what} | {'done' if state == 'done' else '**not yet**'} |")
+    lines.append(f"| Conformance | RFC 9293 appendix B: {conformance.summary(conformance.read_table())} "
+                 "(`tests/conformance/rfc9293.tsv`) | checked |")
     return "\n".join(lines)
 
 

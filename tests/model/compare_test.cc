@@ -13,23 +13,6 @@
 namespace millrace::model {
 namespace {
 
-// What the engine decided, each explained in lib/ARCHITECTURE.md under "Departures from the RFCs".
-constexpr Decisions kShipped{.rst_ignored_in_time_wait = true,
-                             .syn_challenged_in_syn_received = true,
-                             .syn_fin_dropped_in_listen = true,
-                             .text_on_syn_dropped = true,
-                             .syn_reopens_time_wait = true,
-                             .old_ack_challenged = true,
-                             .syn_again_answered_by_syn_ack = true,
-                             .crossing_syn_ack_taken = true,
-                             .second_fin_ignored = true,
-                             .reset_told_when_closing = true,
-                             .time_wait_answers_what_has_length = true,
-                             .abort_reset_has_ack = true,
-                             .no_flags_dropped = true,
-                             .window_of_syn_forgotten = true,
-                             .close_queued_in_syn_received = true};
-
 // MILLRACE_MODEL_DEPTH and MILLRACE_MODEL_RANDOM make longer runs of what every run samples.
 size_t FromEnvironment(const char* name, size_t otherwise) {
   const char* const text = std::getenv(name);

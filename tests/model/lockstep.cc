@@ -74,6 +74,51 @@ bool Same(const Segment& wanted, const Seg& sent, bool closed) {
 
 }  // namespace
 
+Segment SegmentFor(const Symbol& symbol, const Model& model) {
+  Segment s{.flags = symbol.flags, .text = symbol.text, .window = symbol.window};
+  const uint32_t next = model.rcv_nxt();
+  switch (symbol.seq) {
+    case SeqAt::kIsn:
+      s.seq = 0;
+      break;
+    case SeqAt::kNext:
+      s.seq = next;
+      break;
+    case SeqAt::kOld:
+      s.seq = next - 1;
+      break;
+    case SeqAt::kAhead:
+      s.seq = next + 10;
+      break;
+    case SeqAt::kLast:
+      s.seq = next + model.rcv_wnd() - 1;
+      break;
+    case SeqAt::kBeyond:
+      s.seq = next + model.rcv_wnd();
+      break;
+  }
+  switch (symbol.ack) {
+    case AckAt::kNone:
+      break;
+    case AckAt::kUna:
+      s.ack = model.snd_una();
+      break;
+    case AckAt::kNext:
+      s.ack = model.snd_nxt();
+      break;
+    case AckAt::kBeyond:
+      s.ack = model.snd_nxt() + 1;
+      break;
+    case AckAt::kOld:
+      s.ack = model.snd_una() - 1;
+      break;
+    case AckAt::kTooOld:
+      s.ack = model.snd_una() - 70'000;
+      break;
+  }
+  return s;
+}
+
 Lockstep::Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_isn)
     : trace_(TraceOptionsFor(peer_isn)),
       model_({.iss = 0,
@@ -90,48 +135,6 @@ Lockstep::Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_is
     model_.ActiveOpen();
     trace_.ForgetSent();
   }
-}
-
-Segment Lockstep::SegmentOf(const Symbol& symbol) const {
-  Segment s{.flags = symbol.flags, .text = symbol.text, .window = symbol.window};
-  const uint32_t next = model_.rcv_nxt();
-  switch (symbol.seq) {
-    case SeqAt::kIsn:
-      s.seq = 0;
-      break;
-    case SeqAt::kNext:
-      s.seq = next;
-      break;
-    case SeqAt::kOld:
-      s.seq = next - 1;
-      break;
-    case SeqAt::kAhead:
-      s.seq = next + 10;
-      break;
-    case SeqAt::kBeyond:
-      s.seq = next + model_.rcv_wnd();
-      break;
-  }
-  switch (symbol.ack) {
-    case AckAt::kNone:
-      break;
-    case AckAt::kUna:
-      s.ack = model_.snd_una();
-      break;
-    case AckAt::kNext:
-      s.ack = model_.snd_nxt();
-      break;
-    case AckAt::kBeyond:
-      s.ack = model_.snd_nxt() + 1;
-      break;
-    case AckAt::kOld:
-      s.ack = model_.snd_una() - 1;
-      break;
-    case AckAt::kTooOld:
-      s.ack = model_.snd_una() - 70'000;
-      break;
-  }
-  return s;
 }
 
 bool Lockstep::CallMakesSense(const Symbol& symbol) const {
@@ -153,7 +156,7 @@ bool Lockstep::CallMakesSense(const Symbol& symbol) const {
 Model::Step Lockstep::ModelStep(const Symbol& symbol) {
   switch (symbol.call) {
     case Call::kSegment:
-      return model_.SegmentArrives(SegmentOf(symbol));
+      return model_.SegmentArrives(SegmentFor(symbol, model_));
     case Call::kSend:
       return model_.Send(symbol.text);
     case Call::kClose:
@@ -169,7 +172,7 @@ Model::Step Lockstep::ModelStep(const Symbol& symbol) {
 void Lockstep::EngineStep(const Symbol& symbol) {
   switch (symbol.call) {
     case Call::kSegment: {
-      const Segment s = SegmentOf(symbol);
+      const Segment s = SegmentFor(symbol, model_);
       // The next SYN-ACK of a listener, or of a reopened TIME-WAIT, begins at a new ISN.
       if (model_.state() == State::kListen || model_.state() == State::kTimeWait) {
         trace_.ForgetIsn();

@@ -18,7 +18,7 @@
 namespace millrace::model {
 
 // Where a segment's numbers lie, seen from the receiver's variables at that moment.
-enum class SeqAt { kIsn, kNext, kOld, kAhead, kBeyond };
+enum class SeqAt { kIsn, kNext, kOld, kAhead, kLast, kBeyond };
 enum class AckAt { kNone, kUna, kNext, kBeyond, kOld, kTooOld };
 
 enum class Call { kSegment, kSend, kClose, kAbort, kTimeWaitTimeout };
@@ -44,11 +44,11 @@ class Lockstep {
   // used any more.
   std::string Apply(const Symbol& symbol);
   State state() const { return model_.state(); }
+  const Model& model() const { return model_; }
 
   static constexpr Duration kStepTime = Duration::Milliseconds(600);
 
  private:
-  Segment SegmentOf(const Symbol& symbol) const;
   Model::Step ModelStep(const Symbol& symbol);
   void EngineStep(const Symbol& symbol);
   bool CallMakesSense(const Symbol& symbol) const;
@@ -60,6 +60,26 @@ class Lockstep {
   Model model_;
   bool unread_seq_zero_ = false;  // the model answered from CLOSED, where SEQ is an absolute zero
 };
+
+// What the engine decided (lib/ARCHITECTURE.md, "Departures from the RFCs").
+inline constexpr Decisions kShipped{.rst_ignored_in_time_wait = true,
+                                    .syn_challenged_in_syn_received = true,
+                                    .syn_fin_dropped_in_listen = true,
+                                    .text_on_syn_dropped = true,
+                                    .syn_reopens_time_wait = true,
+                                    .old_ack_challenged = true,
+                                    .syn_again_answered_by_syn_ack = true,
+                                    .crossing_syn_ack_taken = true,
+                                    .second_fin_ignored = true,
+                                    .reset_told_when_closing = true,
+                                    .time_wait_answers_what_has_length = true,
+                                    .abort_reset_has_ack = true,
+                                    .no_flags_dropped = true,
+                                    .window_of_syn_forgotten = true,
+                                    .close_queued_in_syn_received = true};
+
+// The segment of `symbol` for a receiver with the variables of `model`; not for calls.
+Segment SegmentFor(const Symbol& symbol, const Model& model);
 
 // The whole sequence on a fresh pair; "" or what differed, with the steps up to there.
 std::string Compare(Opening opening, const Decisions& decisions, std::span<const Symbol> sequence,

@@ -250,5 +250,24 @@ TEST(Ack, BadAckInSimultaneousOpenIsAnsweredWithReset) {
   }
 }
 
+// FLW-14: how far an ACK may stretch. Segments of one poll are acknowledged together, and a poll
+// takes 32 frames (ARCHITECTURE.md, "Life of a packet"): so one ACK for at most 32 segments.
+TEST(Ack, OfABurstStretchesOverThirtyTwoSegmentsAtMost) {
+  Trace t;
+  t.AcceptFromPeer({.mss = 1000});
+  constexpr uint32_t kSegments = 60, kOctets = 1000;  // inside the first window
+  std::vector<Seg> burst;
+  for (uint32_t i = 0; i < kSegments; ++i) {
+    burst.push_back({.flags = kAck, .seq = 1 + i * kOctets, .ack = 1, .data = Octets(kOctets)});
+  }
+  t.ReceivesBurst(burst);
+  uint32_t acked = 1;
+  for (const Seg& ack : t.AllSent()) {
+    EXPECT_LE(ack.ack - acked, 32 * kOctets);
+    acked = ack.ack;
+  }
+  EXPECT_EQ(acked, 1 + kSegments * kOctets);
+}
+
 }  // namespace
 }  // namespace millrace::testing

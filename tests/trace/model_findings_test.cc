@@ -9,7 +9,6 @@ namespace millrace::testing {
 namespace {
 
 using tcp::State;
-using ::testing::ElementsAre;
 
 // RFC 5681 4.2: each segment out of order earns its duplicate ACK, a repeated FIN without text too;
 // a sender that probes with its FIN learns of the gap by no other way.
@@ -25,20 +24,6 @@ TEST(ModelFindings, AFinThatWaitsForItsDataIsAcknowledgedEachTime) {
   t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = Octets(10)});
   EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 12}));
   EXPECT_EQ(t.FlowState(), State::kCloseWait);
-}
-
-// CLS-12, RFC 9293 3.10.5: both sides were done, so an abort has nobody to tell.
-TEST(ModelFindings, AbortInClosingAndLastAckSendsNothing) {
-  for (State state : {State::kClosing, State::kLastAck}) {
-    SCOPED_TRACE(tcp::ToString(state));
-    Trace t;
-    t.Reach(state);
-    t.Abort();
-    EXPECT_TRUE(t.SentNothing());
-    EXPECT_EQ(t.FlowState(), State::kClosed);
-    EXPECT_THAT(t.TakeLog(), ElementsAre("close aborted"));
-    t.ExpectNothingHeld();
-  }
 }
 
 }  // namespace

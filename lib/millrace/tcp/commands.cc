@@ -117,11 +117,6 @@ void Abort(Tcb& tcb, CloseReason reason, Env& env) {
     CloseNow(tcb, reason, env);
     return;
   }
-  if (tcb.state == State::kClosing || tcb.state == State::kLastAck) {
-    // RFC 9293 3.10.5: "Respond with "ok" and delete the TCB, enter CLOSED state, and return."
-    CloseNow(tcb, reason, env);
-    return;
-  }
   tcb.send.Clear(env.send_pool);
   tcb.receive.Clear(env.receive_pool, env.released);
   tcb.Set(kResetNow);

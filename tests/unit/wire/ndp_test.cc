@@ -60,7 +60,7 @@ TEST(Ndp, AdvertisementComesBackWithItsFlags) {
   }
 }
 
-// RFC 4861 7.1.1, 7.1.2.
+// IPL-09, RFC 4861 7.1.1, 7.1.2.
 TEST(Ndp, HopLimitBelow255IsDiscarded) {
   NdpContext context = kSolicitationContext;
   context.hop_limit = 254;

@@ -1,0 +1,82 @@
+// What TCP asks of IPv4 (group IPL): addresses of an opening, TTL, identification, fragments.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "millrace/wire/ethernet.h"
+#include "millrace/wire/ipv4.h"
+#include "testing/trace.h"
+
+namespace millrace::testing {
+namespace {
+
+using tcp::State;
+
+struct Header {
+  uint8_t ttl;
+  uint16_t id, fragment;
+  uint32_t source;
+};
+
+// The IP headers of all that a whole exchange sends: opening, data, a retransmission, closing.
+std::vector<Header> HeadersOfAnExchange(uint8_t ttl) {
+  TraceOptions options;
+  options.config.ttl = ttl;
+  Trace t(options);
+  t.AcceptFromPeer();
+  std::vector<Header> headers;
+  t.port().SetSink([&headers](Instant, sim::Frame frame) {
+    const std::byte* const ip = frame.data() + wire::kEthernetHeaderBytes;
+    headers.push_back({.ttl = LoadU8(ip + wire::kIpv4TtlAt),
+                       .id = LoadBe16(ip + wire::kIpv4IdAt),
+                       .fragment = LoadBe16(ip + wire::kIpv4FragmentAt),
+                       .source = LoadBe32(ip + wire::kIpv4SourceAt)});
+  });
+  t.Send(Octets(4000));
+  t.Advance(Duration::Seconds(2));
+  t.Receives({.flags = kAck, .seq = 1, .ack = 4001});
+  t.Receives({.flags = kFin | kAck, .seq = 1, .ack = 4001});
+  t.Shutdown();
+  t.Receives({.flags = kSyn, .seq = 50});
+  t.Abort();
+  t.ReceivesFrom(Trace::kPeerAddress, 9, 9, {.flags = kSyn});  // RST of a closed port
+  return headers;
+}
+
+// IPL-10, IPL-11, MUST-49, RFC 6864 4.1: "Originating sources MAY set the IPv4 ID field of atomic
+// datagrams to any value"; the same for all of them tells nobody how many others we sent.
+TEST(Ip, TtlIsTheConfiguredOneAndFragmentingIsForbidden) {
+  for (const uint8_t ttl : {uint8_t{64}, uint8_t{1}, uint8_t{255}}) {
+    const std::vector<Header> headers = HeadersOfAnExchange(ttl);
+    ASSERT_GE(headers.size(), 8u);
+    for (const Header& h : headers) {
+      EXPECT_EQ(h.ttl, ttl);
+      EXPECT_EQ(h.id, 0);
+      EXPECT_EQ(h.fragment, wire::kIpv4DontFragment);
+    }
+  }
+}
+
+// MUST-45: "use the same local address for all segments of the connection".
+TEST(Ip, SourceAddressStaysTheSame) {
+  for (const Header& h : HeadersOfAnExchange(64)) EXPECT_EQ(h.source, Trace::kHostAddress);
+}
+
+// MUST-46: "A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP
+// address (e.g., a broadcast or multicast address)."
+TEST(Ip, OpeningToAnAddressThatIsNoHostIsRefused) {
+  Trace t;
+  const Endpoint local{IpAddress::V4(Trace::kHostAddress), 80};
+  for (const uint32_t address : {0xFFFF'FFFFu, 0x0A00'00FFu, 0xE000'0001u, 0xEFFF'FFFFu, 0u}) {
+    SCOPED_TRACE(address);
+    stack::Socket socket;
+    EXPECT_EQ(t.engine().ConnectFrom(local, {IpAddress::V4(address), 9}, 0, &socket),
+              stack::ConnectResult::kBadAddress);
+  }
+  t.Poll();
+  EXPECT_TRUE(t.SentNothing());
+  t.ExpectNothingHeld();
+}
+
+}  // namespace
+}  // namespace millrace::testing
