@@ -2,6 +2,10 @@
 #ifndef MILLRACE_TESTS_MODEL_ALPHABET_H_
 #define MILLRACE_TESTS_MODEL_ALPHABET_H_
 
+#include <iterator>
+#include <vector>
+
+#include "millrace/base/prng.h"
 #include "model/lockstep.h"
 
 namespace millrace::model {
@@ -75,6 +79,28 @@ inline constexpr Symbol kMore[] = {
     {.name = "Abort", .call = Call::kAbort},
     {.name = "2MSL passes", .call = Call::kTimeWaitTimeout},
 };
+
+inline Symbol RandomSymbol(Prng& random) {
+  // Half of the steps come from the core, so that sequences get somewhere.
+  if (random.Below(2) == 0) return kCore[random.Below(std::size(kCore))];
+  return kMore[random.Below(std::size(kMore))];
+}
+
+// Half of the random sequences begin ESTABLISHED from either side; some at the very beginning.
+inline std::vector<Symbol> RandomSequence(uint64_t seed, Opening* opening, uint32_t* peer_isn) {
+  Prng random(seed);
+  *opening = random.Below(2) == 0 ? Opening::kPassive : Opening::kActive;
+  std::vector<Symbol> sequence;
+  if (random.Below(8) != 0) {
+    sequence = *opening == Opening::kPassive ? std::vector<Symbol>{kCore[0], kCore[2]}
+                                             : std::vector<Symbol>{kCore[1]};
+  }
+  const size_t length = 4 + random.Below(12);
+  while (sequence.size() < length) sequence.push_back(RandomSymbol(random));
+  // Every fourth time the peer's numbers are about to wrap.
+  *peer_isn = random.Below(4) == 0 ? 0xFFFF'FFF8 : 1'000'000;
+  return sequence;
+}
 
 }  // namespace millrace::model
 

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "millrace/base/prng.h"
 #include "model/alphabet.h"
 
 namespace millrace::model {
@@ -46,28 +45,6 @@ void ForEachSequence(size_t length, Visit&& visit) {
     while (i > 0 && ++digits[i - 1] == std::size(kCore)) digits[--i] = 0;
     if (i == 0) return;
   }
-}
-
-Symbol RandomSymbol(Prng& random) {
-  // Half of the steps come from the core, so that sequences get somewhere.
-  if (random.Below(2) == 0) return kCore[random.Below(std::size(kCore))];
-  return kMore[random.Below(std::size(kMore))];
-}
-
-// Half of the random sequences begin ESTABLISHED from either side; some at the very beginning.
-std::vector<Symbol> RandomSequence(uint64_t seed, Opening* opening, uint32_t* peer_isn) {
-  Prng random(seed);
-  *opening = random.Below(2) == 0 ? Opening::kPassive : Opening::kActive;
-  std::vector<Symbol> sequence;
-  if (random.Below(8) != 0) {
-    sequence = *opening == Opening::kPassive ? std::vector<Symbol>{kCore[0], kCore[2]}
-                                             : std::vector<Symbol>{kCore[1]};
-  }
-  const size_t length = 4 + random.Below(12);
-  while (sequence.size() < length) sequence.push_back(RandomSymbol(random));
-  // Every fourth time the peer's numbers are about to wrap.
-  *peer_isn = random.Below(4) == 0 ? 0xFFFF'FFF8 : 1'000'000;
-  return sequence;
 }
 
 std::string CompareRandom(uint64_t seed, const Decisions& decisions) {

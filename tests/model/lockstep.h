@@ -11,6 +11,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "model/model.h"
 #include "testing/trace.h"
@@ -45,19 +47,23 @@ class Lockstep {
   std::string Apply(const Symbol& symbol);
   State state() const { return model_.state(); }
   const Model& model() const { return model_; }
+  // False for a call that has nobody to make it now; Apply passes it over.
+  bool CallMakesSense(const Symbol& symbol) const;
+  // What the engine sent in the last step, retransmissions too.
+  std::vector<Segment> TakeSent() { return std::exchange(engine_sent_, {}); }
 
   static constexpr Duration kStepTime = Duration::Milliseconds(600);
 
  private:
   Model::Step ModelStep(const Symbol& symbol);
   void EngineStep(const Symbol& symbol);
-  bool CallMakesSense(const Symbol& symbol) const;
   std::string CompareSent(const Model::Step& wanted, uint32_t snd_nxt_before);
   std::string CompareVariables();
   std::string CompareUser(const Model::Step& wanted);
 
   testing::Trace trace_;
   Model model_;
+  std::vector<Segment> engine_sent_;
   bool unread_seq_zero_ = false;  // the model answered from CLOSED, where SEQ is an absolute zero
 };
 

@@ -5,7 +5,7 @@
 namespace millrace::model {
 
 Model::Step Model::SegmentArrives(const Segment& segment) {
-  if ((segment.flags & ~kUrg) == 0 && options_.decisions.no_flags_dropped) return Finish();
+  if (segment.flags == 0 && options_.decisions.no_flags_dropped) return Finish();
   switch (state_) {
     case State::kClosed:
       ArrivesInClosed(segment);
