@@ -26,7 +26,7 @@ def read_table():
             continue
         fields = line.split("\t")
         if len(fields) != 5 or fields[3] not in ("shown", "n/a", "not") or not fields[4].strip():
-            sys.exit(f"{TABLE}:{number}: id<TAB>section<TAB>what<TAB>shown|n/a|not<TAB>tests or why")
+            sys.exit(f"{TABLE}:{number}: id, section, what, shown|n/a|not, tests or why; by tabs")
         rows.append((number, *fields))
     return rows
 

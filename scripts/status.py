@@ -55,8 +55,9 @@ def table(errors):
             if name not in known:
                 errors.append(f"tests/status.tsv:{number}: there is no test {name}")
         lines.append(f"| {area} | {what} | {'done' if state == 'done' else '**not yet**'} |")
-    lines.append(f"| Conformance | RFC 9293 appendix B: {conformance.summary(conformance.read_table())} "
-                 "(`tests/conformance/rfc9293.tsv`) | checked |")
+    requirements = conformance.summary(conformance.read_table())
+    lines.append(f"| Conformance | RFC 9293 appendix B (`tests/conformance/rfc9293.tsv`): "
+                 f"{requirements} | checked |")
     return "\n".join(lines)
 
 
