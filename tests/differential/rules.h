@@ -1,4 +1,4 @@
-// differential/rules.h - the differences between Linux and Millrace that are meant.
+// differential/rules.h - the differences between Linux (6.18) and Millrace that are meant.
 #ifndef MILLRACE_TESTS_DIFFERENTIAL_RULES_H_
 #define MILLRACE_TESTS_DIFFERENTIAL_RULES_H_
 
