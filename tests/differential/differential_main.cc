@@ -2,10 +2,13 @@
 // Millrace; their replies have to be the same, or a rule of rules.cc says why not. Needs root;
 // skips with the reason (status 77) where it cannot run. A line per unexplained difference, with
 // its seed.
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "differential/compare.h"
 #include "model/alphabet.h"
@@ -26,6 +29,20 @@ uint64_t Flag(int argc, char** argv, const char* name, uint64_t otherwise) {
   return otherwise;
 }
 
+// The kernel's timers run in real time, the first after 200 ms: a sequence during which the machine
+// was busy elsewhere for so long is run again, on a connection of its own.
+Outcome CompareUndisturbed(KernelHost& host, millrace::model::Opening opening,
+                           const std::vector<millrace::model::Symbol>& sequence,
+                           uint32_t peer_isn) {
+  static uint32_t connections = 0;
+  constexpr auto kQuick = std::chrono::milliseconds(100);
+  for (int tries = 1;; ++tries) {
+    const auto begin = std::chrono::steady_clock::now();
+    Outcome outcome = Compare(host, opening, sequence, connections++, peer_isn);
+    if (std::chrono::steady_clock::now() - begin < kQuick || tries == 50) return outcome;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -42,8 +59,7 @@ int main(int argc, char** argv) {
     millrace::model::Opening opening;
     uint32_t peer_isn;
     const auto sequence = millrace::model::RandomSequence(seed, &opening, &peer_isn);
-    const Outcome outcome =
-        Compare(host, opening, sequence, static_cast<uint32_t>(seed - first), peer_isn);
+    const Outcome outcome = CompareUndisturbed(host, opening, sequence, peer_isn);
     steps += outcome.steps;
     for (const auto& [rule, count] : outcome.explained) explained[rule] += count;
     if (outcome.difference.empty()) continue;
