@@ -31,11 +31,19 @@
 namespace millrace::testing {
 
 using wire::kAck;
+using wire::kCwr;
+using wire::kEce;
 using wire::kFin;
 using wire::kPsh;
 using wire::kRst;
 using wire::kSyn;
 using wire::kUrg;
+
+// Octets [left, right), relative.
+struct SackRange {
+  uint32_t left = 0, right = 0;
+  bool operator==(const SackRange&) const = default;
+};
 
 // A segment as the trace writes it. What is not given is not sent, and not compared.
 struct Seg {
@@ -49,6 +57,8 @@ struct Seg {
   bool sack_permitted = false;
   std::optional<uint32_t> tsval, tsecr;  // both or none
   uint16_t urgent = 0;
+  std::vector<SackRange> sack = {};      // relative to the data sender's ISN
+  std::optional<uint8_t> ecn;            // field of the IP header; Receives sends 0 by default
 };
 std::ostream& operator<<(std::ostream& out, const Seg& seg);
 
@@ -182,7 +192,7 @@ class Trace {
   void OnFrame(sim::Frame frame);
   // Ethernet and IP headers for `tcp_length` octets, which the result has room for.
   std::vector<std::byte> Headers(uint32_t source_v4, uint32_t destination_v4, uint16_t tcp_length,
-                                 uint8_t protocol = wire::kIpProtocolTcp) const;
+                                 uint8_t protocol = wire::kIpProtocolTcp, uint8_t ecn = 0) const;
   uint16_t ChecksumOf(uint32_t source_v4, uint32_t destination_v4, const std::byte* tcp,
                       uint16_t tcp_length) const;
 

@@ -37,9 +37,16 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
     o.tsval = *seg.tsval;
     o.tsecr = seg.tsecr.value_or(0);
   }
-  const uint32_t header = wire::TcpHeaderLength(o.present);
+  std::vector<wire::SackBlock> blocks;
+  for (const SackRange& range : seg.sack) {
+    blocks.push_back({host_isn_ + range.left, host_isn_ + range.right});
+  }
+  o.sack = blocks.data();
+  o.sack_count = static_cast<uint8_t>(blocks.size());
+  const uint32_t header = wire::TcpHeaderLength(o.present) + wire::SackOptionLength(o.sack_count);
   const uint16_t tcp_length = static_cast<uint16_t>(header + seg.data.size());
-  std::vector<std::byte> frame = Headers(address_v4, destination_v4, tcp_length);
+  std::vector<std::byte> frame = Headers(address_v4, destination_v4, tcp_length,
+                                         wire::kIpProtocolTcp, seg.ecn.value_or(0));
   std::byte* const tcp = frame.data() + TcpAt();
   wire::EmitTcp(tcp, fields);
   std::memcpy(tcp + header, seg.data.data(), seg.data.size());
@@ -48,7 +55,8 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
 }
 
 std::vector<std::byte> Trace::Headers(uint32_t source_v4, uint32_t destination_v4,
-                                      uint16_t tcp_length, uint8_t protocol) const {
+                                      uint16_t tcp_length, uint8_t protocol,
+                                      uint8_t ecn) const {
   constexpr size_t kIpAt = wire::kEthernetHeaderBytes;
   std::vector<std::byte> frame(TcpAt() + tcp_length);
   wire::EmitEthernet(frame.data(), kHostMac, kPeerMac,
@@ -57,6 +65,7 @@ std::vector<std::byte> Trace::Headers(uint32_t source_v4, uint32_t destination_v
     wire::EmitIpv6(frame.data() + kIpAt, {.payload_length = tcp_length,
                                           .next_header = protocol,
                                           .hop_limit = 64,
+                                          .traffic_class = ecn,
                                           .source = AddressOf(source_v4),
                                           .destination = AddressOf(destination_v4)});
     return frame;
@@ -65,6 +74,7 @@ std::vector<std::byte> Trace::Headers(uint32_t source_v4, uint32_t destination_v
                  {.total_length = static_cast<uint16_t>(wire::kIpv4HeaderBytes + tcp_length),
                   .ttl = 64,
                   .protocol = protocol,
+                  .tos = ecn,
                   .source = source_v4,
                   .destination = destination_v4},
                  true);
@@ -141,6 +151,12 @@ void Trace::OnFrame(sim::Frame frame) {
     seg.tsval = s.tsval;
     seg.tsecr = s.tsecr;
   }
+  for (uint32_t i = 0; s.HasOption(wire::kSackOption) && i < s.sack_count; ++i) {
+    const wire::SackBlock block = wire::LoadSackBlock(s.sack, i);
+    seg.sack.push_back({block.left.value() - options_.peer_isn,
+                        block.right.value() - options_.peer_isn});
+  }
+  seg.ecn = s.ecn;
   sent_.push_back(std::move(seg));
 }
 

@@ -70,6 +70,8 @@ stack::EngineConfig DrawConfig(Prng& dice, uint32_t address, bool v6) {
   t.dsack = dice.Chance(0.8);
   t.rack = dice.Chance(0.7);
   t.congestion = static_cast<tcp::CongestionKind>(dice.Below(tcp::kCongestionKinds));
+  t.ecn = static_cast<tcp::Ecn>(dice.Below(tcp::kEcnModes));
+  t.pacing = dice.Chance(0.2);
   t.fixed_window_bytes = static_cast<uint32_t>(Between(dice, 5'000, 100'000));
   if (dice.Chance(0.2)) t.sent_runs_max = static_cast<uint16_t>(Between(dice, 1, 20));
   t.receive_buffer_bytes = static_cast<uint32_t>(Between(dice, 2'000, 200'000));

@@ -31,6 +31,7 @@ uint32_t FrameBuilder::BuildTcpV6(std::byte* at, const FlowKey& key, const MacAd
   wire::EmitIpv6(ip, {.payload_length = tcp_length,
                       .next_header = wire::kIpProtocolTcp,
                       .hop_limit = ttl_,
+                      .traffic_class = segment.ecn,
                       .source = local,
                       .destination = remote});
   return wire::kEthernetHeaderBytes + wire::kIpv6HeaderBytes + tcp_length;

@@ -121,7 +121,7 @@ MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& k
                                 .id = 0,
                                 .ttl = ttl_,
                                 .protocol = wire::kIpProtocolTcp,
-                                .tos = 0,
+                                .tos = segment.ecn,
                                 .source = key.local_v4(),
                                 .destination = key.remote_v4(),
                                 .dont_fragment = true};

@@ -46,6 +46,14 @@ enum class CongestionKind : uint8_t {
 
 inline constexpr int kCongestionKinds = 4;
 
+// Explicit congestion notification (RFC 3168, 8311).
+enum class Ecn : uint8_t {
+  kOff,
+  kPassive,  // when the peer asks for it, as Linux
+  kActive,   // asked for in our SYNs too
+};
+inline constexpr int kEcnModes = 3;
+
 struct Config {
   // Octets of TCP payload that the local link carries without options: MTU - 40. Sent as our MSS.
   uint16_t mss = 1460;
@@ -135,6 +143,7 @@ struct Config {
   // FIN-WAIT-2 of a connection that the application has closed altogether, as Linux.
   Duration fin_wait_2_orphan = Duration::Seconds(60);
 
+  Ecn ecn = Ecn::kPassive;
   CongestionKind congestion = CongestionKind::kCubic;
   uint8_t initial_window_segments = 10;  // RFC 6928
   // Slow start grows by all that an ACK covers, as Linux does, and not by at most L segments (RFC

@@ -87,17 +87,27 @@ void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t 
   }
 }
 
-void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
-                   const Config& config) {
-  if (config.congestion == CongestionKind::kNone) return;
-  const uint32_t before = c.cwnd;
-  ReduceForLoss(c, s, flight, mss, config);
-  if (config.congestion == CongestionKind::kDctcp) {
-    // RFC 8257 3.3: "cwnd = cwnd * (1 - DCTCP.Alpha / 2)".
-    const uint64_t cut = uint64_t{before} * s.dctcp.alpha / (2 * DctcpState::kOne);
-    c.ssthresh = std::max(before - static_cast<uint32_t>(cut), 2 * mss);
+void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, const Config& config) {
+  c.acked_bytes = 0;
+  uint64_t reduced = c.cwnd;
+  switch (config.congestion) {
+    case CongestionKind::kCubic:
+      s.cubic.OnCongestion(c.cwnd);
+      reduced = reduced * Cubic::kBetaPercent / 100;
+      break;
+    case CongestionKind::kNewReno:
+      reduced /= 2;
+      break;
+    case CongestionKind::kDctcp:
+      // RFC 8257 3.3: "cwnd = cwnd * (1 - DCTCP.Alpha / 2)".
+      reduced -= reduced * s.dctcp.alpha / (2 * DctcpState::kOne);
+      break;
+    case CongestionKind::kNone:
+      return;
   }
-  c.cwnd = std::min(before, c.ssthresh);
+  // RFC 9438 4.6: after ECE cwnd may be one segment, ssthresh not less than two.
+  SetWindow(c, static_cast<uint32_t>(reduced), mss, config);
+  c.ssthresh = std::max(c.cwnd, 2 * mss);
 }
 
 void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss, bool first,

@@ -55,8 +55,7 @@ void CountMarks(CongestionState& s, const AckSample& ack, bool echo);
 void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
                    const Config& config);
 // ECE: ssthresh and cwnd at once (RFC 3168 6.1.2, RFC 8257 3.3, RFC 9438 4.6).
-void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
-                   const Config& config);
+void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, const Config& config);
 // The retransmission timer expired: the loss window. `first`: not a repeated time-out of the same
 // data, which leaves ssthresh (RFC 5681 3.1).
 void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss, bool first,

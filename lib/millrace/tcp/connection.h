@@ -45,6 +45,7 @@ struct TxSegment {
   uint8_t window_scale = 0;
   uint16_t payload_length = 0;
   uint8_t sack_count = 0;  // valid blocks of `sack`
+  uint8_t ecn = 0;         // ECN field of the IP header
   SendCursor payload;
   std::array<SackBlock, kSackBlocksMax> sack;
 };

@@ -35,6 +35,9 @@ namespace millrace::tcp {
   X(dsack_received, "TcpExtTCPDSACKRecv")                                                      \
   X(dsack_sent, "TcpExtTCPDSACKOldSent")                                                       \
   X(limited_transmits, "TcpExtTCPLimitedTransmit")                                             \
+  X(ecn_marks, "TcpExtInCEPkts")                                                               \
+  X(ecn_reductions, "TcpExtEcnReductions")                                                     \
+  X(paced, "TcpExtPaced")                                                                      \
   X(recovery_full, "TcpExtRecoveryFull")                                                       \
   X(delayed_acks, "TcpExtDelayedACKs")                                                         \
   X(win_probes, "TcpExtTCPWinProbe")                                                           \

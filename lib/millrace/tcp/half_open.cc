@@ -42,6 +42,9 @@ HalfOpen MakeHalfOpen(const Segment& syn, const TupleSecrets& secrets, const Env
   h.options = syn.options & wanted;
   h.ts_recent = syn.tsval;
   h.peer_mss = syn.HasOption(wire::kMssOption) ? syn.mss : config.mss_default;
+  // RFC 3168 6.1.1: "ECN-setup SYN packet": ECE and CWR.
+  constexpr wire::Flags kBoth = wire::kEce | wire::kCwr;
+  h.ecn = config.ecn != Ecn::kOff && (syn.flags & kBoth) == kBoth;
   h.peer_window_scale = std::min(syn.window_scale, kWindowShiftMax) & 0x0F;
   return h;
 }
@@ -50,7 +53,7 @@ TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
   TxSegment segment;
   segment.seq = h.iss;
   segment.ack = h.irs + 1;
-  segment.flags = wire::kSyn | wire::kAck;
+  segment.flags = wire::kSyn | wire::kAck | (h.ecn ? wire::kEce : 0);
   segment.window = static_cast<uint16_t>(OfferedWindow(env.config));
   segment.options = h.options | wire::kMssOption;
   segment.mss = env.config.mss;
@@ -154,6 +157,7 @@ void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
     tcb.ts_recent_s = env.seconds;
   }
   if ((h.options & wire::kSackPermittedOption) != 0) tcb.Set(kSackOn);
+  if (h.ecn) tcb.Set(kEcnOn);
   if ((h.options & wire::kWindowScaleOption) != 0) {
     tcb.Set(kWindowScalingOn);
     const int shift = OurWindowShift(env.config);

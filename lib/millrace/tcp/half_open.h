@@ -25,7 +25,8 @@ struct HalfOpen {
   wire::OptionBits options;  // of the SYN that we agree to
   uint8_t peer_window_scale : 4;
   uint8_t retransmits : 4;
-  bool sent_again;           // sent_us is not that of the first SYN-ACK: not to be timed (MUST-18)
+  bool ecn : 1;              // agreed to (RFC 3168 6.1.1)
+  bool sent_again : 1;       // sent_us is not that of the first SYN-ACK: not to be timed (MUST-18)
 };
 
 enum class HalfOpenVerdict : uint8_t {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/ecn.h"
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/liveness.h"
 #include "millrace/tcp/window.h"
@@ -226,7 +227,9 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
   bool take_text = true;
   if (!CheckTimestamp(tcb, segment, env)) return result;
   if (!CheckSequence(tcb, segment, env, &take_text)) return result;
-  if (segment.Has(wire::kRst | wire::kSyn)) [[unlikely]] {
+  constexpr wire::Flags kRare = wire::kRst | wire::kSyn | wire::kUrg | wire::kEce | wire::kCwr;
+  const bool rare = segment.Has(kRare) || segment.ecn == wire::kEcnCe;
+  if (rare && segment.Has(wire::kRst | wire::kSyn)) [[unlikely]] {
     if (segment.Has(wire::kRst)) {
       OnReset(tcb, segment, env);
     } else {
@@ -240,7 +243,10 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
   UpdateTsRecent(tcb, segment, env);
   const uint32_t window = uint32_t{segment.window} << window_shift;
   if (!CheckAck(tcb, segment, window, env, result)) return result;
-  if (segment.Has(wire::kUrg)) ++env.counters.urgent_seen;  // in line, RFC 6093
+  if (rare) [[unlikely]] {
+    if (segment.Has(wire::kUrg)) ++env.counters.urgent_seen;  // in line, RFC 6093
+    if (tcb.Has(kEcnOn)) OnEcnSegment(tcb, segment, env);
+  }
   if (segment.payload_length == 0 && !segment.Has(wire::kFin)) return result;
   if (!take_text) return result;
   if (!IsIn(tcb.state, kReceivingStates)) {

@@ -129,6 +129,7 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
     r->limited_transmit = false;
     r->cwr_due = tcb.Has(kEcnOn);
     r->echo_end = tcb.snd_nxt;
+    r->echo_guard = true;
     Congestion& c = tcb.congestion;
     ReduceForLoss(c, r->congestion, tcb.flight(), tcb.snd_mss, env.config);
     if (env.config.congestion != CongestionKind::kNone) c.cwnd = c.ssthresh + 3u * tcb.snd_mss;

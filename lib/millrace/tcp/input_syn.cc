@@ -20,6 +20,7 @@ void OpenActive(Tcb& tcb, const OpenParameters& parameters, Env& env) {
   if (config.timestamps) tcb.Set(kTimestampsOn);
   if (config.sack_permitted) tcb.Set(kSackOn);
   if (config.window_scaling) tcb.Set(kWindowScalingOn);
+  if (config.ecn == Ecn::kActive) tcb.Set(kEcnOn);
   ++env.counters.active_opens;
 }
 
@@ -47,6 +48,12 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
   if (!syn.HasOption(wire::kTimestampsOption)) tcb.Clear(kTimestampsOn);
   if (!syn.HasOption(wire::kSackPermittedOption)) tcb.Clear(kSackOn);
   if (!syn.HasOption(wire::kWindowScaleOption)) tcb.Clear(kWindowScalingOn);
+  // RFC 3168 6.1.1: a SYN that asks has ECE and CWR, a SYN-ACK that agrees has ECE alone.
+  const int ecn_flags = syn.flags & (wire::kEce | wire::kCwr);
+  const bool ecn = syn.Has(wire::kAck)
+                       ? tcb.Has(kEcnOn) && ecn_flags == wire::kEce
+                       : config.ecn != Ecn::kOff && ecn_flags == (wire::kEce | wire::kCwr);
+  tcb.bits = ecn ? tcb.bits | kEcnOn : tcb.bits & ~uint32_t{kEcnOn};
   if (tcb.Has(kTimestampsOn)) {
     tcb.ts_recent = syn.tsval;
     tcb.ts_recent_s = env.seconds;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/ecn.h"
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/loss_recovery.h"
 #include "millrace/tcp/window.h"
@@ -22,6 +23,8 @@ TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) 
   segment.options = 0;
   segment.payload_length = 0;
   segment.sack_count = 0;
+  segment.ecn = 0;
+  if (tcb.Has(kEcnEcho)) [[unlikely]] AddEcho(tcb, env, segment);
   if (tcb.Has(kTimestampsOn)) {
     // RFC 7323 3.2: "Once TSopt has been successfully negotiated ... the TSopt MUST be sent in
     // every non-<RST> segment".
@@ -43,7 +46,8 @@ TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) 
 // SYN of an active open, SYN-ACK of a simultaneous one.
 void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
   const bool with_ack = tcb.state == State::kSynReceived;
-  const Flags flags = with_ack ? wire::kSyn | wire::kAck : wire::kSyn;
+  Flags flags = with_ack ? wire::kSyn | wire::kAck : wire::kSyn;
+  if (tcb.Has(kEcnOn)) flags |= with_ack ? wire::kEce : wire::kEce | wire::kCwr;
   TxSegment& segment = AddSegment(tcb, env, out, tcb.iss, flags);
   if (!with_ack) {
     segment.ack = SeqNum();
@@ -112,6 +116,7 @@ void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool
   } else if (seq == tcb.snd_nxt) {
     OnSentBehindOthers(tcb, seq, end, env);
   }
+  if (tcb.Has(kEcnOn) && seq == tcb.snd_nxt && length > 0) [[unlikely]] MarkEcn(tcb, env, segment);
   tcb.snd_nxt = Max(tcb.snd_nxt, end);
   // RFC 6298 5.1: "if the timer is not running, start it".
   if (!tcb.timers.IsArmed(Timer::kRetransmit)) ArmRetransmit(tcb, env);

@@ -44,6 +44,37 @@ void SendTailProbe(Tcb& tcb, Recovery& r, Env& env, Outbox& out) {
   ArmLossTimer(tcb, r, true, env);
 }
 
+// Whether the gate that pacing or ECE has put before the next segment is open; if not, a timer is
+// set for when it will be.
+bool IsGateOpen(Tcb& tcb, Recovery& r, const Env& env) {
+  if (!r.gated) return true;
+  const int32_t wait_us = static_cast<int32_t>(r.gate_us - env.us);
+  if (wait_us <= 0) {
+    r.gated = false;
+    return true;
+  }
+  const uint32_t tick = env.tick + TicksOf(Duration::Microseconds(wait_us));
+  if (!tcb.timers.IsArmed(Timer::kMemory) ||
+      TickReached(tick, tcb.timers.at[static_cast<int>(Timer::kMemory)])) {
+    tcb.timers.Set(Timer::kMemory, tick);
+  }
+  return false;
+}
+
+// A segment of `length` octets has gone: the next one may follow when its share of the round trip
+// is over. The rate is above cwnd per SRTT, twice in slow start and 5/4 later as Linux, so that
+// pacing does not limit the window. Credit of one tick makes up for the timer's lateness.
+void Pace(Tcb& tcb, Recovery& r, uint32_t length, Env& env) {
+  if (!env.config.pacing || !tcb.rtt.has_sample()) return;
+  const uint64_t percent = tcb.congestion.InSlowStart() ? 200 : 125;
+  const uint64_t span_us = uint64_t{length} * tcb.rtt.srtt_us() * 100;
+  const uint32_t credit_from = env.us - static_cast<uint32_t>(kTick.us());
+  if (static_cast<int32_t>(r.gate_us - credit_from) < 0) r.gate_us = credit_from;
+  r.gate_us += static_cast<uint32_t>(span_us / (tcb.congestion.cwnd * percent));
+  r.gated = static_cast<int32_t>(r.gate_us - env.us) > 0;
+  if (r.gated) ++env.counters.paced;
+}
+
 }  // namespace
 
 SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
@@ -54,8 +85,12 @@ SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
       RestartAfterIdle(tcb.congestion, r.congestion, tcb.snd_mss, env.config);
     }
   }
+  size_t before = out.size();
   for (;;) {
     if (out.room() == 0) return SendProgress::kMore;
+    if (out.size() > before) Pace(tcb, r, out.segments().back().payload_length, env);
+    before = out.size();
+    if (!IsGateOpen(tcb, r, env)) break;
     if (r.board.empty()) {
       uint32_t cwnd = tcb.congestion.cwnd;
       if (r.limited_transmit) {

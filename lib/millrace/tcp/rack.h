@@ -53,6 +53,8 @@ class Rack {
   void MarkLossesOnTimeout(Scoreboard& board, SentRunPool& pool, uint32_t now_us,
                            uint32_t srtt_us) const;
 
+  // A round-trip time from before there was a scoreboard.
+  void SeedMinRtt(uint32_t rtt_us, uint32_t now_us) { min_rtt_.OnSample(rtt_us, now_us); }
   const MinRtt& min_rtt() const { return min_rtt_; }
   bool reordering_seen() const { return reordering_seen_; }
   // The longest way that a segment was overtaken by, in octets; 0: none was.

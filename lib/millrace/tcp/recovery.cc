@@ -16,10 +16,13 @@ Recovery* TakeRecord(Tcb& tcb, Env& env) {
     ++env.counters.recovery_full;
     return nullptr;
   }
-  env.recovery_pool.records[index] = Recovery();
+  Recovery& r = env.recovery_pool.records[index];
+  r = Recovery();
+  // Without a first idea of it an ACK of the original would pass for one of a retransmission.
+  if (tcb.rtt.has_sample()) r.rack.SeedMinRtt(tcb.rtt.srtt_us(), env.us);
   tcb.recovery = index;
   tcb.Set(kRecord);
-  return &env.recovery_pool.records[index];
+  return &r;
 }
 
 void MaybeGiveRecord(Tcb& tcb, Env& env) {
@@ -119,15 +122,16 @@ Repair NextRepair(const Tcb& tcb, Recovery& r, bool idle, Env& env) {
     return true;
   });
   if (repair.length == 0) repair = hole;
-  if (repair.length == 0 && holes_too && !r.rescued && last.length > 0) {
+  const bool rescue = repair.length == 0 && holes_too && !r.rescued && last.length > 0;
+  if (rescue) {
     // Rule (4): "it is possible that all outstanding data above HighRxt is lost": the last segment,
     // once per recovery.
-    r.rescued = true;
     const uint32_t length = std::min<uint32_t>(last.length, tcb.snd_mss);
     repair = {last.seq + (last.length - length), length};
   }
   repair.length = std::min<uint32_t>(repair.length, tcb.snd_mss);
   if (repair.length > cwnd - pipe) return {};
+  if (rescue) r.rescued = true;
   return repair;
 }
 
@@ -135,13 +139,15 @@ namespace {
 
 // RFC 8985 7.2: when to send a probe. 0: not now.
 uint32_t ProbeTimeoutTicks(const Tcb& tcb, const Recovery& r, const Env& env) {
+  // What is being sent just now counts, though snd_nxt has not moved yet.
+  const uint32_t flight = r.board.end(env.recovery_pool.runs).Since(tcb.snd_una);
   if (!env.config.rack || r.probe.in_flight || !tcb.rtt.has_sample() || tcb.snd_wnd == 0 ||
       r.board.sacked_bytes() > 0 || tcb.Has(kFastRecovery | kTimeoutRecovery)) {
     return 0;
   }
   // "PTO = 2 * SRTT"; "If FlightSize is one segment: PTO += TLP.max_ack_delay".
   Duration pto = Duration::Microseconds(int64_t{2} * tcb.rtt.srtt_us());
-  if (tcb.flight() <= tcb.snd_mss) pto = pto + env.config.max_ack_delay;
+  if (flight <= tcb.snd_mss) pto = pto + env.config.max_ack_delay;
   return TicksOf(pto) + 1;
 }
 
@@ -155,11 +161,10 @@ void ArmLossTimer(Tcb& tcb, Recovery& r, bool restart, Env& env) {
     r.timer = LossTimer::kReorder;
     tick = r.reorder_tick;
   } else if (const uint32_t ticks = ProbeTimeoutTicks(tcb, r, env); ticks != 0) {
-    // "If Now() + PTO > TCP_RTO_expiration(): PTO = TCP_RTO_expiration() - Now()".
-    if (!TickReached(env.tick + ticks, r.rto_tick)) {
-      r.timer = LossTimer::kProbe;
-      tick = env.tick + ticks;
-    }
+    // "If Now() + PTO > TCP_RTO_expiration(): PTO = TCP_RTO_expiration() - Now()": the probe takes
+    // the place of the time-out then.
+    r.timer = LossTimer::kProbe;
+    if (TickReached(env.tick + ticks, r.rto_tick)) tick = env.tick + ticks;
   }
   tcb.timers.Set(Timer::kRetransmit, tick);
 }
@@ -182,7 +187,7 @@ bool OnLossTimer(Tcb& tcb, Env& env) {
   }
   if (which == LossTimer::kProbe) {
     r.probe_due = true;
-    tcb.timers.Set(Timer::kRetransmit, r.rto_tick);
+    RestartRetransmit(tcb, env);
     return true;
   }
   r.reorder_pending = false;
@@ -247,6 +252,7 @@ void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
   r.probe = TailProbe();
   r.cwr_due = tcb.Has(kEcnOn);
   r.echo_end = tcb.snd_nxt;
+  r.echo_guard = true;
   tcb.recover = tcb.snd_nxt;
   tcb.Set(kFastRecovery | kRecoverValid);
 }
@@ -270,6 +276,10 @@ void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env) {
                                    rtt.srtt_us_x8 >> 2});
     }
     tcb.backoff = tcb.timeouts = 0;
+    // RACK took the ACK of an original for that of its retransmission.
+    const uint32_t min_rtt_us = r.rack.min_rtt().us();
+    r.rack = Rack();
+    r.rack.SeedMinRtt(min_rtt_us, env.us);
   } else {
     ++env.counters.spurious_recoveries;
   }

@@ -57,13 +57,15 @@ struct Recovery {
   wire::SackBlock duplicate;    // to be reported as D-SACK, with duplicate_due
   uint32_t flight_max = 0;      // octets outstanding at most before flight_end is acknowledged
   SeqNum flight_end;
-  SeqNum echo_end;              // ECE is not reacted to again before this is acknowledged
-  uint32_t pace_us = 0;         // pacing: the next segment may go at this Env::us
+  SeqNum echo_end;              // with echo_guard: no reaction to ECE before this is acknowledged
+  uint32_t gate_us = 0;         // with gated: the next segment may go at this Env::us
   LossTimer timer = LossTimer::kRetransmission;
   Frto frto = Frto::kOff;
   bool reorder_pending = false;
   bool duplicate_due = false;
   bool probe_due = false;       // the probe timer has expired: output sends a tail loss probe
+  bool echo_guard = false;
+  bool gated = false;           // by pacing, or by ECE at a window of one segment
   bool cwr_due = false;         // the window was reduced: the next new segment says CWR (RFC 3168)
   bool rescued = false;         // RFC 6675 NextSeg (4): once per recovery
   bool limited_transmit = false;  // RFC 3042: one or two duplicate ACKs let new segments go

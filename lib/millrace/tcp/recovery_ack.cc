@@ -26,8 +26,10 @@ struct Delivered {
 // earlier copy that arrived.
 bool EchoBeforeSent(const Tcb& tcb, const Segment& segment, const SentRun& piece, const Env& env) {
   if (!tcb.Has(kTimestampsOn) || !segment.HasOption(wire::kTimestampsOption)) return false;
-  constexpr uint32_t kTsTickUs = 1049;  // 2^20 ns
-  const uint32_t sent_ts = env.ts_clock + tcb.ts_offset - (env.us - piece.sent_us) / kTsTickUs;
+  // The timestamp clock's value then, or the one before: rounding must not make it later.
+  constexpr uint32_t kTsTickUs = 1000;
+  const uint32_t age_ts = (env.us - piece.sent_us) / kTsTickUs + 1;
+  const uint32_t sent_ts = env.ts_clock + tcb.ts_offset - age_ts;
   return static_cast<int32_t>(segment.tsecr - sent_ts) < 0;
 }
 
@@ -235,6 +237,7 @@ void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
                          .rtt_us = delivered.rtt_us,
                          .snd_una = tcb.snd_una,
                          .snd_nxt = tcb.snd_nxt};
+  if (tcb.Has(kEcnOn)) CountMarks(r.congestion, sample, segment.Has(wire::kEce));
   GovernWindow(tcb, r, sample, delivered, safe, env);
   if (tcb.flight() == 0) {
     tcb.timers.Stop(Timer::kRetransmit);

@@ -54,6 +54,7 @@ SeqNum MakeSynCookie(const SynCookieKey& key, const HalfOpen& h, const Env& env)
 }
 
 TxSegment SynAckWithCookie(const SynCookieKey& key, HalfOpen h, const Env& env) {
+  h.ecn = false;  // the cookie has no room to remember it
   h.iss = MakeSynCookie(key, h, env);
   TxSegment segment = SynAckOf(h, env);
   if ((segment.options & wire::kTimestampsOption) != 0) {

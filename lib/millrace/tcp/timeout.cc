@@ -22,6 +22,8 @@ void OnSynTimeout(Tcb& tcb, Env& env) {
   ++env.counters.retrans_segs;
   tcb.Clear(kRttTiming);
   tcb.Set(kSynRetransmitted);
+  // RFC 3168 6.1.1.1: without an answer to it, "MAY resend the SYN with ... CWR and ECE cleared".
+  tcb.Clear(kEcnOn);
   tcb.rtx_nxt = tcb.iss;
   tcb.timers.Stop(Timer::kRetransmit);
 }
@@ -70,8 +72,8 @@ void OnTimeout(Tcb& tcb, Env& env) {
   }
   if (tcb.timers.IsDue(Timer::kMemory, env.tick)) {
     tcb.timers.Stop(Timer::kMemory);
+    if (tcb.Has(kWritableWanted)) tcb.events |= kEventWritable;
     tcb.Clear(kWritableWanted);
-    tcb.events |= kEventWritable;
   }
   if (tcb.timers.IsDue(Timer::kLifetime, env.tick)) {
     tcb.timers.Stop(Timer::kLifetime);

@@ -31,7 +31,7 @@ enum class Timer : uint8_t {
   kRetransmit,  // RFC 6298, and the persist timer of RFC 9293 3.8.6.1: never both
   kDelayedAck,  // RFC 9293 3.8.6.3
   kLifetime,    // FIN-WAIT-2 of an orphan; before that the earliest of tcp/liveness.h
-  kMemory,      // Send was cut short because the core's pool was empty: try again
+  kMemory,      // try again: Send was cut short because the core's pool was empty, or pacing
 };
 inline constexpr int kTimerCount = 4;
 

@@ -77,6 +77,7 @@ DropReason ParseTcp(const Ipv4Packet& ip, ChecksumState checksum, ParsedFrame& o
     return TcpChecksumIsValidV4(out.source_v4, out.destination_v4, tcp, length);
   };
   out.kind = FrameKind::kTcp;
+  out.tcp.ecn = LoadU8(ip.header + kIpv4TosAt) & kEcnMask;
   return ParseTcpSegment(tcp, ip.total_bytes - ip.header_bytes, checksum, is_valid, out);
 }
 

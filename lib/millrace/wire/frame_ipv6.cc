@@ -136,6 +136,7 @@ DropReason ParseTcpV6(const Cursor& c, ChecksumState checksum, ParsedFrame& out)
     return ChecksumV6(source, destination, kIpProtocolTcp, tcp, length) == 0;
   };
   out.kind = FrameKind::kTcpV6;
+  out.tcp.ecn = LoadBe16(c.header) >> 4 & kEcnMask;
   return ParseTcpSegment(tcp, c.left(), checksum, is_valid, out);
 }
 

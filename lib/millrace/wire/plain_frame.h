@@ -61,6 +61,7 @@ class PlainFrameParser {
     expect(kEthernetDestinationAt, net.mac.octets.data(), kMacAddressBytes);
     expect(kEthernetTypeAt, kTypeAndVersion, sizeof kTypeAndVersion);
     expect(kEthernetHeaderBytes + kIpv4ProtocolAt, kTcp, sizeof kTcp);
+    mask[kEthernetHeaderBytes + kIpv4TosAt] = std::byte{kEcnMask};  // none: Segment::ecn is 0
     StoreBe16(mask.data() + kEthernetHeaderBytes + kIpv4FragmentAt,
               kIpv4MoreFragments | kIpv4FragmentOffsetMask);
     StoreBe32(is.data() + kEthernetHeaderBytes + kIpv4DestinationAt,
@@ -98,6 +99,7 @@ class PlainFrameParser {
         [[unlikely]] {
       return false;
     }
+    segment.ecn = 0;
     segment.flags = LoadU8(tcp + kTcpFlagsAt);
     segment.seq = SeqNum(LoadBe32(tcp + kTcpSeqAt));
     segment.ack = SeqNum(LoadBe32(tcp + kTcpAckAt));

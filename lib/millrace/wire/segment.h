@@ -21,6 +21,9 @@ using Flags = uint8_t;
 inline constexpr Flags kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08;
 inline constexpr Flags kAck = 0x10, kUrg = 0x20, kEce = 0x40, kCwr = 0x80;
 
+// The ECN field of an IP header (RFC 3168 section 5): the low two bits of the traffic class.
+inline constexpr uint8_t kEcnMask = 3, kEcnEct0 = 2, kEcnCe = 3;
+
 // Options present in a segment. Of a repeated option the first one counts.
 using OptionBits = uint8_t;
 inline constexpr OptionBits kMssOption = 0x01, kWindowScaleOption = 0x02;
@@ -38,6 +41,7 @@ struct Segment {
   uint8_t window_scale = 0;  // valid with kWindowScaleOption, 0..255 as received
   uint8_t sack_count = 0;    // valid with kSackOption: whole blocks at `sack`
   uint32_t payload_length = 0;  // octets; SYN and FIN are not counted
+  uint8_t ecn = 0;              // ECN field of the IP header
   uint16_t user_timeout = 0;    // valid with kUserTimeoutOption, as on the wire (RFC 5482 3)
   const std::byte* payload = nullptr;
   PacketHandle handle = PacketHandle::kNone;

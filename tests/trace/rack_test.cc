@@ -1,0 +1,156 @@
+// RACK, the tail loss probe and PRR (RFC 8985, 9937; group LR).
+
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/loss.h"
+
+namespace millrace::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+// LR-11, RFC 8985 7: the tail is probed once, two round trips after it was sent.
+TEST(TailProbe, RepairsTheTailWithOneProbe) {
+  Trace t;
+  OpenWithSack(t);
+  t.Send(Octets(3 * kMss));
+  t.ForgetSent();
+  t.Advance(kRtt);
+  t.Receives(Ack(At(2)));  // the third was lost
+  EXPECT_TRUE(t.SentNothing());
+  t.Advance(Duration::Milliseconds(190));
+  EXPECT_TRUE(t.SentNothing()) << "one segment is left: the peer may delay its ACK";
+  t.Advance(Duration::Milliseconds(15));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(2)));
+  EXPECT_EQ(t.counters().loss_probes, 1u);
+  EXPECT_EQ(t.counters().timeouts, 0u) << "the probe comes in the place of the time-out";
+}
+
+TEST(TailProbe, OfSeveralSegmentsComesAfterTwoRoundTrips) {
+  Trace t;
+  OpenWithSack(t);
+  t.Send(Octets(4 * kMss));
+  t.ForgetSent();
+  t.Advance(kRtt * 2 - Duration::Milliseconds(1));
+  EXPECT_TRUE(t.SentNothing());
+  t.Advance(Duration::Milliseconds(3));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(3))) << "the highest segment";
+  EXPECT_EQ(t.counters().loss_probes, 1u);
+  t.Advance(kRtt);
+  // Its SACK tells of what is missing before it: recovery without a time-out.
+  t.Receives(Ack(At(1), {{At(3), At(4)}}));
+  t.Advance(kRtt);
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(1), At(2)));
+  EXPECT_EQ(t.counters().timeouts, 0u);
+}
+
+// RFC 8985 7.3: new data is the better probe.
+TEST(TailProbe, SendsNewDataWhenThereIsSome) {
+  TraceOptions options;
+  options.config.tcp.initial_window_segments = 3;
+  Trace t(options);
+  OpenWithSack(t);
+  t.Send(Octets(5 * kMss));
+  const size_t first = t.AllSent().size();
+  t.Advance(kRtt * 2 + Duration::Milliseconds(2));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(static_cast<uint32_t>(first))));
+  EXPECT_EQ(t.counters().retrans_segs, 0u);
+}
+
+// LR-12, RFC 8985 7.4: the probe has repaired a loss, which nothing else told: cwnd is cut.
+TEST(TailProbe, LossThatTheProbeRepairedCutsTheWindow) {
+  Trace t;
+  OpenWithSack(t);
+  t.Send(Octets(4 * kMss));
+  t.Advance(kRtt * 2 + Duration::Milliseconds(2));
+  ASSERT_EQ(t.counters().loss_probes, 1u);
+  t.Receives(Ack(At(4)));
+  const uint32_t before = t.tcb()->congestion.cwnd;
+  t.Send(Octets(kMss, 4 * kMss));
+  t.Receives(Ack(At(5)));
+  EXPECT_EQ(t.counters().loss_probe_recovery, 1u);
+  EXPECT_LT(t.tcb()->congestion.cwnd, before);
+}
+
+// LR-12: both copies arrived, so nothing was lost.
+TEST(TailProbe, DsackOfTheProbeLeavesTheWindow) {
+  Trace t;
+  OpenWithSack(t);
+  t.Send(Octets(4 * kMss));
+  t.Advance(kRtt * 2 + Duration::Milliseconds(2));
+  ASSERT_EQ(t.counters().loss_probes, 1u);
+  t.Receives(Ack(At(4)));
+  t.Receives(Ack(At(4), {{At(3), At(4)}}));
+  t.Send(Octets(kMss, 4 * kMss));
+  t.Receives(Ack(At(5)));
+  EXPECT_EQ(t.counters().dsack_received, 1u);
+  EXPECT_EQ(t.counters().loss_probe_recovery, 0u);
+  EXPECT_TRUE(t.tcb()->congestion.InSlowStart());
+}
+
+// LR-13, RFC 8985 6.2: late by less than the reordering window (a quarter of the round trip).
+TEST(Rack, ReorderingInsideTheWindowRetransmitsNothing) {
+  Trace t;
+  SendSegments(t, 10);
+  t.Receives(Ack(1, {{At(1), At(3)}}));
+  t.Advance(Duration::Milliseconds(8));
+  EXPECT_TRUE(t.SentNothing());
+  t.Receives(Ack(At(10)));
+  EXPECT_EQ(t.counters().retrans_segs, 0u);
+  // And beyond it: repaired when the reordering timer says so.
+  Trace late;
+  SendSegments(late, 10);
+  late.Receives(Ack(1, {{At(1), At(3)}}));
+  late.Advance(Duration::Milliseconds(12));
+  EXPECT_THAT(SeqsOf(late.AllSent()), ElementsAre(At(0)));
+}
+
+// LR-14: D-SACK widens the reordering window; sixteen recoveries without one bring it back.
+TEST(Rack, DsackWidensTheReorderingWindow) {
+  Trace t;
+  SendSegments(t, 10);
+  t.Receives(Ack(1, {{At(1), At(3)}}));
+  t.Advance(Duration::Milliseconds(12));
+  ASSERT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(0)));
+  t.Receives(Ack(At(3)));
+  t.Receives(Ack(At(3), {{At(0), At(1)}}));
+  EXPECT_EQ(RecordOf(t).rack.reo_wnd_mult(), 2u);
+}
+
+// LR-15: one slot, three meanings, never two at once.
+TEST(Rack, ExactlyOneOfThreeTimersIsArmed) {
+  Trace t;
+  SendSegments(t, 10);
+  EXPECT_EQ(RecordOf(t).timer, tcp::LossTimer::kProbe);
+  t.Receives(Ack(1, {{At(1), At(3)}}));
+  EXPECT_EQ(RecordOf(t).timer, tcp::LossTimer::kReorder);
+  t.Advance(Duration::Milliseconds(12));
+  EXPECT_EQ(RecordOf(t).timer, tcp::LossTimer::kRetransmission);
+  EXPECT_TRUE(t.tcb()->timers.IsArmed(tcp::Timer::kRetransmit));
+}
+
+// LR-20, RFC 9937: one loss of ten under CUBIC: the flight goes to 0.7 of it, spread over the round
+// trip.
+TEST(Prr, SendsSevenTenthsDuringTheRoundTrip) {
+  Trace t;
+  SendSegments(t, 10);
+  t.Send(Octets(20 * kMss, 10 * kMss));
+  ASSERT_TRUE(t.SentNothing());
+  size_t sent = 0;
+  for (uint32_t n = 2; n <= 10; ++n) {
+    t.Receives(Ack(1, {{At(1), At(n)}}));
+    sent += t.AllSent().size();
+  }
+  // Nine were delivered: 6.3 and the forced first; the two before detection let new data out.
+  EXPECT_GE(sent, 6u);
+  EXPECT_LE(sent, 8u);
+  t.Advance(kRtt);
+  t.Receives(Ack(At(10)));
+  EXPECT_LE(t.tcb()->congestion.cwnd, 12 * kMss * 7 / 10) << "twelve were in flight at detection";
+}
+
+}  // namespace
+}  // namespace millrace::testing

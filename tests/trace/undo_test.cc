@@ -1,0 +1,139 @@
+// Reductions that turn out to be wrong, and peers without SACK: F-RTO, Eifel, limited transmit,
+// NewReno's timer (RFC 5682, 3522, 4015, 3042, 6582; group LR).
+
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/loss.h"
+
+namespace millrace::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+
+// LR-21, RFC 5682 section 3: the time-out was spurious: a segment that was not repeated arrives.
+TEST(Frto, SpuriousTimeoutIsUndone) {
+  Trace t;
+  SendSegments(t, 8);
+  t.Advance(Duration::Milliseconds(400));
+  ASSERT_EQ(t.counters().timeouts, 1u);
+  ASSERT_EQ(t.tcb()->congestion.cwnd, kMss);
+  const uint64_t before = t.counters().retrans_segs;
+  t.Receives(Ack(At(2)));
+  EXPECT_EQ(t.counters().spurious_timeouts, 1u);
+  EXPECT_GE(t.tcb()->congestion.cwnd, 6 * kMss);
+  EXPECT_FALSE(t.tcb()->Has(tcp::kTimeoutRecovery));
+  t.Receives(Ack(At(8)));
+  EXPECT_EQ(t.counters().retrans_segs, before) << "nothing more is repeated";
+}
+
+TEST(Frto, GenuineTimeoutIsNotUndone) {
+  Trace t;
+  SendSegments(t, 8);
+  t.Advance(Duration::Milliseconds(400));
+  ASSERT_EQ(t.counters().timeouts, 1u);
+  t.ForgetSent();
+  t.Receives(Ack(At(1)));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(1), At(2)));
+  EXPECT_EQ(t.counters().spurious_timeouts, 0u);
+  EXPECT_TRUE(t.tcb()->Has(tcp::kTimeoutRecovery));
+}
+
+// RFC 5682 2.1, a peer without SACK: two new segments tell.
+TEST(Frto, WorksWithoutSack) {
+  for (const bool spurious : {true, false}) {
+    SCOPED_TRACE(spurious);
+    Trace t;
+    t.AcceptFromPeer({.mss = kMss});
+    t.Send(Octets(14 * kMss));
+    ASSERT_THAT(t.AllSent(), SizeIs(10));
+    t.Advance(Duration::Milliseconds(250));
+    ASSERT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(0)));
+    t.Receives(Ack(At(1)));
+    EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(10), At(11))) << "step 2b: new ones";
+    t.Receives(Ack(spurious ? At(2) : At(1)));
+    EXPECT_EQ(t.counters().spurious_timeouts, spurious ? 1u : 0u);
+    if (!spurious) {
+      EXPECT_EQ(t.AllSent().front().seq, At(1)) << "step 3a";
+    }
+  }
+}
+
+// LR-22, RFC 3522 and 4015: the echo is older than the retransmission.
+TEST(Eifel, OlderEchoUndoesTheReduction) {
+  for (const bool congested : {false, true}) {
+    SCOPED_TRACE(congested);
+    TraceOptions options;
+    options.config.tcp.ecn = tcp::Ecn::kPassive;
+    Trace t(options);
+    t.Listen();
+    t.Receives({.flags = kSyn | kEce | kCwr, .mss = kMss, .sack_permitted = true, .tsval = 1,
+                .tsecr = 0});
+    const uint32_t ts = *t.Sent()->tsval;
+    t.Advance(kRtt);
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 2, .tsecr = ts});
+    t.Send(Octets(9 * (kMss - 12)));
+    const std::vector<Seg> sent = t.AllSent();
+    ASSERT_THAT(sent, SizeIs(9));
+    t.Advance(kRtt);
+    const uint32_t mss = kMss - 12;
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 3, .tsecr = *sent[0].tsval,
+                .sack = {{1 + mss, 1 + 5 * mss}}});
+    ASSERT_EQ(t.counters().fast_retrans, 1u);
+    ASSERT_THAT(t.AllSent(), SizeIs(1));
+    t.Advance(Duration::Milliseconds(2));
+    t.Receives({.flags = congested ? kAck | kEce : int{kAck}, .seq = 1, .ack = 1 + 5 * mss,
+                .tsval = 4, .tsecr = *sent[0].tsval});
+    EXPECT_EQ(t.counters().spurious_recoveries, congested ? 0u : 1u) << "no restore if ECE";
+    EXPECT_EQ(t.tcb()->Has(tcp::kFastRecovery), congested);
+  }
+}
+
+// RFC 3708: all that was repeated comes back as D-SACK.
+TEST(Eifel, DsackOfAllRepeatedOctetsUndoesTheReduction) {
+  Trace t;
+  SendSegments(t, 10);
+  t.Receives(Ack(1, {{At(1), At(5)}}));
+  ASSERT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(0)));
+  const uint32_t reduced = t.tcb()->congestion.ssthresh;
+  t.Receives(Ack(At(5)));
+  t.Receives(Ack(At(5), {{At(0), At(1)}}));
+  EXPECT_EQ(t.counters().spurious_recoveries, 1u);
+  EXPECT_GT(t.tcb()->congestion.ssthresh, reduced);
+}
+
+// LR-03, RFC 3042, a peer without SACK: a new segment for each of the first two duplicate ACKs.
+TEST(LimitedTransmit, FirstTwoDuplicateAcksSendNewSegments) {
+  Trace t;
+  t.AcceptFromPeer({.mss = kMss});
+  t.Send(Octets(15 * kMss));
+  ASSERT_THAT(t.AllSent(), SizeIs(10));
+  t.Receives(Ack(1));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(10)));
+  t.Receives(Ack(1));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(11)));
+  EXPECT_EQ(t.tcb()->congestion.cwnd, 10 * kMss) << "cwnd is unchanged";
+  t.Receives(Ack(1));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(0)));
+}
+
+// LR-04, RFC 6582 3.2 step 5: "For the first partial ACK that arrives during fast recovery, also
+// reset the retransmit timer", and for no other.
+TEST(Recovery, OnlyTheFirstPartialAckRestartsTheTimer) {
+  Trace t;
+  t.AcceptFromPeer({.mss = kMss});
+  t.Send(Octets(10 * kMss));
+  t.ReceivesBurst({Ack(1), Ack(1), Ack(1)});
+  t.Advance(Duration::Milliseconds(100));
+  t.Receives(Ack(At(2)));
+  const uint32_t armed = t.tcb()->timers.at[static_cast<int>(tcp::Timer::kRetransmit)];
+  t.Advance(Duration::Milliseconds(100));
+  t.Receives(Ack(At(4)));
+  EXPECT_EQ(t.tcb()->timers.at[static_cast<int>(tcp::Timer::kRetransmit)], armed);
+}
+
+}  // namespace
+}  // namespace millrace::testing
