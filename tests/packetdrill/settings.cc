@@ -24,6 +24,12 @@ tcp::CongestionKind KindOf(std::string_view name) {
   return tcp::CongestionKind::kCubic;
 }
 
+// 0 never, 1 asked for, 2 when asked; more is accurate ECN, which the engine does not have.
+tcp::Ecn EcnOf(int64_t sysctl) {
+  if (sysctl == 0) return tcp::Ecn::kOff;
+  return sysctl == 1 ? tcp::Ecn::kActive : tcp::Ecn::kPassive;
+}
+
 // False when the value is none for the key, or the key is unknown.
 bool Apply(Settings& settings, std::string_view key, std::string_view value) {
   if (key == "local") {
@@ -119,6 +125,7 @@ tcp::Config Settings::ToTcpConfig() const {
   config.receive_buffer_bytes = ToSocketDefaults().receive_buffer;
   config.congestion = KindOf(CongestionControl());
   config.restart_after_idle = Number("tcp_slow_start_after_idle").value_or(1) != 0;
+  config.ecn = EcnOf(Number("tcp_ecn").value_or(2));
   config.rack = (Number("tcp_recovery").value_or(1) & 1) != 0;
   config.dsack = Number("tcp_dsack").value_or(1) != 0;
   config.send_buffer_bytes = 16 * 1024 * 1024;  // the adaptor has a limit for each socket
