@@ -155,7 +155,8 @@ void CheckTcp(const ParsedFrame& parsed, const wire::LocalNet& net) {
   const wire::Segment& segment = parsed.tcp;
   const bool v6 = parsed.kind == FrameKind::kTcpV6;
   const uint32_t ip_bytes = v6 ? wire::kIpv6HeaderBytes : wire::kIpv4HeaderBytes;
-  const uint32_t tcp_bytes = wire::TcpHeaderLength(segment.options) + segment.payload_length;
+  const wire::OptionBits options = segment.options & wire::kFixedOptions;
+  const uint32_t tcp_bytes = wire::TcpHeaderLength(options) + segment.payload_length;
   if (ip_bytes + tcp_bytes > 65535) return;  // NOPs squeezed out, padding put in
   std::vector<std::byte> frame(wire::kEthernetHeaderBytes + ip_bytes + tcp_bytes);
   std::byte* at = frame.data();
@@ -169,7 +170,7 @@ void CheckTcp(const ParsedFrame& parsed, const wire::LocalNet& net) {
                                                    .ack = segment.ack,
                                                    .flags = segment.flags,
                                                    .window = segment.window,
-                                                   .options = {.present = segment.options,
+                                                   .options = {.present = options,
                                                                .mss = segment.mss,
                                                                .window_scale = segment.window_scale,
                                                                .tsval = segment.tsval,

@@ -54,6 +54,7 @@ void CheckOptions(const ExactBytes& bytes) {
   MR_CHECK(possible == IsPossible(bytes.data.get(), bytes.length));
   if (!possible) return;
   CheckSack(bytes, parsed);
+  parsed.options &= wire::kFixedOptions;
   // What was understood comes back from our own layout.
   std::array<std::byte, wire::kTcpOptionsBytesMax> emitted;
   const uint32_t length = wire::EmitTcpOptions(emitted.data(), {.present = parsed.options,

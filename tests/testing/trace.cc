@@ -16,6 +16,7 @@ stack::EngineSecrets FixedSecrets() {
           .table = {{3, 4, 5, 6}},
           .ports = {1, 2},
           .syn_cookie = {9, 10},
+          .fast_open = {11, 12},
           .neighbor = 7};
 }
 

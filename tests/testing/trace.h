@@ -59,6 +59,7 @@ struct Seg {
   uint16_t urgent = 0;
   std::vector<SackRange> sack = {};      // relative to the data sender's ISN
   std::optional<uint8_t> ecn;            // field of the IP header; Receives sends 0 by default
+  std::optional<std::string> cookie;     // Fast Open; empty: a request
 };
 std::ostream& operator<<(std::ostream& out, const Seg& seg);
 

@@ -158,6 +158,7 @@ std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine,
   if (engine.env().receive_pool.nodes.used() != 0) return "receive nodes are left";
   if (engine.env().receive_pool.chunks.used() != 0) return "receive chunks are left";
   if (engine.env().extras.used() != 0) return "extra records are left";
+  if (engine.env().fast_open_pending != 0) return "pending Fast Opens are left";
   if (engine.env().receive_tuned_bytes != 0) return "receive tuning is not balanced";
   if (engine.env().recovery_pool.records.used() != 0) return "recovery records are left";
   if (engine.env().recovery_pool.runs.used() != 0) return "runs of scoreboards are left";

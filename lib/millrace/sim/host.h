@@ -16,6 +16,7 @@ inline stack::EngineSecrets DrawSecrets(World& world) {
   s.table = {{world.NextSeed(), world.NextSeed(), world.NextSeed(), world.NextSeed()}};
   s.neighbor = world.NextSeed();
   s.syn_cookie = {world.NextSeed(), world.NextSeed()};
+  s.fast_open = {world.NextSeed(), world.NextSeed()};
   return s;
 }
 

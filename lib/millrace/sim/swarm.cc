@@ -84,6 +84,9 @@ stack::EngineConfig DrawConfig(Prng& dice, uint32_t address, bool v6) {
     t.liveness.keepalive_idle = Duration::Milliseconds(Between(dice, 100, 20'000));
     t.liveness.keepalive_interval = Duration::Milliseconds(Between(dice, 100, 5'000));
   }
+  t.fast_open_server = dice.Chance(0.4);
+  t.fast_open_client = dice.Chance(0.4);
+  if (dice.Chance(0.1)) t.fast_open_pending_max = 1;
   if (dice.Chance(0.1)) t.liveness.user_timeout = Duration::Seconds(Between(dice, 1, 150));
   if (dice.Chance(0.1)) t.liveness.close_wait = Duration::Seconds(Between(dice, 1, 60));
   t.syn_cookies = static_cast<tcp::SynCookies>(dice.Below(3));

@@ -68,6 +68,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
                         .last_port = config.source_port_max,
                         .secret = secrets.ports}),
       path_mtus_(secrets.neighbor),
+      fast_open_cache_(config.tcp.fast_open_client),
       stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {
   const auto keys_of = [](const auto& slab) {
     const auto* first = slab.objects();

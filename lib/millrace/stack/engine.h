@@ -19,6 +19,7 @@
 #include "millrace/base/token_bucket.h"
 #include "millrace/stack/address_pairs.h"
 #include "millrace/stack/counters.h"
+#include "millrace/stack/fast_open_cache.h"
 #include "millrace/stack/engine_config.h"
 #include "millrace/stack/engine_types.h"
 #include "millrace/stack/flow_table.h"
@@ -210,6 +211,12 @@ class Engine {
     return address.IsV4() ? config_.address.length_bits != 0 : host_v6_.enabled();
   }
 
+  // engine_fast_open.cc
+  bool OnSynWithMore(Parsed& parsed, uint16_t listener);
+  bool AcceptFastOpen(Parsed& parsed, uint16_t listener);
+  void BeginFastOpen(Connection& connection);
+  void LearnFastOpen(const Parsed& parsed, const Connection& connection);
+
   // engine.cc
   uint32_t TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data);
   void FreeConnection(Connection& connection);
@@ -246,6 +253,7 @@ class Engine {
   SourcePorts source_ports_, source_ports_v6_;
   PathMtus path_mtus_;
   ListenerTable listeners_;
+  FastOpenCache fast_open_cache_;
   TokenBucket stateless_limit_;
   Counters counters_;
   bool ok_ = false;

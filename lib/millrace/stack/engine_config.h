@@ -57,6 +57,7 @@ struct EngineSecrets {
   SipKey ports;
   SipKey syn_cookie;
   SipKey address_pairs;
+  SipKey fast_open;
   uint64_t neighbor = 0;
 
   static EngineSecrets FromOperatingSystem() {
@@ -65,6 +66,7 @@ struct EngineSecrets {
     s.ports = RandomSipKey();
     s.syn_cookie = RandomSipKey();
     s.address_pairs = RandomSipKey();
+    s.fast_open = RandomSipKey();
     const SipKey a = RandomSipKey(), b = RandomSipKey();
     s.table = {{a.k0, a.k1, b.k0, b.k1}};
     s.neighbor = RandomSipKey().k0;

@@ -22,7 +22,6 @@ void Engine::OnListenerFull(const Parsed& p, uint16_t index) {
     CountSynDrop(listener);
     return;
   }
-  if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
   const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
                                                             p.key.ports(), env_.now);
   const tcp::HalfOpen half_open = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);

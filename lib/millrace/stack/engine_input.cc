@@ -126,7 +126,9 @@ void Engine::OnTcp(Parsed& p) {
 void Engine::OnConnection(Parsed& p, Connection& connection) {
   const tcp::InputResult result = tcp::OnSegment(connection.tcb, p.frame.tcp, env_);
   if (result.fate == tcp::PayloadFate::kNotKept) env_.released.push_back(p.frame.tcp.handle);
-  if (result.reply == tcp::Reply::kReset) ReplyReset(p);
+  if (result.reply != tcp::Reply::kNone) [[unlikely]] {
+    result.reply == tcp::Reply::kReset ? ReplyReset(p) : LearnFastOpen(p, connection);
+  }
   MarkDirty(connection);
 }
 
@@ -148,6 +150,9 @@ bool Engine::OnUnmatched(Parsed& p) {
     ++env_.counters.ack_invalid;
     ReplyReset(p);
   } else if (tcp::IsOpeningSyn(segment)) {
+    if (segment.payload_length > 0 || segment.HasOption(wire::kFastOpenOption)) [[unlikely]] {
+      return OnSynWithMore(p, listener);
+    }
     OnListenerSyn(p, listener, SeqNum(), kNoFloor);
   } else {
     ++env_.counters.syn_flags_invalid;  // SYN with FIN, or nothing that opens
@@ -172,7 +177,6 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
     half_opens_.Give(h);
     return;
   }
-  if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
   tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
                                                       p.key.ports(), env_.now);
   if (has_floor && secrets.iss <= iss_floor) secrets.iss = iss_floor + 1;
@@ -266,6 +270,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
       }
       const SeqNum floor = tcp::IssAbove(time_wait.tcp, time_wait.tcp.snd_nxt);
       ++env_.counters.time_wait_recycled;
+      if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
       RemoveTimeWait(ref.index(), true);
       OnListenerSyn(p, listener, floor, true);
       return;

@@ -108,6 +108,11 @@ struct Config {
   uint8_t syn_retransmits_max = 7;      // at most 31
   uint8_t syn_ack_retransmits_max = 5;  // passive open, as Linux: 1+2+4+8+16+32 = 63 s
   SynCookies syn_cookies = SynCookies::kWhenFull;
+  // TCP Fast Open (RFC 7413), both off by default. A server must bear that a SYN with data is
+  // delivered twice (RFC 7413 6.1).
+  bool fast_open_server = false;
+  bool fast_open_client = false;
+  uint32_t fast_open_pending_max = 256;  // PendingFastOpenRequests of a core (RFC 7413 5.1)
   uint8_t r1_retransmits = 3;           // RFC 9293 3.8.3 (SHLD-10); at most 7
   Duration r2 = Duration::Seconds(120);  // RFC 9293 3.8.3 (SHLD-11): at least 100 s
 

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "millrace/tcp/env.h"
@@ -26,8 +27,9 @@ namespace millrace::tcp {
 // What happens to the packet of a segment.
 enum class [[nodiscard]] PayloadFate : uint8_t { kNotKept, kKept };
 
-// A stateless answer that the caller has to send: a RST made from the segment by MakeReset.
-enum class Reply : uint8_t { kNone, kReset };
+// What the caller has to do: send a RST made from the segment by MakeReset; keep what the segment
+// says of Fast Open (tcp/fast_open.h).
+enum class Reply : uint8_t { kNone, kReset, kLearnFastOpen };
 
 struct [[nodiscard]] InputResult {
   PayloadFate fate = PayloadFate::kNotKept;
@@ -44,10 +46,18 @@ struct TxSegment {
   uint16_t mss = 0;
   uint8_t window_scale = 0;
   uint16_t payload_length = 0;
-  uint8_t sack_count = 0;  // valid blocks of `sack`
+  uint8_t sack_count = 0;  // valid blocks of `sack`; with kFastOpenOption see SetCookie
   uint8_t ecn = 0;         // ECN field of the IP header
   SendCursor payload;
   std::array<SackBlock, kSackBlocksMax> sack;
+
+  // Adds a Fast Open option to a SYN, which has no SACK blocks: the cookie lies in their place.
+  // REQUIRES: at most 16 octets; none is a request.
+  void SetCookie(std::span<const std::byte> cookie) {
+    options |= wire::kFastOpenOption;
+    sack_count = static_cast<uint8_t>(cookie.size() + 2);
+    std::memcpy(sack.data(), cookie.data(), cookie.size());
+  }
 };
 
 // Segments of one PollSend. The caller builds frames from them before it lets the send buffer

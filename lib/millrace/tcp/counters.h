@@ -79,6 +79,13 @@ namespace millrace::tcp {
   X(syncookies_sent, "TcpExtSyncookiesSent")                                                   \
   X(syncookies_received, "TcpExtSyncookiesRecv")                                               \
   X(syncookies_failed, "TcpExtSyncookiesFailed")                                               \
+  X(fast_open_active, "TcpExtTCPFastOpenActive")                                               \
+  X(fast_open_accepted, "TcpExtTCPFastOpenActiveAccepted")                                     \
+  X(fast_open_blackhole, "TcpExtTCPFastOpenBlackhole")                                         \
+  X(fast_open_passive, "TcpExtTCPFastOpenPassive")                                             \
+  X(fast_open_passive_fail, "TcpExtTCPFastOpenPassiveFail")                                    \
+  X(fast_open_overflow, "TcpExtTCPFastOpenListenOverflow")                                     \
+  X(fast_open_cookies_given, "TcpExtTCPFastOpenCookieReqd")                                    \
   X(syn_flags_invalid, "TcpExtSynFlagsInvalid")                                                \
   X(syn_data_ignored, "TcpExtSynDataIgnored")                                                  \
   X(time_waits, "TcpExtTW")                                                                    \

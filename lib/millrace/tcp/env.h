@@ -55,6 +55,7 @@ struct Env {
   SendPool send_pool;
   ReceivePool receive_pool;
   Slab<Extra> extras;
+  uint32_t fast_open_pending = 0;    // of passive Fast Opens whose handshake is not complete
   uint64_t receive_tuned_bytes = 0;  // growth of all receive buffers together
   RecoveryPool recovery_pool;
   ReleasedPackets released;  // packets that nothing holds any more; the shell frees them in bulk

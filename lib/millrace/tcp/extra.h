@@ -1,5 +1,5 @@
-// tcp/extra.h - what few connections need and no other pays for: liveness limits and the tuning of
-// the receive window.
+// tcp/extra.h - what few connections need and no other pays for: liveness limits, the tuning of the
+// receive window, Fast Open.
 //
 // A record from a pool of the core (Env::extras), taken when it is needed for the first time and
 // given back with the connection; Tcb::extra names it. When the pool is empty the connection goes
@@ -8,6 +8,8 @@
 #define MILLRACE_TCP_EXTRA_H_
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "millrace/base/seq.h"
@@ -34,6 +36,10 @@ struct Extra {
   // Receive window (tcp/receive_tuning.h).
   SeqNum tuning_mark;        // what the application had taken up to ...
   uint32_t tuning_start_us;  // ... this Env::us
+  // The SYN of an active Fast Open (tcp/fast_open.h).
+  uint16_t syn_mss;
+  uint8_t cookie_bytes;
+  std::array<std::byte, 16> cookie;
 
   static uint32_t Span(Duration d) {
     return static_cast<uint32_t>(std::min<int64_t>(d.ns() >> kTickShift, kSpanMax));

@@ -212,7 +212,7 @@ namespace {
 // acceptability test would refuse it together with the ACK that we wait for.
 bool HasKnownSyn(const Tcb& tcb, const Segment& segment) {
   return tcb.state == State::kSynReceived && segment.Has(wire::kSyn) && segment.Has(wire::kAck) &&
-         segment.seq == tcb.irs && segment.ack == tcb.snd_nxt;
+         segment.seq == tcb.irs && segment.ack > tcb.iss && segment.ack <= tcb.snd_nxt;
 }
 
 Segment WithoutSyn(Segment segment) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/fast_open.h"
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/liveness.h"
 #include "millrace/tcp/window.h"
@@ -79,7 +80,7 @@ void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   }
   Transition(tcb, State::kEstablished);
   tcb.snd_una = tcb.iss + 1;
-  tcb.rtx_nxt = tcb.snd_nxt = tcb.snd_una;
+  tcb.rtx_nxt = tcb.snd_una;
   tcb.snd_wnd = tcb.snd_wnd_max = window;
   tcb.snd_wl1 = segment.seq;
   tcb.snd_wl2 = segment.ack;
@@ -87,10 +88,12 @@ void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   tcb.progress_tick = env.tick;
   tcb.timers.Stop(Timer::kRetransmit);
   tcb.congestion.Open(tcb.snd_mss, env.config, tcb.Has(kSynRetransmitted));
+  const uint8_t events = tcb.events;
   tcb.events |= kEventOpened;
   // A close that was waiting for the handshake (RFC 9293 3.10.4: "queue for processing after
   // entering ESTABLISHED state").
-  if (tcb.Has(kFinQueued | kWatched)) [[unlikely]] {
+  if (tcb.Has(kFinQueued | kWatched | kFastOpen)) [[unlikely]] {
+    if (tcb.Has(kFastOpen)) SettleFastOpen(tcb, segment, events, env);
     if (tcb.Has(kFinQueued)) Transition(tcb, State::kFinWait1);
     if (tcb.Has(kWatched)) WatchSegment(tcb, segment, env);
   }
@@ -127,7 +130,9 @@ Reply OnSynSentSegment(Tcb& tcb, const Segment& segment, Env& env) {
   Negotiate(tcb, segment, env);
   tcb.Set(kAckNow);
   if (has_ack) {
+    const bool asked = tcb.Has(kFastOpen);
     EnterEstablished(tcb, segment, segment.window, env);
+    if (asked) [[unlikely]] return Reply::kLearnFastOpen;
   } else {
     // (MUST-10) simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment ... and send it".
     Transition(tcb, State::kSynReceived);

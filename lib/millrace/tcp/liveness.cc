@@ -82,6 +82,7 @@ Extra* TakeExtra(Tcb& tcb, Env& env) {
 }
 
 void GiveExtra(Tcb& tcb, Env& env) {
+  if (tcb.Has(kFastOpen) && tcb.Has(kPassiveOpen)) --env.fast_open_pending;
   env.receive_tuned_bytes -= tcb.receive_buffer_bytes - env.config.receive_buffer_bytes;
   env.extras.Give(tcb.extra - 1);
   tcb.extra = 0;

@@ -5,6 +5,7 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/ecn.h"
+#include "millrace/tcp/fast_open.h"
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/loss_recovery.h"
 #include "millrace/tcp/window.h"
@@ -68,7 +69,9 @@ void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
     tcb.Set(kRttTiming);
     tcb.rtt_start_us = env.us;
   }
-  tcb.snd_nxt = tcb.rtx_nxt = tcb.iss + 1;
+  tcb.snd_nxt = Max(tcb.snd_nxt, tcb.iss + 1);
+  tcb.rtx_nxt = tcb.iss + 1;
+  if (tcb.Has(kFastOpen) && !with_ack) [[unlikely]] AddFastOpen(tcb, segment, env);
   ArmRetransmit(tcb, env);
 }
 
@@ -77,7 +80,9 @@ void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
 bool MaySendSmall(const Tcb& tcb, uint32_t length, uint32_t pending, bool fin) {
   if (tcb.rtx_nxt < tcb.snd_nxt) return true;  // a retransmission repeats what went before
   if (fin) return true;                        // nothing will ever be added to it
-  if (tcb.Has(kCork)) [[unlikely]] return false;  // the override time-out sends it in the end
+  if (tcb.Has(kCork | kFastOpen)) [[unlikely]] {
+    return !tcb.Has(kCork);  // what a cork holds back the override time-out sends in the end
+  }
   const bool idle = tcb.snd_una == tcb.snd_nxt;
   if (length == pending) return idle || tcb.Has(kNoDelay);
   // The window cut it: worth sending if it is half of the largest window ever offered.
@@ -238,6 +243,13 @@ void SendKeepalive(Tcb& tcb, Env& env, Outbox& out) {
   AddSegment(tcb, env, out, tcb.snd_nxt - 1, wire::kAck);
 }
 
+// RFC 7413 4.2.2: "the server ... MAY send data in response to the SYN" before the handshake is
+// complete.
+bool MaySendBeforeEstablished(const Tcb& tcb) {
+  constexpr uint32_t kBoth = kFastOpen | kPassiveOpen;
+  return (tcb.bits & kBoth) == kBoth && tcb.state == State::kSynReceived;
+}
+
 // The ACK that nothing else has carried, and duplicate ACKs for what came out of order.
 SendProgress SendAcks(Tcb& tcb, Env& env, Outbox& out) {
   if (tcb.state == State::kClosed) return SendProgress::kDone;
@@ -264,9 +276,8 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     SendKeepalive(tcb, env, out);
     if (out.room() == 0) return SendProgress::kMore;
   }
-  if (tcb.SynOutstanding()) {
-    if (tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);
-  } else if (IsIn(tcb.state, kSendingStates)) {
+  if (tcb.SynOutstanding() && tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);
+  if (IsIn(tcb.state, kSendingStates) || MaySendBeforeEstablished(tcb)) {
     const SendProgress progress = tcb.Has(kRetransmitHead | kProbe | kRecord)
                                       ? SendInTrouble(tcb, env, out)
                                       : SendPlain(tcb, env, out);

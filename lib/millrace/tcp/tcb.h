@@ -49,6 +49,8 @@ enum TcbBit : uint32_t {
   kRecoverValid = 1u << 19,     // recover holds a value (RFC 6582: initially none)
   kFinAcked = 1u << 20,         // the peer acknowledged our FIN
   kNoPush = 1u << 25,        // more is to follow what was sent last: no PSH behind it
+  // Fast Open, until the handshake is complete: data may go with the SYN or, passive, before it is.
+  kFastOpen = 1u << 26,
   kCork = 1u << 27,          // less than a segment waits (FLW-10), whatever kNoDelay says
   kKeepaliveDue = 1u << 28,  // send a probe (tcp/liveness.h)
   kWatched = 1u << 29,       // segments and sends pass tcp/liveness.h

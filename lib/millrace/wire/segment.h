@@ -28,8 +28,11 @@ inline constexpr uint8_t kEcnMask = 3, kEcnEct0 = 2, kEcnCe = 3;
 using OptionBits = uint8_t;
 inline constexpr OptionBits kMssOption = 0x01, kWindowScaleOption = 0x02;
 inline constexpr OptionBits kSackPermittedOption = 0x04, kTimestampsOption = 0x08;
-inline constexpr OptionBits kUserTimeoutOption = 0x40;
 inline constexpr OptionBits kSackOption = 0x10;
+inline constexpr OptionBits kFastOpenOption = 0x20, kUserTimeoutOption = 0x40;
+
+// Those whose octets have a fixed number and value: what TcpOptionsLength counts.
+inline constexpr OptionBits kFixedOptions = 0x0F;
 
 struct Segment {
   SeqNum seq, ack;
@@ -42,10 +45,12 @@ struct Segment {
   uint8_t sack_count = 0;    // valid with kSackOption: whole blocks at `sack`
   uint32_t payload_length = 0;  // octets; SYN and FIN are not counted
   uint8_t ecn = 0;              // ECN field of the IP header
+  uint8_t fast_open_length = 0;  // valid with kFastOpenOption: octets of cookie, 0 or 4 to 16
   uint16_t user_timeout = 0;    // valid with kUserTimeoutOption, as on the wire (RFC 5482 3)
   const std::byte* payload = nullptr;
   PacketHandle handle = PacketHandle::kNone;
   const std::byte* sack = nullptr;  // valid with kSackOption: see LoadSackBlock
+  const std::byte* fast_open = nullptr;  // valid with kFastOpenOption: the cookie (RFC 7413)
 
   bool Has(Flags any_of) const { return (flags & any_of) != 0; }
   bool HasOption(OptionBits any_of) const { return (options & any_of) != 0; }

@@ -32,6 +32,14 @@ void TakeOption(const std::byte* p, uint32_t length, Segment& out) {
       out.tsecr = LoadBe32(p + 6);
       out.options |= kTimestampsOption;
       return;
+    case TcpOptionKind::kFastOpen:
+      // RFC 7413 2: two octets, or two and a cookie of 4 to 16, an even number.
+      if (length != 2 && (length < 6 || length > 18 || length % 2 != 0)) return;
+      if (out.HasOption(kFastOpenOption)) return;
+      out.fast_open = p + 2;
+      out.fast_open_length = static_cast<uint8_t>(length - 2);
+      out.options |= kFastOpenOption;
+      return;
     case TcpOptionKind::kUserTimeout:
       if (length != kUserTimeoutOptionBytes || out.HasOption(kUserTimeoutOption)) return;
       out.user_timeout = LoadBe16(p + 2);

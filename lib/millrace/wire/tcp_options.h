@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "millrace/base/endian.h"
 #include "millrace/base/inline.h"
@@ -27,6 +28,7 @@ enum class TcpOptionKind : uint8_t {
   kSack = 5,
   kTimestamps = 8,
   kUserTimeout = 28,  // RFC 5482
+  kFastOpen = 34,     // RFC 7413
 };
 
 // Octets of an option, kind and length included.
@@ -56,6 +58,7 @@ struct TcpOptionValues {
   uint16_t mss = 0;        // octets
   uint8_t window_scale = 0;
   uint8_t sack_count = 0;  // of the blocks at `sack`, 0 to kSackBlocksMax; sent when not 0
+                           // with kFastOpenOption: 2 + octets of the cookie that is there instead
   uint32_t tsval = 0, tsecr = 0;
   const SackBlock* sack = nullptr;
 };
@@ -63,7 +66,7 @@ struct TcpOptionValues {
 // Octets of the SACK option with its two NOPs.
 constexpr uint32_t SackOptionLength(uint32_t blocks) { return blocks == 0 ? 0 : 4 + 8 * blocks; }
 
-// Octets that EmitTcpOptions writes for a set of options without SACK: a multiple of 4, at most 20.
+// Octets that EmitTcpOptions writes for a set of kFixedOptions: a multiple of 4, at most 20.
 constexpr uint32_t TcpOptionsLength(OptionBits present) {
   uint32_t length = (present & kMssOption) != 0 ? 4 : 0;
   if ((present & kTimestampsOption) != 0) {
@@ -72,6 +75,18 @@ constexpr uint32_t TcpOptionsLength(OptionBits present) {
     length += 4;
   }
   return length + ((present & kWindowScaleOption) != 0 ? 4 : 0);
+}
+
+// Writes the Fast Open option (RFC 7413 2) with zeros behind it to four octets; returns the end.
+inline std::byte* EmitFastOpen(std::byte* at, const TcpOptionValues& options, uint64_t& sum) {
+  const uint32_t length = options.sack_count;
+  StoreU8(at, static_cast<uint8_t>(TcpOptionKind::kFastOpen));
+  StoreU8(at + 1, static_cast<uint8_t>(length));
+  if (length > 2) std::memcpy(at + 2, options.sack, length - 2);
+  const uint32_t padded = (length + 3) / 4 * 4;
+  std::memset(at + length, 0, padded - length);
+  sum = ChecksumAdd(at, padded, sum);
+  return at + padded;
 }
 
 // Writes the options as Linux orders them and returns their length in octets: MSS; SACK-permitted
@@ -99,6 +114,9 @@ MR_ALWAYS_INLINE uint32_t EmitTcpOptions(std::byte* at, const TcpOptionValues& o
   if ((options.present & kWindowScaleOption) != 0) {
     StoreBe32Summed(p, 0x0103'0300u | options.window_scale, sum);
     p += 4;
+  }
+  if ((options.present & kFastOpenOption) != 0) [[unlikely]] {
+    return static_cast<uint32_t>(EmitFastOpen(p, options, sum) - at);
   }
   if (options.sack_count != 0) [[unlikely]] {
     StoreBe32Summed(p, kNopNop << 16 | 0x0500u | (2u + 8u * options.sack_count), sum);

@@ -1,0 +1,116 @@
+#include "millrace/tcp/fast_open.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "millrace/tcp/internal.h"
+#include "millrace/tcp/liveness.h"
+#include "millrace/tcp/window.h"
+
+namespace millrace::tcp {
+namespace {
+
+constexpr Duration kEpoch = Duration::Seconds(3600);
+// MSS, SACK-permitted and timestamps, window scale, and the cookie with its padding.
+constexpr uint32_t SynOptionBytes(uint32_t cookie_bytes) {
+  return 4 + 12 + 4 + (cookie_bytes + 2 + 3) / 4 * 4;
+}
+
+FastOpenCookie CookieOf(SipKey key, uint64_t addresses, uint64_t epoch) {
+  const uint64_t mac = SipHash24(key, addresses, epoch);
+  FastOpenCookie cookie;
+  std::memcpy(cookie.data(), &mac, cookie.size());
+  return cookie;
+}
+
+uint64_t EpochOf(Instant now) { return static_cast<uint64_t>(now.ns() / kEpoch.ns()); }
+
+}  // namespace
+
+FastOpenCookie MakeFastOpenCookie(SipKey key, uint64_t addresses, Instant now) {
+  return CookieOf(key, addresses, EpochOf(now));
+}
+
+bool CheckFastOpenCookie(SipKey key, uint64_t addresses, Instant now,
+                         std::span<const std::byte> cookie) {
+  const auto is = [&](uint64_t epoch) {
+    const FastOpenCookie right = CookieOf(key, addresses, epoch);
+    return std::equal(right.begin(), right.end(), cookie.begin(), cookie.end());
+  };
+  return is(EpochOf(now)) || is(EpochOf(now) - 1);
+}
+
+bool AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& syn, Env& env,
+                    PayloadFate* fate) {
+  // RFC 7413 5.1: "the server MUST limit ... the number of pending connections"; falls back then.
+  if (env.fast_open_pending >= env.config.fast_open_pending_max || env.extras.free() == 0) {
+    ++env.counters.fast_open_overflow;
+    return false;
+  }
+  Establish(tcb, half_open, env);
+  (void)TakeExtra(tcb, env);  // ends the count of pending ones, whatever becomes of it
+  ++env.counters.fast_open_passive;
+  ++env.fast_open_pending;
+  tcb.snd_nxt = tcb.rtx_nxt = tcb.iss;  // the SYN-ACK is due
+  tcb.snd_wnd = tcb.snd_wnd_max = syn.window;
+  tcb.snd_wl1 = syn.seq;
+  tcb.snd_wl2 = tcb.iss;
+  tcb.congestion.Open(tcb.snd_mss, env.config, false);
+  tcb.Clear(kRttTiming);
+  tcb.Set(kFastOpen);
+  tcb.events |= kEventOpened;
+  if (syn.payload_length == 0) return true;
+  const ReceiveQueue::Limits limits{env.config.receive_packets_max, 0};
+  const uint32_t length = std::min(syn.payload_length, tcb.rcv_wnd());
+  const auto outcome = tcb.receive.Offer(tcb.rcv_nxt, syn.payload, length, syn.handle, limits,
+                                         &tcb.rcv_nxt, env.receive_pool, env.released);
+  // What found no room is not acknowledged and comes again.
+  if (outcome == ReceiveQueue::Insert::kAdvanced) *fate = PayloadFate::kKept;
+  if (tcb.receive.ready_bytes() > 0) tcb.events |= kEventReadable;
+  tcb.rcv_adv = Max(tcb.rcv_adv, tcb.rcv_nxt);
+  return true;
+}
+
+void UseFastOpen(Tcb& tcb, std::span<const std::byte> cookie, uint16_t peer_mss, Env& env) {
+  Extra* const extra = TakeExtra(tcb, env);
+  if (extra == nullptr || cookie.size() > extra->cookie.size()) return;
+  std::copy(cookie.begin(), cookie.end(), extra->cookie.begin());
+  extra->cookie_bytes = static_cast<uint8_t>(cookie.size());
+  extra->syn_mss = std::min(peer_mss, tcb.snd_mss);
+  tcb.Set(kFastOpen);
+}
+
+void AddFastOpen(Tcb& tcb, TxSegment& syn, Env& env) {
+  // RFC 7413 4.1.3: "the client SHOULD NOT send ... the Fast Open option or data" again.
+  if (tcb.Has(kSynRetransmitted)) return;
+  const Extra& extra = env.extras[tcb.extra - 1];
+  syn.SetCookie({extra.cookie.data(), extra.cookie_bytes});
+  if (extra.cookie_bytes == 0) return;  // a request: data needs a cookie
+  const uint32_t options = SynOptionBytes(extra.cookie_bytes);
+  const uint32_t room = extra.syn_mss > options ? extra.syn_mss - options : 0;
+  const uint32_t length = std::min(room, tcb.send.size_bytes());
+  ++env.counters.fast_open_active;
+  if (length == 0) return;
+  syn.payload = tcb.send.At(0, env.send_pool);
+  syn.payload_length = static_cast<uint16_t>(length);
+  tcb.snd_nxt = tcb.iss + 1 + length;
+}
+
+void SettleFastOpen(Tcb& tcb, const wire::Segment& segment, uint8_t events, Env& env) {
+  tcb.Clear(kFastOpen);
+  if (tcb.Has(kPassiveOpen)) {
+    --env.fast_open_pending;
+    tcb.events = events;           // OnOpen came with the SYN
+    tcb.rtx_nxt = tcb.snd_nxt;     // what was sent meanwhile is in flight
+    if (tcb.flight() > 0) ArmRetransmit(tcb, env);
+    return;
+  }
+  // Data on our SYN that was not taken is sent again at once, from rtx_nxt on.
+  const uint32_t acked = Min(segment.ack, tcb.snd_nxt).Since(tcb.snd_una);
+  if (acked > 0) ++env.counters.fast_open_accepted;
+  tcb.send.Consume(acked, env.send_pool);
+  tcb.snd_una += acked;
+  tcb.rtx_nxt = tcb.snd_una;
+}
+
+}  // namespace millrace::tcp
