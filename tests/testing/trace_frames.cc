@@ -1,5 +1,6 @@
 // testing/trace_frames.cc - segments of a trace to frames and back, over either family.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -43,7 +44,16 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
   }
   o.sack = blocks.data();
   o.sack_count = static_cast<uint8_t>(blocks.size());
-  const uint32_t header = wire::TcpHeaderLength(o.present) + wire::SackOptionLength(o.sack_count);
+  uint32_t more_bytes = wire::SackOptionLength(o.sack_count);
+  std::array<wire::SackBlock, 2> cookie;
+  if (seg.cookie) {
+    o.present |= wire::kFastOpenOption;
+    std::memcpy(cookie.data(), seg.cookie->data(), seg.cookie->size());
+    o.sack = cookie.data();
+    o.sack_count = static_cast<uint8_t>(2 + seg.cookie->size());
+    more_bytes = (o.sack_count + 3u) / 4 * 4;
+  }
+  const uint32_t header = wire::TcpHeaderLength(o.present) + more_bytes;
   const uint16_t tcp_length = static_cast<uint16_t>(header + seg.data.size());
   std::vector<std::byte> frame = Headers(address_v4, destination_v4, tcp_length,
                                          wire::kIpProtocolTcp, seg.ecn.value_or(0));
@@ -157,6 +167,9 @@ void Trace::OnFrame(sim::Frame frame) {
                         block.right.value() - options_.peer_isn});
   }
   seg.ecn = s.ecn;
+  if (s.HasOption(wire::kFastOpenOption)) {
+    seg.cookie.emplace(reinterpret_cast<const char*>(s.fast_open), s.fast_open_length);
+  }
   sent_.push_back(std::move(seg));
 }
 

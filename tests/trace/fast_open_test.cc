@@ -180,8 +180,8 @@ void LearnCookie(Trace& t) {
 
 // Connect and Send in one poll.
 void ConnectAndSend(Trace& t, const std::string& data) {
-  const Endpoint local{IpAddress::V4(Trace::kHostAddress), t.options().local_port};
-  const Endpoint remote{IpAddress::V4(Trace::kPeerAddress), t.options().peer_port};
+  const Endpoint local{t.AddressOf(Trace::kHostAddress), t.options().local_port};
+  const Endpoint remote{t.AddressOf(Trace::kPeerAddress), t.options().peer_port};
   stack::Socket& socket = t.app().socket;
   ASSERT_EQ(t.engine().ConnectFrom(local, remote, 0, &socket), stack::ConnectResult::kOk);
   t.Send(data);
@@ -217,7 +217,8 @@ TEST(FastOpenClient, PartOfTheDataMayBeTaken) {
   const std::optional<Seg> syn = t.Sent();
   EXPECT_EQ(syn->data, Octets(1000 - 28));
   t.Receives({.flags = kSyn | kAck, .seq = 0, .ack = 1 + 500, .mss = 1000});
-  EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 501, .ack = 1, .data = Octets(1000, 500)}));
+  EXPECT_THAT(t.Sent(),
+              IsSegment({.flags = kAck, .seq = 501, .ack = 1, .data = Octets(1000, 500)}));
 }
 
 // 4.2.1: the server did not take it: it is sent again at once.

@@ -91,6 +91,8 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
   Seen& seen = it->second;
   if (fresh || seen.generation != connection.generation || !seen.synchronized) {
     seen = now;
+    // Data of a Fast Open went out before the window was known, or as the SYN had it.
+    seen.snd_edge = Max(edge, tcb.snd_nxt);
     return std::nullopt;
   }
   if (now.snd_una < seen.snd_una) return "snd_una went back";

@@ -8,7 +8,6 @@
 #ifndef MILLRACE_STACK_ENGINE_H_
 #define MILLRACE_STACK_ENGINE_H_
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -337,16 +336,6 @@ void Engine::ForEachConnection(Visit&& visit) {
   for (uint32_t i = 0; i < connections_.touched(); ++i) {
     if (connections_[i].in_use) visit(connections_[i]);
   }
-}
-
-inline Duration Engine::OldestCloseWait() const {
-  uint32_t oldest = 0;
-  for (uint32_t i = 0; i < connections_.touched(); ++i) {
-    const Connection& c = connections_[i];
-    if (!c.in_use || c.tcb.state != tcp::State::kCloseWait) continue;
-    oldest = std::max(oldest, env_.tick - c.tcb.fin_tick());
-  }
-  return tcp::kTick * oldest;
 }
 
 }  // namespace millrace::stack

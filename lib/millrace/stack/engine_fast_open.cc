@@ -54,6 +54,7 @@ bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
     FreeConnection(connection);
     return false;
   }
+  (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
   if (fate == tcp::PayloadFate::kNotKept) env_.released.push_back(p.frame.tcp.handle);
   MarkDirty(connection);
   return true;

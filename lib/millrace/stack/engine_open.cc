@@ -148,6 +148,7 @@ ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data
     mss = PathMss(key, mss);
   tcp::OpenActive(connection.tcb,
                   {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = mss}, env_);
+  if (env_.config.fast_open_client) [[unlikely]] BeginFastOpen(connection);
   MarkDirty(connection);
   if (socket != nullptr) *socket = SocketOf(connection);
   return ConnectResult::kOk;

@@ -52,8 +52,8 @@ void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
     ArmLossTimer(tcb, r, false, env);
     return;
   }
-  // Tracking begins where nothing is being repaired.
-  if (tcb.rtx_nxt != tcb.snd_nxt || tcb.Has(kFastRecovery | kTimeoutRecovery)) return;
+  // Tracking begins where nothing is being repaired, and not behind a SYN (tcp/fast_open.h).
+  if (tcb.rtx_nxt != tcb.snd_nxt || tcb.Has(kFastRecovery | kTimeoutRecovery | kFastOpen)) return;
   Recovery* const r = TakeRecord(tcb, env);
   if (r == nullptr || !tcb.Has(kSackOn)) return;
   // What is in flight already is one timed segment, unless Karn's rule forbade to time it.

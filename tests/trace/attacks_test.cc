@@ -1,0 +1,281 @@
+// Attack classes of tcp-requirements section 3 that are not the subject of another file: what an
+// attacker gains is nothing, what he makes us do is bounded, and each attempt has its counter.
+//
+// Elsewhere: SYN floods in syn_flood_test.cc, tiny segments in receive_memory_test.cc, challenge
+// ACK limits in ack_test.cc, ACK division in recovery_test.cc, RFC 1337 in time_wait_test.cc.
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "millrace/base/prng.h"
+#include "millrace/wire/icmp.h"
+#include "testing/trace.h"
+
+namespace millrace::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using tcp::State;
+
+// R13: RST, SYN and data at 1,000 places of the window by one who does not know the numbers.
+TEST(Attack, BlindInjectionHasNoEffectButAtTheExactPlace) {
+  Trace t;
+  t.AcceptFromPeer();
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = "real"});
+  t.TakeLog();
+  for (uint32_t i = 1; i <= 1000; ++i) {
+    const uint32_t seq = 5 + i * 65;
+    t.Receives({.flags = kRst, .seq = seq});
+    t.Receives({.flags = kRst | kAck, .seq = seq, .ack = i * 4'294'967});
+    t.Receives({.flags = kSyn, .seq = seq});
+    // RFC 5961 5.2: data needs an ACK within SND.MAX.WND of SND.UNA; these have not.
+    t.Receives({.flags = kAck, .seq = seq, .ack = 0x4000'0000 + i * 1000, .data = "forged"});
+  }
+  EXPECT_EQ(t.state(), State::kEstablished);
+  EXPECT_THAT(t.TakeLog(), IsEmpty());
+  EXPECT_EQ(t.tcb()->receive.packets(), 0u);
+  EXPECT_EQ(t.counters().ack_invalid, 1000u);
+  EXPECT_EQ(t.counters().syn_challenge, 1000u);
+  EXPECT_LE(t.AllSent().size(), 1u);  // no time has passed
+  t.Receives({.flags = kRst, .seq = 5});
+  EXPECT_EQ(t.FlowState(), State::kClosed);
+}
+
+// Our own segments sent back to us, for ten seconds: no storm.
+TEST(Attack, ReflectedOutputDecays) {
+  Trace t;
+  t.AcceptFromPeer();
+  t.Send("data");
+  const uint32_t shift = t.host_isn().Since(SeqNum(t.options().peer_isn));
+  size_t sent = 0;
+  for (int ms = 0; ms < 10'000; ++ms) {
+    t.Advance(Duration::Milliseconds(1));
+    for (Seg seg : t.AllSent()) {
+      ++sent;
+      seg.seq += shift;
+      seg.ack -= shift;
+      t.Receives(seg);
+    }
+  }
+  EXPECT_LE(sent, 40u);  // retransmissions, and two challenges a second
+  EXPECT_EQ(t.state(), State::kEstablished);
+}
+
+// SegmentSmack (CVE-2018-5390): octets in random order with a hole before them.
+TEST(Attack, RandomOrderOctetsAreHeldWithinBounds) {
+  Trace t;
+  t.AcceptFromPeer();
+  Prng dice(1);
+  for (int i = 0; i < 20'000; ++i) {
+    const uint32_t at = 3 + 2 * static_cast<uint32_t>(dice.Below(30'000));
+    t.Receives({.flags = kAck, .seq = at, .ack = 1, .data = "x"});
+    ASSERT_LE(t.port().live(), 100u);
+    t.ForgetSent();
+  }
+  EXPECT_GT(t.counters().ofo_drop, 10'000u);
+  // The hole is filled; what the peer has not been told is lost is still taken.
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = "ab"});
+  EXPECT_EQ(t.app().received.substr(0, 2), "ab");
+}
+
+// CVE-2019-11479: a peer that asks for one octet per segment.
+TEST(Attack, TinyMssIsNotBelieved) {
+  for (const uint16_t mss : std::initializer_list<uint16_t>{0, 1, 8, 48, 64, 215}) {
+    Trace t;
+    t.AcceptFromPeer({.mss = mss});
+    t.Send(Octets(2160));
+    EXPECT_EQ(t.AllSent().size(), 10u) << mss;
+  }
+}
+
+// Optimistic ACK: octets acknowledged before they were sent open no window.
+TEST(Attack, OptimisticAckGainsNothing) {
+  Trace t;
+  t.AcceptFromPeer({.mss = 1000});
+  t.Send(Octets(100'000));
+  const uint32_t cwnd = t.tcb()->congestion.cwnd;
+  t.ForgetSent();
+  for (uint32_t i = 1; i <= 1000; ++i) {
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1 + cwnd + i * 1000});
+  }
+  EXPECT_EQ(t.counters().ack_invalid, 1000u);
+  EXPECT_EQ(t.tcb()->congestion.cwnd, cwnd);
+  for (const Seg& seg : t.AllSent()) EXPECT_TRUE(seg.data.empty()) << seg;
+}
+
+// 1,000 forged duplicate ACKs while nothing is in flight, and with other windows, do nothing.
+TEST(Attack, SpoofedDuplicateAcksInflateNothing) {
+  Trace t;
+  t.AcceptFromPeer({.mss = 1000});
+  const uint32_t cwnd = t.tcb()->congestion.cwnd;
+  for (int i = 0; i < 1000; ++i) t.Receives({.flags = kAck, .seq = 1, .ack = 1});
+  EXPECT_EQ(t.tcb()->congestion.cwnd, cwnd);
+  EXPECT_TRUE(t.SentNothing());
+}
+
+// A window of a few octets: no more segments than the override time-out lets go.
+TEST(Attack, OneOctetWindowsDoNotMakeAStreamOfTinySegments) {
+  for (const uint16_t window : std::initializer_list<uint16_t>{1, 2, 5, 10}) {
+    SCOPED_TRACE(window);
+    Trace t;
+    t.AcceptFromPeer({.mss = 1000});
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = window});
+    t.Send(Octets(10'000));
+    uint32_t ack = 1;
+    size_t segments = 0;
+    for (int i = 0; i < 1000; ++i) {
+      t.Advance(Duration::Milliseconds(10));
+      for (const Seg& seg : t.AllSent()) {
+        ++segments;
+        ack = std::max(ack, seg.seq + static_cast<uint32_t>(seg.data.size()));
+        t.Receives({.flags = kAck, .seq = 1, .ack = ack, .window = window});
+      }
+    }
+    EXPECT_LE(segments, 55u);  // five a second at most: the least RTO is 200 ms
+  }
+}
+
+// sockstress: as many connections as there is room for sit behind closed windows. With a user
+// time-out they go, and others are served.
+TEST(Attack, ConnectionsBehindClosedWindowsGoByUserTimeout) {
+  TraceOptions options;
+  options.config.tcp.liveness.user_timeout = Duration::Seconds(20);
+  Trace t(options);
+  t.Listen(64);
+  t.app().in_open = [](stack::Socket s) {
+    constexpr std::byte kAnswer[100] = {};
+    s.Send(kAnswer);
+  };
+  for (uint16_t port = 1; port <= 64; ++port) {
+    t.ForgetIsn();
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0});
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80,
+                   {.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+  }
+  EXPECT_EQ(t.engine().connections().used(), 64u);
+  t.Advance(Duration::Seconds(21));
+  EXPECT_EQ(t.engine().connections().used(), 0u);
+  EXPECT_EQ(t.counters().abort_on_timeout, 64u);
+  t.ForgetIsn();
+  t.ForgetSent();
+  t.TakeLog();
+  t.Receives({.flags = kSyn, .seq = 0});
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1});
+  EXPECT_THAT(t.TakeLog(), ElementsAre("open"));
+}
+
+// TIME-WAIT exhaustion: twice as many closes as there are records.
+TEST(Attack, TimeWaitsBeyondTheirBoundGoOldestFirst) {
+  Trace t;
+  t.Listen(64);
+  t.app().in_open = [](stack::Socket s) { s.Close(); };
+  for (uint16_t port = 1; port <= 128; ++port) {
+    t.ForgetIsn();
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0});
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kAck, .seq = 1, .ack = 1});
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kFin | kAck, .seq = 1, .ack = 2});
+    t.Advance(Duration::Milliseconds(100));
+  }
+  EXPECT_EQ(t.engine().time_waits().used(), 64u);
+  EXPECT_EQ(t.counters().time_wait_evicted, 64u);
+  EXPECT_EQ(t.engine().connections().used(), 0u);
+}
+
+// LAND: source and destination the same.
+TEST(Attack, LandIsDropped) {
+  Trace t;
+  t.Listen();
+  t.ReceivesFrom(Trace::kHostAddress, 80, 80, {.flags = kSyn, .seq = 0});
+  EXPECT_TRUE(t.SentNothing());
+  EXPECT_EQ(t.engine().half_opens().used(), 0u);
+  if (t.v6()) return;  // has its own names for the same drop
+  const stack::Counters& c = t.engine().counters();
+  EXPECT_EQ(c.dropped(wire::DropReason::kLand) + c.dropped(wire::DropReason::kIpSource), 1u);
+}
+
+// An ICMP error about a segment of ours with sequence number `seq`, which is relative.
+std::vector<std::byte> IcmpAbout(Trace& t, uint8_t type, uint8_t code, uint16_t mtu, uint32_t seq) {
+  constexpr uint32_t kIp = wire::kEthernetHeaderBytes;
+  constexpr uint32_t kIcmp = kIp + wire::kIpv4HeaderBytes;
+  constexpr uint32_t kQuoted = kIcmp + wire::kIcmpHeaderBytes;
+  std::vector<std::byte> frame(kQuoted + wire::kIpv4HeaderBytes + 8);
+  wire::EmitEthernet(frame.data(), Trace::kHostMac, Trace::kPeerMac, wire::kEtherTypeIpv4);
+  wire::EmitIpv4(&frame[kIp],
+                 {.total_length = static_cast<uint16_t>(frame.size() - kIp),
+                  .ttl = 64,
+                  .protocol = wire::kIpProtocolIcmp,
+                  .source = Trace::kPeerAddress,
+                  .destination = Trace::kHostAddress},
+                 true);
+  wire::EmitIpv4(&frame[kQuoted],
+                 {.total_length = 1500,
+                  .ttl = 64,
+                  .protocol = wire::kIpProtocolTcp,
+                  .source = Trace::kHostAddress,
+                  .destination = Trace::kPeerAddress},
+                 true);
+  std::byte* const tcp = &frame[kQuoted + wire::kIpv4HeaderBytes];
+  StoreBe16(tcp, t.options().local_port);
+  StoreBe16(tcp + 2, t.options().peer_port);
+  StoreBe32(tcp + 4, (t.host_isn() + seq).value());
+  StoreU8(&frame[kIcmp], type);
+  StoreU8(&frame[kIcmp + 1], code);
+  StoreBe16(&frame[kIcmp + wire::kIcmpMtuAt], mtu);
+  StoreBe16(&frame[kIcmp + wire::kIcmpChecksumAt],
+            wire::IcmpChecksum(&frame[kIcmp], static_cast<uint32_t>(frame.size() - kIcmp)));
+  return frame;
+}
+
+// PMT-06, PMT-12, PMT-13 (RFC 5927): a spray of forged errors of every kind, blind and not: no
+// connection is lost and, but for errors about what is in flight, nothing changes.
+TEST(Attack, ForgedIcmpErrorsEndNoConnection) {
+  Trace t;
+  if (t.v6()) GTEST_SKIP() << "ICMP of IPv4";
+  t.AcceptFromPeer();
+  t.Send("data");
+  t.ForgetSent();
+  const uint16_t mss = t.tcb()->snd_mss;
+  Prng dice(1);
+  for (int i = 0; i < 10'000; ++i) {
+    const uint8_t type = std::vector<uint8_t>{3, 4, 11, 12, 5}[dice.Below(5)];
+    const uint8_t code = static_cast<uint8_t>(dice.Below(16));
+    const uint32_t seq = 0x1000'0000 + static_cast<uint32_t>(dice.Below(0xE000'0000));
+    t.ReceivesFrame(IcmpAbout(t, type, code, static_cast<uint16_t>(dice.Next()), seq));
+  }
+  EXPECT_EQ(t.tcb()->snd_mss, mss);
+  // Even one who sees the numbers ends nothing (RFC 5927 5.2).
+  for (uint8_t code = 0; code < 16; ++code) {
+    if (code == wire::kIcmpFragmentationNeeded) continue;
+    for (const uint8_t type : std::initializer_list<uint8_t>{3, 11, 12}) {
+      t.ReceivesFrame(IcmpAbout(t, type, code, 0, 1));
+    }
+  }
+  EXPECT_EQ(t.state(), State::kEstablished);
+  EXPECT_EQ(t.tcb()->snd_mss, mss);
+  EXPECT_THAT(t.TakeLog(), IsEmpty());
+  t.Receives({.flags = kAck, .seq = 1, .ack = 5, .data = "fine"});
+  EXPECT_THAT(t.TakeLog(), ElementsAre("data fine"));
+}
+
+// PMT-11: a hard error ends an opening only with the number of its SYN.
+TEST(Attack, ForgedIcmpErrorsEndNoOpening) {
+  Trace t;
+  if (t.v6()) GTEST_SKIP() << "ICMP of IPv4";
+  t.Connect();
+  t.ForgetSent();
+  for (uint32_t seq = 1; seq < 1000; ++seq) {
+    t.ReceivesFrame(IcmpAbout(t, wire::kIcmpUnreachable, wire::kIcmpPortUnreachable, 0, seq));
+  }
+  EXPECT_EQ(t.state(), State::kSynSent);
+  t.ReceivesFrame(IcmpAbout(t, wire::kIcmpUnreachable, wire::kIcmpPortUnreachable, 0, 0));
+  EXPECT_THAT(t.TakeLog(), ElementsAre("close unreachable"));
+}
+
+}  // namespace
+}  // namespace millrace::testing
