@@ -105,16 +105,18 @@ MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& k
   const uint16_t tcp_length = static_cast<uint16_t>(header + segment.payload_length);
   if (segment.payload_length > 0) {
     pool.Copy(segment.payload, segment.payload_length, tcp + header);
+    if (!port_.tx_tcp_checksum) {
+      sum = wire::ChecksumAdd(tcp + header, segment.payload_length, sum);
+    }
   }
   // One sum of both addresses serves the pseudo-header and the IP header.
   const uint16_t addresses = wire::OnesComplementFold(key.addresses);
   const uint64_t pseudo = uint64_t{__builtin_bswap16(addresses)} +
                           __builtin_bswap16(wire::kIpProtocolTcp) + __builtin_bswap16(tcp_length);
-  uint16_t checksum = wire::ChecksumFold(pseudo);
-  if (!port_.tx_tcp_checksum) {
-    sum = wire::ChecksumAdd(tcp + header, segment.payload_length, sum + pseudo);
-    checksum = static_cast<uint16_t>(~wire::ChecksumFold(sum));
-  }
+  const uint16_t checksum =
+      port_.tx_tcp_checksum
+          ? wire::ChecksumFold(pseudo)
+          : static_cast<uint16_t>(~wire::ChecksumFold(wire::OnesComplementAdd(sum, pseudo)));
   StoreBe16(tcp + wire::kTcpChecksumAt, checksum);
   const uint32_t ip_length = wire::kIpv4HeaderBytes + tcp_length;
   const wire::Ipv4Fields fields{.total_length = static_cast<uint16_t>(ip_length),
