@@ -6,7 +6,6 @@
 #define MILLRACE_APPS_COMMON_FLAGS_H_
 
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -19,8 +18,8 @@ namespace millrace::apps {
 
 // What one line of help says after the option's name.
 struct FlagText {
-  const char* name;   // "--duration"
-  const char* unit;   // "TIME"
+  const char* name;  // "--duration"
+  const char* unit;  // "TIME"
   const char* help;
   std::string standard;  // the default, as the user would write it
 };

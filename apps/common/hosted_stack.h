@@ -47,9 +47,7 @@ class HostedStack {
     return hosted;
   }
 
-  size_t Poll(Instant now) {
-    return plain_ != nullptr ? plain_->Poll(now) : impaired_->Poll(now);
-  }
+  size_t Poll(Instant now) { return plain_ != nullptr ? plain_->Poll(now) : impaired_->Poll(now); }
   // Polls until duplicate address detection is through (a second), when there is IPv6.
   absl::Status AwaitAddress(dpdk::Clock& clock) {
     const stack::HostV6& host = engine().host_v6();

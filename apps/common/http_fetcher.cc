@@ -137,8 +137,8 @@ void HttpFetcher::OnPoll(stack::Engine& engine, Instant now) {
   // A refusal that will not go away ends it: there is nothing under way that could change it.
   const bool refused = result_.load.not_opened > 0 && free_.size() == flows_.size() &&
                        result_.load.opened < plan_.count;
-  const bool over = result_.load.opened == plan_.count || refused ||
-                    live_.stop.load(std::memory_order_relaxed);
+  const bool over =
+      result_.load.opened == plan_.count || refused || live_.stop.load(std::memory_order_relaxed);
   if (!over || free_.size() != flows_.size()) return;
   if (refused) Fail(stack::ToString(result_.load.last_refusal));
   result_.load.window = now - start_;

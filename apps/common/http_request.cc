@@ -101,8 +101,7 @@ int ParseHeaderField(std::string_view line, HttpRequest* request, HeaderFacts* f
 int CheckFacts(const HeaderFacts& facts, HttpRequest* request) {
   if (facts.hosts > 1 || (facts.hosts == 0 && request->minor_version >= 1)) return 400;
   if (facts.has_transfer_encoding) return facts.has_length ? 400 : 501;
-  request->keep_alive =
-      !facts.says_close && (request->minor_version >= 1 || facts.says_keep_alive);
+  request->keep_alive = !facts.says_close && (request->minor_version >= 1 || facts.says_keep_alive);
   return 0;
 }
 
@@ -172,8 +171,8 @@ ParsedHead ParseRequestHead(std::string_view data, size_t searched) {
   const size_t end = data.find(kHeadEnd, from);
   if (end == std::string_view::npos || end + kHeadEnd.size() > kHeadBytesMax) {
     if (end == std::string_view::npos && data.size() < kHeadBytesMax) return {};
-    const bool line_too_long = data.substr(skipped, kHeadBytesMax).find(kLineEnd) ==
-                               std::string_view::npos;
+    const bool line_too_long =
+        data.substr(skipped, kHeadBytesMax).find(kLineEnd) == std::string_view::npos;
     return Failed(line_too_long ? 414 : 431);
   }
   ParsedHead parsed;
@@ -187,16 +186,26 @@ ParsedHead ParseRequestHead(std::string_view data, size_t searched) {
 
 const char* ReasonOf(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 414: return "URI Too Long";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Unknown";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 414:
+      return "URI Too Long";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Unknown";
   }
 }
 

@@ -18,16 +18,16 @@ inline constexpr int kHeaderFieldsMax = 100;
 
 struct HttpRequest {
   std::string_view method;
-  std::string_view path;     // origin form, "/1k"; of an absolute form the part behind the host
-  int minor_version = 1;     // HTTP/1.x
-  bool keep_alive = true;    // what the peer wants, by version and Connection
+  std::string_view path;   // origin form, "/1k"; of an absolute form the part behind the host
+  int minor_version = 1;   // HTTP/1.x
+  bool keep_alive = true;  // what the peer wants, by version and Connection
   uint64_t content_length = 0;
 };
 
 enum class HeadResult : uint8_t {
   kIncomplete,  // more octets are needed
   kDone,
-  kError,       // answer `status` and close
+  kError,  // answer `status` and close
 };
 
 struct ParsedHead {

@@ -129,8 +129,7 @@ void HttpResponseReader::OnChunkSize(std::string_view line) {
   const std::string_view digits = line.substr(0, line.find_first_of("; \t"));
   uint64_t size = 0;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), size, 16);
-  if (digits.empty() || parsed.ec != std::errc() ||
-      parsed.ptr != digits.data() + digits.size()) {
+  if (digits.empty() || parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) {
     Fail("the response has a malformed chunk");
     return;
   }

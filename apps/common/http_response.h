@@ -30,8 +30,8 @@ class HttpResponseReader {
         data.remove_prefix(TakeLinePart(data));
         continue;
       }
-      const auto piece = data.substr(0, body_left_ < data.size() ? static_cast<size_t>(body_left_)
-                                                                 : data.size());
+      const auto piece =
+          data.substr(0, body_left_ < data.size() ? static_cast<size_t>(body_left_) : data.size());
       sink(piece);
       data.remove_prefix(piece.size());
       TookBody(piece.size());
@@ -67,8 +67,8 @@ class HttpResponseReader {
   int status_ = 0;
   uint64_t body_left_ = 0;  // of the body, or of the chunk
   uint64_t body_bytes_ = 0;
-  size_t head_bytes_ = 0;   // of lines so far
-  std::string line_;        // the incomplete one
+  size_t head_bytes_ = 0;  // of lines so far
+  std::string line_;       // the incomplete one
   std::string error_;
 };
 

@@ -52,8 +52,7 @@ size_t HttpService::OnReceive(stack::Socket socket, std::span<const std::byte> d
 }
 
 // Takes octets of a request head, from `data` as it is when the head is whole there.
-size_t HttpService::TakeRequest(const stack::Socket& socket, Connection& c,
-                                std::string_view data) {
+size_t HttpService::TakeRequest(const stack::Socket& socket, Connection& c, std::string_view data) {
   const size_t before = c.head.size();
   if (before > 0) c.head.append(data.substr(0, kHeadBytesMax - before));
   const std::string_view text = before > 0 ? std::string_view(c.head) : data;
@@ -103,11 +102,11 @@ void HttpService::Respond(const stack::Socket& socket, Connection& c, const Answ
     error_text = std::to_string(answer.status) + " " + ReasonOf(answer.status) + "\n";
     text = error_text;
   }
-  std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " " + ReasonOf(answer.status) +
-                     "\r\nServer: millrace\r\nContent-Length: " +
-                     std::to_string(answer.generated + text.size());
-  head += text.empty() ? "\r\nContent-Type: application/octet-stream"
-                       : "\r\nContent-Type: text/plain";
+  std::string head =
+      "HTTP/1.1 " + std::to_string(answer.status) + " " + ReasonOf(answer.status) +
+      "\r\nServer: millrace\r\nContent-Length: " + std::to_string(answer.generated + text.size());
+  head +=
+      text.empty() ? "\r\nContent-Type: application/octet-stream" : "\r\nContent-Type: text/plain";
   if (answer.status == 405) head += "\r\nAllow: GET, HEAD";
   // HTTP/1.0 peers want to be told either way (RFC 9112 appendix C.2.2).
   head += answer.close ? "\r\nConnection: close\r\n\r\n" : "\r\nConnection: keep-alive\r\n\r\n";

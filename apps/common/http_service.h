@@ -50,10 +50,10 @@ class HttpService {
 
  private:
   struct Connection {
-    stack::ConnectionId id;   // generation 0: not in use
-    std::string head;         // the incomplete one, when it came in pieces
-    std::string pending;      // of a response head that the engine had no room for
-    uint64_t skip = 0;        // octets of a request's body still to come, ignored
+    stack::ConnectionId id;  // generation 0: not in use
+    std::string head;        // the incomplete one, when it came in pieces
+    std::string pending;     // of a response head that the engine had no room for
+    uint64_t skip = 0;       // octets of a request's body still to come, ignored
     BodySender body;
     Instant last_life;
     bool close_after = false;  // this response is the last
@@ -79,7 +79,7 @@ class HttpService {
 
   const Pattern& pattern_;
   HttpCounters counters_;
-  std::vector<Connection> connections_;  // by index of the engine
+  std::vector<Connection> connections_;       // by index of the engine
   std::vector<stack::ConnectionId> starved_;  // wait for room although nothing of theirs is unsent
   Instant now_, next_sweep_, next_retry_;
 };

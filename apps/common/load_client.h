@@ -43,11 +43,11 @@ struct LiveLoad {
 
 struct LoadResult {
   uint64_t opened = 0, ok = 0;
-  std::array<uint64_t, 6> failed{};      // by tcp::CloseReason; kNormal: the response was short
-  uint64_t not_opened = 0;               // Connect refused: tried again
+  std::array<uint64_t, 6> failed{};  // by tcp::CloseReason; kNormal: the response was short
+  uint64_t not_opened = 0;           // Connect refused: tried again
   stack::ConnectResult last_refusal = stack::ConnectResult::kOk;
-  uint64_t ok_in_window = 0;             // completed before `window` was over
-  Duration window;                       // from the first connection that opened to the last start
+  uint64_t ok_in_window = 0;  // completed before `window` was over
+  Duration window;            // from the first connection that opened to the last start
   Histogram connect_ns, first_byte_ns, close_ns, total_ns;
 
   uint64_t failed_total() const {

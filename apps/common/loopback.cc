@@ -100,8 +100,8 @@ absl::StatusOr<std::unique_ptr<Loopback>> Loopback::Create(const LoopbackOptions
       loopback->rings_->second(), loopback->server_app_, server, std::nullopt, now);
   if (!server_stack.ok()) return server_stack.status();
   loopback->server_ = *std::move(server_stack);
-  const absl::Status known = KnowClients(loopback->server_->engine(),
-                                         loopback->rings_->first().capabilities().mac);
+  const absl::Status known =
+      KnowClients(loopback->server_->engine(), loopback->rings_->first().capabilities().mac);
   if (!known.ok()) return known;
   const absl::Status listening = ListenOn(loopback->server_->engine(), loopback->plan_.target);
   if (!listening.ok()) return listening;

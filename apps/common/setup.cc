@@ -110,8 +110,7 @@ absl::StatusOr<std::optional<sim::Impairment>> MachineFlags::Impairment() const 
 uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
   if (memory_mb != 0) return memory_mb;
   constexpr uint32_t kRoomBytes = 2048;
-  const uint64_t bytes =
-      dpdk::PacketPool::MemoryBytes(static_cast<uint32_t>(packets), kRoomBytes);
+  const uint64_t bytes = dpdk::PacketPool::MemoryBytes(static_cast<uint32_t>(packets), kRoomBytes);
   // A third more for rings, device queues and what alignment costs.
   return static_cast<uint32_t>(std::max<uint64_t>(128, (bytes + bytes / 3) >> 20) + 32);
 }

@@ -46,11 +46,16 @@ double Multiplier(std::string_view unit, double base) {
   if (unit.empty()) return 1;
   if (unit.size() > 1) return 0;
   switch (unit[0]) {
-    case 'k': return base;
-    case 'm': return base * base;
-    case 'g': return base * base * base;
-    case 't': return base * base * base * base;
-    default: return 0;
+    case 'k':
+      return base;
+    case 'm':
+      return base * base;
+    case 'g':
+      return base * base * base;
+    case 't':
+      return base * base * base * base;
+    default:
+      return 0;
   }
 }
 
@@ -132,7 +137,7 @@ std::optional<Duration> ParseDuration(std::string_view text) {
     std::string_view name;
     double ns;
   };
-  constexpr Unit kUnits[] = {{"", 1e9},   {"s", 1e9},   {"ms", 1e6},   {"us", 1e3},
+  constexpr Unit kUnits[] = {{"", 1e9},   {"s", 1e9},  {"ms", 1e6},   {"us", 1e3},
                              {"ns", 1.0}, {"m", 60e9}, {"min", 60e9}, {"h", 3600e9}};
   for (const Unit& unit : kUnits) {
     if (quantity->unit != unit.name) continue;

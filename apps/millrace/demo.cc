@@ -79,8 +79,8 @@ absl::Status StartWorkers(Demo& demo, const std::vector<int>& cpus, const dpdk::
     }));
   }
   // The server first, so that it listens when the client begins.
-  const absl::Status started = add(StartWorker(
-      "server", cpus[1], clock, [server](Instant now) { return server->Poll(now); }));
+  const absl::Status started = add(
+      StartWorker("server", cpus[1], clock, [server](Instant now) { return server->Poll(now); }));
   if (!started.ok()) return started;
   return add(
       StartWorker("client", cpus[0], clock, [client](Instant now) { return client->Poll(now); }));
@@ -91,8 +91,8 @@ absl::StatusOr<Demo> Start(const DemoFlags& flags, const std::vector<int>& cpus)
   if (!impairment.ok()) return impairment.status();
   Demo demo;
   const uint64_t packets = 2 * uint64_t{Loopback::kPacketsPerPort} + 1;
-  auto eal = dpdk::Eal::Start({.memory_mb = flags.machine.MemoryMb(packets),
-                               .huge_pages = flags.machine.huge_pages()});
+  auto eal = dpdk::Eal::Start(
+      {.memory_mb = flags.machine.MemoryMb(packets), .huge_pages = flags.machine.huge_pages()});
   if (!eal.ok()) return eal.status();
   demo.eal = *std::move(eal);
   dpdk::Clock clock = dpdk::Clock::Calibrate();
@@ -165,11 +165,10 @@ void Watch(const DemoFlags& flags, Demo& demo, StopSignals& signals) {
     const uint64_t ok = Load(live.ok);
     const double rate =
         static_cast<double>(ok - last_ok) * 1e9 / static_cast<double>(now_ns - line_ns);
-    std::printf("%4.0fs %9s %12s %8s %7s %7s   %s\n",
-                static_cast<double>(now_ns - start_ns) * 1e-9, FormatCount(rate).c_str(),
-                GroupDigits(ok).c_str(), GroupDigits(Load(live.failed)).c_str(),
-                GroupDigits(Load(live.open)).c_str(), GroupDigits(Load(live.retransmits)).c_str(),
-                busy.Next().c_str());
+    std::printf("%4.0fs %9s %12s %8s %7s %7s   %s\n", static_cast<double>(now_ns - start_ns) * 1e-9,
+                FormatCount(rate).c_str(), GroupDigits(ok).c_str(),
+                GroupDigits(Load(live.failed)).c_str(), GroupDigits(Load(live.open)).c_str(),
+                GroupDigits(Load(live.retransmits)).c_str(), busy.Next().c_str());
     std::fflush(stdout);
     last_ok = ok;
     line_ns = now_ns;
@@ -238,15 +237,15 @@ void PrintTable(const DemoFlags& flags, Demo& demo) {
       GroupDigits(demo.loopback->closer().time_waits().used()).c_str(),
       flags.tcp.OptionsText().c_str());
   if (figures.evicted > 0) {
-    std::printf("  note        %s TIME-WAIT entries went early: the pool holds %s "
-                "(--time-wait-entries)\n",
-                GroupDigits(figures.evicted).c_str(),
-                GroupDigits(demo.loopback->time_waits()).c_str());
+    std::printf(
+        "  note        %s TIME-WAIT entries went early: the pool holds %s "
+        "(--time-wait-entries)\n",
+        GroupDigits(figures.evicted).c_str(), GroupDigits(demo.loopback->time_waits()).c_str());
   }
   std::printf("\nVERDICT %s - %s connections, %s failed\n",
-              demo.interrupted                   ? "interrupted"
+              demo.interrupted                 ? "interrupted"
               : figures.Verdict(demo) == kPass ? "pass"
-                                                 : "FAIL",
+                                               : "FAIL",
               GroupDigits(figures.finished).c_str(), GroupDigits(figures.failed).c_str());
   std::printf("note: a test over rings measures this program, not a network.\n");
 }
@@ -298,7 +297,7 @@ int Run(DemoFlags& flags, StopSignals& signals) {
     return ReportUsage("--close \"" + flags.close + "\" is neither server nor client");
   }
   flags.plan.client_closes = flags.close == "client";
-  flags.plan.concurrency = flags.concurrency != 0       ? flags.concurrency
+  flags.plan.concurrency = flags.concurrency != 0      ? flags.concurrency
                            : flags.plan.rate_per_s > 0 ? kConcurrencyOpenLoop
                                                        : kConcurrency;
   if (flags.plan.count != 0 && !flags.duration_given) flags.plan.duration = Duration();

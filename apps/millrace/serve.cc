@@ -51,17 +51,23 @@ class ServeApp {
   }
   size_t OnReceive(stack::Socket socket, std::span<const std::byte> data) {
     switch (Of(socket)) {
-      case Service::kHttp: return http_.OnReceive(socket, data);
-      case Service::kEcho: return echo_.OnReceive(socket, data);
-      case Service::kDiscard: break;
+      case Service::kHttp:
+        return http_.OnReceive(socket, data);
+      case Service::kEcho:
+        return echo_.OnReceive(socket, data);
+      case Service::kDiscard:
+        break;
     }
     return discard_.OnReceive(socket, data);
   }
   void OnPeerClosed(stack::Socket socket) {
     switch (Of(socket)) {
-      case Service::kHttp: return http_.OnPeerClosed(socket);
-      case Service::kEcho: return echo_.OnPeerClosed(socket);
-      case Service::kDiscard: return discard_.OnPeerClosed(socket);
+      case Service::kHttp:
+        return http_.OnPeerClosed(socket);
+      case Service::kEcho:
+        return echo_.OnPeerClosed(socket);
+      case Service::kDiscard:
+        return discard_.OnPeerClosed(socket);
     }
   }
   void OnWritable(stack::Socket socket) {
@@ -156,10 +162,10 @@ void PrintListening(const Device& device, const std::vector<Listening>& services
 
 nlohmann::ordered_json DeviceJson(const dpdk::DpdkPort& port) {
   const dpdk::DpdkPortCounters c = port.ReadCounters();
-  return {{"rx_packets", c.rx_packets},   {"tx_packets", c.tx_packets},
-          {"rx_missed", c.rx_missed},     {"rx_errors", c.rx_errors},
+  return {{"rx_packets", c.rx_packets},     {"tx_packets", c.tx_packets},
+          {"rx_missed", c.rx_missed},       {"rx_errors", c.rx_errors},
           {"rx_no_packet", c.rx_no_packet}, {"tx_errors", c.tx_errors},
-          {"tx_rejected", c.tx_rejected}, {"rx_linearize_failed", c.rx_linearize_failed}};
+          {"tx_rejected", c.tx_rejected},   {"rx_linearize_failed", c.rx_linearize_failed}};
 }
 
 void PrintNonZero(const nlohmann::ordered_json& counters) {

@@ -35,8 +35,7 @@ void NullEnd::Answer(const stack::RxFrame& frame) {
   using namespace wire;
   std::byte* const ip = frame.data + kEthernetHeaderBytes;
   std::byte* const tcp = ip + kIpv4HeaderBytes;
-  const auto length =
-      static_cast<uint16_t>(LoadBe16(ip + kIpv4TotalLengthAt) - kIpv4HeaderBytes);
+  const auto length = static_cast<uint16_t>(LoadBe16(ip + kIpv4TotalLengthAt) - kIpv4HeaderBytes);
   const uint32_t source = LoadBe32(ip + kIpv4SourceAt);
   const uint32_t destination = LoadBe32(ip + kIpv4DestinationAt);
   if (!TcpChecksumIsValidV4(source, destination, tcp, length)) ++broken;
@@ -83,9 +82,8 @@ void NullEnd::Finish(wire::PacketHandle packet, std::byte* frame, unsigned flags
   StoreBe16(ip + kIpv4ChecksumAt,
             static_cast<uint16_t>(~ChecksumFold(ChecksumAdd(ip, kIpv4HeaderBytes, 0))));
   StoreBe16(tcp + kTcpChecksumAt, 0);
-  StoreBe16(tcp + kTcpChecksumAt,
-            TcpChecksumV4(LoadBe32(ip + kIpv4SourceAt), LoadBe32(ip + kIpv4DestinationAt), tcp,
-                          length));
+  StoreBe16(tcp + kTcpChecksumAt, TcpChecksumV4(LoadBe32(ip + kIpv4SourceAt),
+                                                LoadBe32(ip + kIpv4DestinationAt), tcp, length));
   port_.Finish(packet, kEthernetHeaderBytes + kIpv4HeaderBytes + length, {});
   out_[out_count_++] = packet;
 }

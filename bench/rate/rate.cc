@@ -87,9 +87,8 @@ absl::StatusOr<Measured> MeasureEngine(const Flags& flags, dpdk::Clock clock) {
   measured.connections = result.ok_in_window;
   measured.failed = result.failed_total() + l.still_open();
   // Those after the window are few, but they have packets too.
-  measured.packets = result.ok == 0 ? 0
-                                    : apps::TcpFrames(l.client().engine()) * result.ok_in_window /
-                                          result.ok;
+  measured.packets =
+      result.ok == 0 ? 0 : apps::TcpFrames(l.client().engine()) * result.ok_in_window / result.ok;
   measured.retransmits = l.client().engine().tcp_counters().retrans_segs +
                          l.server().engine().tcp_counters().retrans_segs;
   measured.evicted = l.closer().tcp_counters().time_wait_evicted;
@@ -162,8 +161,8 @@ nlohmann::ordered_json Json(const Flags& flags, const Measured& m, bool huge_pag
 
 int Run(const Flags& flags) {
   const uint64_t packets = 2 * uint64_t{apps::Loopback::kPacketsPerPort} + 1;
-  auto eal = dpdk::Eal::Start({.memory_mb = flags.machine.MemoryMb(packets),
-                               .huge_pages = flags.machine.huge_pages()});
+  auto eal = dpdk::Eal::Start(
+      {.memory_mb = flags.machine.MemoryMb(packets), .huge_pages = flags.machine.huge_pages()});
   if (!eal.ok()) return apps::Report(eal.status());
   const dpdk::Clock clock = dpdk::Clock::Calibrate();
   const auto measured = flags.null ? MeasureNull(flags, clock) : MeasureEngine(flags, clock);

@@ -179,8 +179,8 @@ TEST(CheckPortConfig, DefaultRouteIsRefusedUnlessForced) {
 TEST(CheckPortConfig, MissingRightsNameTheCapability) {
   HostNetwork host = Machine();
   host.cap_net_raw = host.cap_net_admin = host.cap_sys_admin = false;
-  EXPECT_THAT(CheckError("afpacket:veth0", host), AllOf(HasSubstr("CAP_NET_RAW"),
-                                                        HasSubstr("setcap"), HasSubstr("root")));
+  EXPECT_THAT(CheckError("afpacket:veth0", host),
+              AllOf(HasSubstr("CAP_NET_RAW"), HasSubstr("setcap"), HasSubstr("root")));
   EXPECT_THAT(CheckError("afxdp:veth0", host), HasSubstr("use afpacket:veth0"));
   EXPECT_THAT(CheckError("tap:mill0", host), HasSubstr("CAP_NET_ADMIN"));
 }
@@ -200,9 +200,9 @@ TEST(CheckPortConfig, MemifServerNeedsTheDirectory) {
 TEST(CheckPortConfig, PciDeviceMustExistAndBeBound) {
   EXPECT_THAT(CheckError("pci:0000:99:00.0"), HasSubstr("there are 0000:01:00.0, 0000:41:00.0"));
   EXPECT_THAT(CheckError("pci:0000:99:00.0", HostNetwork{}), HasSubstr("there is none"));
-  EXPECT_THAT(CheckError("pci:0000:41:00.0"),
-              AllOf(HasSubstr("bound to ixgbe"),
-                    HasSubstr("'dpdk-devbind.py -b vfio-pci 0000:41:00.0'")));
+  EXPECT_THAT(
+      CheckError("pci:0000:41:00.0"),
+      AllOf(HasSubstr("bound to ixgbe"), HasSubstr("'dpdk-devbind.py -b vfio-pci 0000:41:00.0'")));
   EXPECT_THAT(CheckError("pci:0000:43:00.0"), HasSubstr("bound to no driver"));
 }
 
@@ -217,8 +217,7 @@ TEST(VdevFor, AfPacketFramesHoldTheMtuAndFillTheirBlocks) {
   EXPECT_EQ(AfPacketFrameOctets(9000), 16'384u);
   const VdevName vdev = VdevFor(Parsed("afpacket:veth0"), Machine(), 3);
   EXPECT_EQ(vdev.name, "net_af_packet3");
-  EXPECT_EQ(vdev.arguments,
-            "iface=veth0,qpairs=1,framesz=2048,framecnt=2048,blocksz=65536");
+  EXPECT_EQ(vdev.arguments, "iface=veth0,qpairs=1,framesz=2048,framecnt=2048,blocksz=65536");
 }
 
 TEST(VdevFor, EveryKindGetsItsDriver) {

@@ -42,9 +42,7 @@ TEST(EalArguments, ExtraArgumentsComeLastSoThatTheyWin) {
   EXPECT_EQ(args.back(), "--log-level=8");
 }
 
-TEST(Eal, KeepsTheCpuAffinityOfTheProcess) {
-  EXPECT_TRUE(TestEnvironment().affinity_was_kept());
-}
+TEST(Eal, KeepsTheCpuAffinityOfTheProcess) { EXPECT_TRUE(TestEnvironment().affinity_was_kept()); }
 
 TEST(Eal, LeavesNoRuntimeDirectoryBehind) {
   EXPECT_FALSE(std::filesystem::exists(rte_eal_get_runtime_dir()));

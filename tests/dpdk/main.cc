@@ -26,8 +26,8 @@ void EalEnvironment::TearDown() { eal_.reset(); }
 EalEnvironment& TestEnvironment() {
   // gtest owns and deletes it.
   // tidy: allow(mutable-global) GoogleTest owns it, the EAL is one per process
-  static auto* environment = static_cast<EalEnvironment*>(
-      ::testing::AddGlobalTestEnvironment(new EalEnvironment));
+  static auto* environment =
+      static_cast<EalEnvironment*>(::testing::AddGlobalTestEnvironment(new EalEnvironment));
   return *environment;
 }
 

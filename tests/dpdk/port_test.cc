@@ -1,6 +1,4 @@
 // tests/dpdk/port_test.cc - DpdkPort over a ring pair, with real mbufs.
-#include "millrace/dpdk/dpdk_port.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rte_ethdev.h>
@@ -10,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "millrace/dpdk/dpdk_port.h"
 #include "millrace/dpdk/ring_pair.h"
 
 namespace millrace::dpdk {

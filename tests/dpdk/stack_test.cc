@@ -1,5 +1,7 @@
 // The shipped stack over real mbufs: connections through the joined rings, pools full at the end.
 
+#include "millrace/stack/stack.h"
+
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -7,7 +9,6 @@
 #include "millrace/dpdk/dpdk_port.h"
 #include "millrace/dpdk/ring_pair.h"
 #include "millrace/sim/checkers.h"
-#include "millrace/stack/stack.h"
 #include "testing/exchange.h"
 
 namespace millrace::dpdk {

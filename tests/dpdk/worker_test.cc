@@ -121,8 +121,8 @@ TEST(Worker, RunsOnTheCpuItWasGiven) {
 }
 
 TEST(Worker, CpuThatIsNotOursIsRefusedWithTheListOfThoseThatAre) {
-  const auto worker = Worker::Start({.cpu = 100'000}, Clock::Monotonic(),
-                                    [](Instant) -> size_t { return 0; });
+  const auto worker =
+      Worker::Start({.cpu = 100'000}, Clock::Monotonic(), [](Instant) -> size_t { return 0; });
   ASSERT_FALSE(worker.ok());
   EXPECT_THAT(std::string(worker.status().message()), HasSubstr("it may use "));
 }

@@ -17,9 +17,9 @@
 #include "millrace/wire/icmp.h"
 #include "millrace/wire/icmpv6.h"
 #include "millrace/wire/ipv4.h"
-#include "millrace/wire/plain_frame.h"
 #include "millrace/wire/ipv6.h"
 #include "millrace/wire/ndp.h"
+#include "millrace/wire/plain_frame.h"
 #include "millrace/wire/tcp_header.h"
 
 namespace millrace::fuzz {
@@ -29,15 +29,15 @@ using wire::ChecksumState;
 using wire::FrameKind;
 using wire::ParsedFrame;
 
-constexpr wire::LocalNet kHost{.mac = {{2, 0, 0, 0, 0, 1}},
-                               .address_v4 = 0x0A000001,
-                               .owned_mask = 0xFFFFFFFF,
-                               .network_mask = 0xFFFFFF00,
-                               .v6 = {.address = IpAddress::V6(0x2001'0DB8'0000'0000, 1),
-                                      .link_local = IpAddress::V6(0xFE80'0000'0000'0000,
-                                                                  0x0000'00FF'FE00'0001),
-                                      .address_ready = true,
-                                      .link_local_ready = true}};
+constexpr wire::LocalNet kHost{
+    .mac = {{2, 0, 0, 0, 0, 1}},
+    .address_v4 = 0x0A000001,
+    .owned_mask = 0xFFFFFFFF,
+    .network_mask = 0xFFFFFF00,
+    .v6 = {.address = IpAddress::V6(0x2001'0DB8'0000'0000, 1),
+           .link_local = IpAddress::V6(0xFE80'0000'0000'0000, 0x0000'00FF'FE00'0001),
+           .address_ready = true,
+           .link_local_ready = true}};
 constexpr wire::LocalNet kPrefix{.mac = {{2, 0, 0, 0, 0, 1}},
                                  .address_v4 = 0x0A000000,
                                  .owned_mask = 0xFFFF0000,
@@ -63,15 +63,15 @@ void RepairV6(std::byte* ip, uint32_t room) {
   if (room < wire::kIpv6HeaderBytes) return;
   const uint32_t length = LoadBe16(ip + wire::kIpv6PayloadLengthAt);
   const uint8_t protocol = LoadU8(ip + wire::kIpv6NextHeaderAt);
-  const uint32_t field = protocol == wire::kIpProtocolTcp ? wire::kTcpChecksumAt
-                                                          : wire::kIcmpV6ChecksumAt;
+  const uint32_t field =
+      protocol == wire::kIpProtocolTcp ? wire::kTcpChecksumAt : wire::kIcmpV6ChecksumAt;
   if (length > room - wire::kIpv6HeaderBytes || length < field + 2) return;
   if (protocol != wire::kIpProtocolTcp && protocol != wire::kIpProtocolIcmpV6) return;
   std::byte* inner = ip + wire::kIpv6HeaderBytes;
   StoreBe16(inner + field, 0);
   StoreBe16(inner + field, wire::ChecksumV6(wire::LoadIpv6(ip + wire::kIpv6SourceAt),
-                                            wire::LoadIpv6(ip + wire::kIpv6DestinationAt),
-                                            protocol, inner, length));
+                                            wire::LoadIpv6(ip + wire::kIpv6DestinationAt), protocol,
+                                            inner, length));
 }
 
 // Makes the checksums right where the lengths allow it: no fuzzer guesses them.
@@ -216,8 +216,8 @@ void CheckIcmpV6(const ParsedFrame& parsed) {
     const auto message = wire::ParseNeighborMessage(icmp, length, context);
     if (!message) return;
     std::array<std::byte, wire::kNeighborMessageBytesMax> emitted;
-    const uint32_t bytes = wire::EmitNeighborMessage(emitted.data(), *message, context.source,
-                                                     context.destination);
+    const uint32_t bytes =
+        wire::EmitNeighborMessage(emitted.data(), *message, context.source, context.destination);
     const auto again = wire::ParseNeighborMessage(emitted.data(), bytes, context);
     MR_CHECK(again && again->target == message->target && again->mac == message->mac);
   }

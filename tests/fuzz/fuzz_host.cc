@@ -146,8 +146,7 @@ void FuzzApp::Do(Deed deed, Socket socket, size_t other) {
       break;
     case Deed::kConnect: {
       Socket opened;
-      const auto result =
-          engine_->Connect({IpAddress::V4(kPeerAddress), 7000}, other, &opened);
+      const auto result = engine_->Connect({IpAddress::V4(kPeerAddress), 7000}, other, &opened);
       if (result == stack::ConnectResult::kOk) Remember(opened);
       break;
     }
@@ -286,9 +285,8 @@ void FuzzHost::Command(Deed deed, size_t socket, size_t other) {
 
 void FuzzHost::Connect(uint16_t local_port, uint16_t remote_port) {
   Socket socket;
-  const auto result =
-      engine().ConnectFrom({IpAddress::V4(kHostAddress), local_port},
-                           {IpAddress::V4(kPeerAddress), remote_port}, 0, &socket);
+  const auto result = engine().ConnectFrom({IpAddress::V4(kHostAddress), local_port},
+                                           {IpAddress::V4(kPeerAddress), remote_port}, 0, &socket);
   if (result == stack::ConnectResult::kOk) app_.Remember(socket);
   PollUntilIdle();
 }

@@ -23,8 +23,22 @@ inline constexpr uint16_t kListenPort = 80;
 
 // What an application may do in a callback, on the connection itself or on another one.
 enum class Deed : uint8_t {
-  kNothing, kSend, kSendMuch, kShutdown, kClose, kAbort, kConnect, kResume,
-  kCloseOther, kAbortOther, kSendOther, kResumeOther, kSendStatic, kPause, kListen, kUnlisten,
+  kNothing,
+  kSend,
+  kSendMuch,
+  kShutdown,
+  kClose,
+  kAbort,
+  kConnect,
+  kResume,
+  kCloseOther,
+  kAbortOther,
+  kSendOther,
+  kResumeOther,
+  kSendStatic,
+  kPause,
+  kListen,
+  kUnlisten,
 };
 inline constexpr int kDeeds = 16;
 
@@ -46,7 +60,13 @@ class FuzzApp {
   void Calm();
 
   enum Callback : uint8_t {
-    kOpen, kReceive, kPeerClosed, kWritable, kCloseCall, kPoll, kCallbacks
+    kOpen,
+    kReceive,
+    kPeerClosed,
+    kWritable,
+    kCloseCall,
+    kPoll,
+    kCallbacks
   };
   std::array<Deed, kCallbacks> deeds{};
   bool reading = true;

@@ -28,8 +28,8 @@ struct Ports {
   uint16_t local, remote;
   uint32_t peer = kPeerAddress;
 };
-constexpr Ports kFlows[] = {{kListenPort, 40'000}, {kListenPort, 40'001, kPeerAddress + 1},
-                            {5000, 7000}, {5001, 7000}};
+constexpr Ports kFlows[] = {
+    {kListenPort, 40'000}, {kListenPort, 40'001, kPeerAddress + 1}, {5000, 7000}, {5001, 7000}};
 
 // Sequence variables of a flow, whatever record it is in.
 struct Variables {
@@ -91,8 +91,9 @@ Variables Session::Look(const Ports& ports) {
   switch (ref.kind()) {
     case stack::FlowKind::kConnection: {
       const tcp::Tcb& t = host_.engine().connections()[ref.index()].tcb;
-      return {t.rcv_nxt, t.rcv_adv, t.snd_una, t.snd_nxt, t.iss,
-              t.state == tcp::State::kSynSent ? v.irs : t.irs, t.ts_recent};
+      return {t.rcv_nxt,  t.rcv_adv, t.snd_una,
+              t.snd_nxt,  t.iss,     t.state == tcp::State::kSynSent ? v.irs : t.irs,
+              t.ts_recent};
     }
     case stack::FlowKind::kHalfOpen: {
       const tcp::HalfOpen& h = host_.engine().half_opens()[ref.index()].tcp;
@@ -100,8 +101,8 @@ Variables Session::Look(const Ports& ports) {
     }
     case stack::FlowKind::kTimeWait: {
       const tcp::TimeWait& t = host_.engine().time_waits()[ref.index()].tcp;
-      return {t.rcv_nxt, t.rcv_nxt + 65535, t.snd_nxt, t.snd_nxt, t.snd_nxt - 1, t.rcv_nxt - 2,
-              t.ts_recent};
+      return {t.rcv_nxt,     t.rcv_nxt + 65535, t.snd_nxt,  t.snd_nxt,
+              t.snd_nxt - 1, t.rcv_nxt - 2,     t.ts_recent};
     }
     case stack::FlowKind::kNone:
       break;
@@ -111,8 +112,8 @@ Variables Session::Look(const Ports& ports) {
 }
 
 SeqNum Session::Near(SeqNum base) {
-  constexpr uint32_t kDistances[] = {0,    1,     0u - 1,      2,           0u - 2,  10,
-                                     100,  0u - 100, 536,      1460,        0u - 1460, 4000,
+  constexpr uint32_t kDistances[] = {0,     1,          0u - 1,      2,          0u - 2,    10,
+                                     100,   0u - 100,   536,         1460,       0u - 1460, 4000,
                                      65535, 0u - 65535, 0x7FFF'FFFF, 0x8000'0000};
   return base + kDistances[in_.Octet() & 15];
 }
@@ -163,8 +164,8 @@ Bytes Session::SegmentOf(const Ports& ports, wire::Flags flags, SeqNum seq, SeqN
 
 Bytes Session::Segment() {
   using wire::kAck, wire::kFin, wire::kPsh, wire::kRst, wire::kSyn;
-  constexpr wire::Flags kUsual[] = {kAck, kAck | kPsh, kAck | kFin, kSyn, kSyn | kAck, kRst,
-                                    kRst | kAck, kFin | kAck | kPsh};
+  constexpr wire::Flags kUsual[] = {kAck,        kAck | kPsh, kAck | kFin, kSyn,
+                                    kSyn | kAck, kRst,        kRst | kAck, kFin | kAck | kPsh};
   const uint8_t head = in_.Octet();
   const Ports& ports = kFlows[head & 3];
   const wire::Flags flags = (head & 0x80) != 0 ? in_.Octet() : kUsual[head >> 2 & 7];
@@ -182,8 +183,7 @@ Bytes Session::Segment() {
   const uint8_t sizes = (where & 0x40) != 0 ? in_.Octet() : 0;
   const Bytes options = Options(v, flags);
   const size_t length = std::min<size_t>(kLengths[sizes >> 4 & 7], 1480 - options.size() - 20);
-  Bytes frame =
-      SegmentOf(ports, flags, seq, ack, kWindows[sizes & 7], options, length);
+  Bytes frame = SegmentOf(ports, flags, seq, ack, kWindows[sizes & 7], options, length);
   if ((where & 0x80) != 0) {
     // One octet of the frame becomes something else; the checksum follows, or not.
     const size_t at = 14 + in_.Octet() % (frame.size() - 14);
@@ -198,8 +198,8 @@ Bytes Session::Arp() {
   const uint8_t choice = in_.Octet();
   constexpr uint32_t kAddresses[] = {kPeerAddress, kHostAddress, 0x0A00'0003, 0};
   const MacAddress other{{2, 0, 0, 0, 0, 3}};
-  wire::EmitEthernet(frame.data(), (choice & 1) != 0 ? MacAddress::Broadcast() : kHostMac,
-                     kPeerMac, wire::kEtherTypeArp);
+  wire::EmitEthernet(frame.data(), (choice & 1) != 0 ? MacAddress::Broadcast() : kHostMac, kPeerMac,
+                     wire::kEtherTypeArp);
   wire::EmitArp(frame.data() + 14,
                 {.operation = (choice & 2) != 0 ? wire::kArpRequest : wire::kArpReply,
                  .sender_mac = (choice & 4) != 0 ? other : kPeerMac,
@@ -228,10 +228,10 @@ void Session::Open(const Ports& ports) {
   Variables v = Look(ports);
   Bytes options(40);
   wire::TcpOptionValues o{.mss = 1460, .window_scale = 2, .tsval = 100};
-  o.present = static_cast<wire::OptionBits>(
-      wire::kMssOption | ((choice & 1) != 0 ? wire::kTimestampsOption : 0) |
-      ((choice & 2) != 0 ? wire::kWindowScaleOption : 0) |
-      ((choice & 4) != 0 ? wire::kSackPermittedOption : 0));
+  o.present = static_cast<wire::OptionBits>(wire::kMssOption |
+                                            ((choice & 1) != 0 ? wire::kTimestampsOption : 0) |
+                                            ((choice & 2) != 0 ? wire::kWindowScaleOption : 0) |
+                                            ((choice & 4) != 0 ? wire::kSackPermittedOption : 0));
   options.resize(wire::EmitTcpOptions(options.data(), o));
   const uint16_t window = (choice & 8) != 0 ? 0 : 60'000;
   host_.Receive({SegmentOf(ports, first, v.irs, v.snd_nxt, window, options, 0)});

@@ -4,6 +4,8 @@
 //   MILLRACE_NIGHTLY=1 sim-recovery     1 GB through the bad network instead of 20 MB
 //   MILLRACE_WRITE_GOLDEN=1 sim-recovery    writes tests/golden/goodput.tsv
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -13,8 +15,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "millrace/wire/tcp_header.h"
 #include "testing/transfer.h"

@@ -2,10 +2,10 @@
 #ifndef MILLRACE_TESTING_LOSS_H_
 #define MILLRACE_TESTING_LOSS_H_
 
+#include <gtest/gtest.h>
+
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 

@@ -34,9 +34,8 @@ bool Matches(const Seg& e, const Seg& a) {
          ((e.flags & kAck) == 0 || a.ack == e.ack) && a.data == e.data &&
          Given(e.window, a.window) && Given(e.mss, a.mss) &&
          Given(e.window_scale, a.window_scale) && Given(e.tsval, a.tsval) &&
-         Given(e.tsecr, a.tsecr) && Given(e.ecn, a.ecn) &&
-         Given(e.cookie, a.cookie) && (e.sack.empty() || e.sack == a.sack) &&
-         (!e.sack_permitted || a.sack_permitted);
+         Given(e.tsecr, a.tsecr) && Given(e.ecn, a.ecn) && Given(e.cookie, a.cookie) &&
+         (e.sack.empty() || e.sack == a.sack) && (!e.sack_permitted || a.sack_permitted);
 }
 
 }  // namespace

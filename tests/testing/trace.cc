@@ -118,8 +118,8 @@ TraceOptions NewReno() {
 
 Trace::Trace(const TraceOptions& options)
     : options_(ForFamily(options)), port_(PortOptions(options_)) {
-  stack_ = std::make_unique<stack::Stack<sim::SimPort, ScriptedApp>>(
-      port_, app_, options_.config, FixedSecrets(), now_);
+  stack_ = std::make_unique<stack::Stack<sim::SimPort, ScriptedApp>>(port_, app_, options_.config,
+                                                                     FixedSecrets(), now_);
   port_.SetSink([this](Instant, sim::Frame frame) { OnFrame(std::move(frame)); });
   EXPECT_TRUE(engine().neighbors().AddStatic(AddressOf(kPeerAddress), kPeerMac));
 }
@@ -211,8 +211,8 @@ Trace::Place Trace::Reach(tcp::State target, Seg syn) {
 }
 
 void Trace::AwaitIsnBelowWrap(uint32_t distance) {
-  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(
-      FixedSecrets().isn, key().addresses, key().ports(), now_);
+  const tcp::TupleSecrets secrets =
+      tcp::DeriveTupleSecrets(FixedSecrets().isn, key().addresses, key().ports(), now_);
   const uint32_t ahead = 0u - distance - secrets.iss.value();
   Advance(Duration::Nanoseconds(int64_t{ahead} << 12));
 }
@@ -225,8 +225,7 @@ void Trace::ReceivesBurst(const std::vector<Seg>& segs) {
   Poll();
 }
 
-void Trace::ReceivesFrom(uint32_t address_v4, uint16_t port, uint16_t local_port,
-                         const Seg& seg) {
+void Trace::ReceivesFrom(uint32_t address_v4, uint16_t port, uint16_t local_port, const Seg& seg) {
   ReceivesFrame(FrameOf(seg, address_v4, port, local_port));
 }
 

@@ -11,6 +11,8 @@
 #ifndef MILLRACE_TESTING_TRACE_H_
 #define MILLRACE_TESTING_TRACE_H_
 
+#include <gmock/gmock.h>
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -19,8 +21,6 @@
 #include <ostream>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
 
 #include "millrace/base/time.h"
 #include "millrace/sim/sim_port.h"
@@ -51,15 +51,15 @@ struct Seg {
   uint32_t seq = 0;
   uint32_t ack = 0;
   std::string data;
-  std::optional<uint16_t> window;        // as on the wire; Receives sends 65535 by default
+  std::optional<uint16_t> window;  // as on the wire; Receives sends 65535 by default
   std::optional<uint16_t> mss;
   std::optional<uint8_t> window_scale;
   bool sack_permitted = false;
   std::optional<uint32_t> tsval, tsecr;  // both or none
   uint16_t urgent = 0;
-  std::vector<SackRange> sack = {};      // relative to the data sender's ISN
-  std::optional<uint8_t> ecn;            // field of the IP header; Receives sends 0 by default
-  std::optional<std::string> cookie;     // Fast Open; empty: a request
+  std::vector<SackRange> sack = {};   // relative to the data sender's ISN
+  std::optional<uint8_t> ecn;         // field of the IP header; Receives sends 0 by default
+  std::optional<std::string> cookie;  // Fast Open; empty: a request
 };
 std::ostream& operator<<(std::ostream& out, const Seg& seg);
 
@@ -71,7 +71,7 @@ struct TraceOptions {
   uint32_t peer_isn = 1'000'000;
   uint16_t local_port = 80, peer_port = 40'000;
   stack::PortCapabilities capabilities;
-  bool v6;  // as the program is
+  bool v6;                             // as the program is
   uint8_t v6_detection_transmits = 0;  // addresses are ready at once
   TraceOptions();
 };
@@ -95,12 +95,12 @@ class ScriptedApp {
   bool reading = true;            // false: OnReceive consumes nothing
   size_t read_budget = SIZE_MAX;  // octets that OnReceive still consumes
   bool log_data = true;
-  bool close_on_data = false;     // Close in OnReceive
-  std::string reply_on_data;      // Send in OnReceive
+  bool close_on_data = false;  // Close in OnReceive
+  std::string reply_on_data;   // Send in OnReceive
   // Called last in the call of that name; for tests of what an application may do in there.
   std::function<void(stack::Socket)> in_open, in_receive, in_peer_closed, in_writable, in_close;
   std::function<void()> in_poll;
-  stack::Socket socket;           // the connection opened last
+  stack::Socket socket;  // the connection opened last
 };
 
 class Trace {

@@ -20,15 +20,14 @@ IpAddress Trace::AddressOf(uint32_t v4) const {
 
 std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint16_t port,
                                       uint16_t local_port, uint32_t destination_v4) const {
-  wire::TcpFields fields{
-      .source_port = port == 0 ? options_.peer_port : port,
-      .destination_port = local_port == 0 ? options_.local_port : local_port,
-      .seq = SeqNum(options_.peer_isn + seg.seq),
-      .ack = (seg.flags & kAck) != 0 ? host_isn_ + seg.ack : SeqNum(seg.ack),
-      .flags = static_cast<wire::Flags>(seg.flags),
-      .window = seg.window.value_or(65535),
-      .urgent = seg.urgent,
-      .options = {}};
+  wire::TcpFields fields{.source_port = port == 0 ? options_.peer_port : port,
+                         .destination_port = local_port == 0 ? options_.local_port : local_port,
+                         .seq = SeqNum(options_.peer_isn + seg.seq),
+                         .ack = (seg.flags & kAck) != 0 ? host_isn_ + seg.ack : SeqNum(seg.ack),
+                         .flags = static_cast<wire::Flags>(seg.flags),
+                         .window = seg.window.value_or(65535),
+                         .urgent = seg.urgent,
+                         .options = {}};
   wire::TcpOptionValues& o = fields.options;
   if (seg.mss) o.present |= wire::kMssOption, o.mss = *seg.mss;
   if (seg.window_scale) o.present |= wire::kWindowScaleOption, o.window_scale = *seg.window_scale;
@@ -55,8 +54,8 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
   }
   const uint32_t header = wire::TcpHeaderLength(o.present) + more_bytes;
   const uint16_t tcp_length = static_cast<uint16_t>(header + seg.data.size());
-  std::vector<std::byte> frame = Headers(address_v4, destination_v4, tcp_length,
-                                         wire::kIpProtocolTcp, seg.ecn.value_or(0));
+  std::vector<std::byte> frame =
+      Headers(address_v4, destination_v4, tcp_length, wire::kIpProtocolTcp, seg.ecn.value_or(0));
   std::byte* const tcp = frame.data() + TcpAt();
   wire::EmitTcp(tcp, fields);
   std::memcpy(tcp + header, seg.data.data(), seg.data.size());
@@ -65,8 +64,7 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
 }
 
 std::vector<std::byte> Trace::Headers(uint32_t source_v4, uint32_t destination_v4,
-                                      uint16_t tcp_length, uint8_t protocol,
-                                      uint8_t ecn) const {
+                                      uint16_t tcp_length, uint8_t protocol, uint8_t ecn) const {
   constexpr size_t kIpAt = wire::kEthernetHeaderBytes;
   std::vector<std::byte> frame(TcpAt() + tcp_length);
   wire::EmitEthernet(frame.data(), kHostMac, kPeerMac,
@@ -115,9 +113,8 @@ size_t Trace::TcpAt() const {
 void Trace::FixTcpChecksum(std::vector<std::byte>& frame) const {
   std::byte* const tcp = frame.data() + TcpAt();
   StoreBe16(tcp + wire::kTcpChecksumAt, 0);
-  StoreBe16(tcp + wire::kTcpChecksumAt,
-            ChecksumOf(kPeerAddress, kHostAddress, tcp,
-                       static_cast<uint16_t>(frame.size() - TcpAt())));
+  StoreBe16(tcp + wire::kTcpChecksumAt, ChecksumOf(kPeerAddress, kHostAddress, tcp,
+                                                   static_cast<uint16_t>(frame.size() - TcpAt())));
 }
 
 uint16_t Trace::ChecksumOf(uint32_t source_v4, uint32_t destination_v4, const std::byte* tcp,
@@ -163,8 +160,8 @@ void Trace::OnFrame(sim::Frame frame) {
   }
   for (uint32_t i = 0; s.HasOption(wire::kSackOption) && i < s.sack_count; ++i) {
     const wire::SackBlock block = wire::LoadSackBlock(s.sack, i);
-    seg.sack.push_back({block.left.value() - options_.peer_isn,
-                        block.right.value() - options_.peer_isn});
+    seg.sack.push_back(
+        {block.left.value() - options_.peer_isn, block.right.value() - options_.peer_isn});
   }
   seg.ecn = s.ecn;
   if (s.HasOption(wire::kFastOpenOption)) {

@@ -1,21 +1,21 @@
 // The ACK field, the send window and the limiter of challenge ACKs (group ACK; RFC 9293 3.10.7.4,
 // RFC 5961 sections 5 and 7).
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr uint32_t kMaxWindow = 65'535;  // of the peer: MAX.SND.WND
 

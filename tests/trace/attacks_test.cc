@@ -4,13 +4,13 @@
 // Elsewhere: SYN floods in syn_flood_test.cc, tiny segments in receive_memory_test.cc, challenge
 // ACK limits in ack_test.cc, ACK division in recovery_test.cc, RFC 1337 in time_wait_test.cc.
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "millrace/base/prng.h"
 #include "millrace/wire/icmp.h"
@@ -19,9 +19,9 @@
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 // R13: RST, SYN and data at 1,000 places of the window by one who does not know the numbers.
 TEST(Attack, BlindInjectionHasNoEffectButAtTheExactPlace) {
@@ -155,8 +155,7 @@ TEST(Attack, ConnectionsBehindClosedWindowsGoByUserTimeout) {
   for (uint16_t port = 1; port <= 64; ++port) {
     t.ForgetIsn();
     t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0});
-    t.ReceivesFrom(Trace::kPeerAddress, port, 80,
-                   {.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kAck, .seq = 1, .ack = 1, .window = 0});
   }
   EXPECT_EQ(t.engine().connections().used(), 64u);
   t.Advance(Duration::Seconds(21));

@@ -9,9 +9,9 @@
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr Duration kTwoMsl = Duration::Seconds(61);
 
@@ -121,8 +121,8 @@ TEST(Close, AnswerAndFinLeaveInOneSegment) {
   t.app().close_on_data = true;
   t.AcceptFromPeer();
   t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = "ping"});
-  EXPECT_THAT(t.AllSent(), ElementsAre(SegmentIs(
-                               {.flags = kFin | kAck, .seq = 1, .ack = 5, .data = "pong"})));
+  EXPECT_THAT(t.AllSent(),
+              ElementsAre(SegmentIs({.flags = kFin | kAck, .seq = 1, .ack = 5, .data = "pong"})));
   EXPECT_EQ(t.FlowState(), State::kFinWait1);
 }
 

@@ -1,10 +1,10 @@
 // Explicit congestion notification (RFC 3168, 8311, 8257; group CC), and what ECE does to each
 // congestion control.
 
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <vector>
 
 #include "testing/trace.h"
 

@@ -1,20 +1,20 @@
 // TCP Fast Open, both sides (RFC 7413; SFL-11, SYN-06, PAR-14).
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 TraceOptions Enabled() {
   TraceOptions options;
@@ -101,8 +101,7 @@ TEST(FastOpenServer, WrongCookieFallsBackToTheThreeWayHandshake) {
   const std::string cookie = AskForCookie(t);
   for (const std::string& wrong : {std::string("01234567"), cookie.substr(0, 4), cookie + cookie}) {
     t.Receives({.flags = kSyn, .seq = 0, .data = "early", .cookie = wrong});
-    EXPECT_THAT(t.Sent(),
-                IsSegment({.flags = kSyn | kAck, .seq = 0, .ack = 1, .cookie = cookie}));
+    EXPECT_THAT(t.Sent(), IsSegment({.flags = kSyn | kAck, .seq = 0, .ack = 1, .cookie = cookie}));
     EXPECT_THAT(t.TakeLog(), IsEmpty());
     t.Receives({.flags = kRst, .seq = 1});
     t.ForgetIsn();

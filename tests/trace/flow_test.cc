@@ -1,22 +1,22 @@
 // Windows in both directions, zero-window probes, when ACKs and small segments go out (group FLW;
 // RFC 9293 3.7.4 and 3.8.6).
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 uint32_t EndOf(const Seg& seg) { return seg.seq + static_cast<uint32_t>(seg.data.size()); }
 
@@ -192,8 +192,8 @@ TEST(Flow, ProbeRecoversALostWindowUpdate) {
     t.Advance(Duration::Milliseconds(250));
     EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 1, .data = Octets(1)}));
     t.Receives(WindowUpdate(ack, 5000));
-    EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = ack, .ack = 1,
-                                     .data = Octets(1000, ack - 1)}));
+    EXPECT_THAT(t.Sent(),
+                IsSegment({.flags = kAck, .seq = ack, .ack = 1, .data = Octets(1000, ack - 1)}));
     uint32_t end = 0;
     for (const Seg& seg : t.AllSent()) end = std::max(end, EndOf(seg));
     // With ack 2 the last 999 octets wait for Nagle.
@@ -374,8 +374,7 @@ TEST(Flow, BurstIsAcknowledgedOnce) {
   t.AcceptFromPeer({.mss = 1460});
   std::vector<Seg> burst;
   for (uint32_t i = 0; i < 16; ++i) {
-    burst.push_back(
-        {.flags = kAck, .seq = 1 + i * 1460, .ack = 1, .data = Octets(1460, i * 1460)});
+    burst.push_back({.flags = kAck, .seq = 1 + i * 1460, .ack = 1, .data = Octets(1460, i * 1460)});
   }
   t.ReceivesBurst(burst);
   EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 1 + 16 * 1460}));

@@ -1,18 +1,18 @@
 // Peers that vanish: R2, and orphans in FIN-WAIT-2 (of groups CLS and RTO). No connection lives for
 // ever on a peer that does not answer.
 
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <vector>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using tcp::State;
+using ::testing::ElementsAre;
 
 // CLS-13 (MUST-20), CLS-21: no state of closing outlives R2 when the peer has vanished.
 TEST(GivingUp, LostFinIsRepeatedAndGivenUpAfterR2) {

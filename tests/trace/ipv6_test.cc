@@ -1,14 +1,15 @@
 // What IPv6 has and IPv4 has not: ICMPv6, neighbour discovery, its own MSS.
-#include <cstring>
-#include <vector>
+#include "millrace/wire/ipv6.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <vector>
+
 #include "millrace/wire/ethernet.h"
 #include "millrace/wire/icmpv6.h"
 #include "millrace/wire/ipv4.h"
-#include "millrace/wire/ipv6.h"
 #include "millrace/wire/ndp.h"
 #include "testing/trace.h"
 
@@ -57,8 +58,7 @@ Bytes Solicitation(const Trace& t, bool detection, uint8_t hop_limit = 255) {
   wire::NeighborMessage message{.target = target};
   if (!detection) message.mac = Trace::kPeerMac;
   Bytes bytes(wire::kNeighborMessageBytesMax);
-  bytes.resize(
-      wire::EmitNeighborMessage(bytes.data(), message, from, wire::SolicitedNode(target)));
+  bytes.resize(wire::EmitNeighborMessage(bytes.data(), message, from, wire::SolicitedNode(target)));
   return Packet(t, wire::kIpProtocolIcmpV6, bytes, hop_limit, wire::SolicitedNode(target), from);
 }
 
@@ -132,8 +132,8 @@ TEST(IPv6, SolicitationIsAnswered) {
   const Icmp reply = Answer(t);
   EXPECT_EQ(reply.type, wire::kNdpNeighborAdvertisement);
   EXPECT_EQ(reply.destination, t.AddressOf(Trace::kPeerAddress));
-  const auto message = wire::ParseNeighborMessage(
-      reply.message.data(), reply.message.size(), {reply.source, reply.destination, 255});
+  const auto message = wire::ParseNeighborMessage(reply.message.data(), reply.message.size(),
+                                                  {reply.source, reply.destination, 255});
   ASSERT_TRUE(message.has_value());
   EXPECT_TRUE(message->solicited && message->override_flag && !message->router);
   EXPECT_EQ(message->mac, Trace::kHostMac);

@@ -2,12 +2,12 @@
 // statistics of the generator are in unit/tcp/isn_test.cc, those of ports in
 // unit/stack/source_port_test.cc).
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <set>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 

@@ -1,21 +1,21 @@
 // Keepalive, user timeout, CLOSE-WAIT, abort at the end (groups KA, CLS, O11; RFC 9293 3.8.4, 3.9.1
 // and 3.10.5, RFC 5482).
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr Duration kTickSlack = Duration::Milliseconds(1);
 
@@ -265,9 +265,9 @@ TEST(UserTimeout, OfThePeerIsClampedOrIgnored) {
     uint16_t value;
     int seconds;
   };
-  constexpr Case kCases[] = {{false, 1, 0},     {true, 1, 100},      {true, 99, 100},
-                             {true, 300, 300},  {true, 0x7FFF, 600}, {true, 0x8000 | 5, 300},
-                             {true, 0xFFFF, 600}, {true, 0, 0},      {true, 0x8000, 0}};
+  constexpr Case kCases[] = {{false, 1, 0},       {true, 1, 100},      {true, 99, 100},
+                             {true, 300, 300},    {true, 0x7FFF, 600}, {true, 0x8000 | 5, 300},
+                             {true, 0xFFFF, 600}, {true, 0, 0},        {true, 0x8000, 0}};
   for (const Case& c : kCases) {
     SCOPED_TRACE(::testing::Message() << c.adopt << ' ' << c.value);
     Trace t;

@@ -1,19 +1,19 @@
 // Opening: three-way handshake from both sides, options, loss (group OPN; RFC 9293 3.5, 3.9.1.1).
 
-#include <optional>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <optional>
+#include <vector>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 // OPN-01
 TEST(Open, ActiveHandshakeSendsSynAndAcksTheSynAck) {

@@ -1,11 +1,11 @@
 // Path MTU (group PMT): what routers say is believed within bounds, and what they do not say is
 // found out. Over both families.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "millrace/wire/ethernet.h"
 #include "millrace/wire/icmp.h"
@@ -28,12 +28,10 @@ Bytes TooBig(const Trace& t, uint32_t mtu, uint32_t seq) {
   const IpAddress us = t.AddressOf(Trace::kHostAddress), peer = t.AddressOf(Trace::kPeerAddress);
   Bytes icmp(8 + quoted.size());
   if (t.v6()) {
-    wire::EmitIcmpV6Error(icmp.data(),
-                          {.type = wire::kIcmpV6PacketTooBig,
-                           .parameter = mtu,
-                           .source = peer,
-                           .destination = us},
-                          quoted.data(), static_cast<uint32_t>(quoted.size()), 100);
+    wire::EmitIcmpV6Error(
+        icmp.data(),
+        {.type = wire::kIcmpV6PacketTooBig, .parameter = mtu, .source = peer, .destination = us},
+        quoted.data(), static_cast<uint32_t>(quoted.size()), 100);
   } else {
     StoreBe32(icmp.data(),
               uint32_t{wire::kIcmpUnreachable} << 24 | wire::kIcmpFragmentationNeeded << 16);
@@ -43,7 +41,6 @@ Bytes TooBig(const Trace& t, uint32_t mtu, uint32_t seq) {
   }
   return t.PacketOf(t.v6() ? wire::kIpProtocolIcmpV6 : wire::kIpProtocolIcmp, icmp);
 }
-
 
 // Ten full segments are in flight.
 void Load(Trace& t) {

@@ -1,9 +1,9 @@
 // RACK, the tail loss probe and PRR (RFC 8985, 9937; group LR).
 
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <vector>
 
 #include "testing/loss.h"
 

@@ -1,12 +1,12 @@
 // What a peer can make us hold, and the receive window that grows (groups FLW, R19; section 3 of
 // the requirements: small segments).
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 

@@ -1,20 +1,20 @@
 // Fast retransmit, NewReno and the congestion window (RFC 5681, 6582, 6928, 3465; groups LR and
 // CC) towards a peer without SACK.
 
-#include <string>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr uint32_t kMss = 1000;
 
@@ -41,8 +41,8 @@ TEST(Recovery, ThirdDuplicateAckRetransmitsTheFirstSegment) {
   t.Receives(Ack(1));
   EXPECT_TRUE(t.SentNothing());
   t.Receives(Ack(1));
-  EXPECT_THAT(t.AllSent(), ElementsAre(SegmentIs(
-                               {.flags = kAck, .seq = 1, .ack = 1, .data = Octets(kMss)})));
+  EXPECT_THAT(t.AllSent(),
+              ElementsAre(SegmentIs({.flags = kAck, .seq = 1, .ack = 1, .data = Octets(kMss)})));
   EXPECT_EQ(t.tcb()->congestion.ssthresh, 5 * kMss);
   EXPECT_EQ(t.tcb()->congestion.cwnd, 8 * kMss);
   EXPECT_EQ(t.counters().fast_retrans, 1u);

@@ -1,20 +1,20 @@
 // What an application may do inside its calls: any command, on this connection and on others, and
 // what is left over afterwards (stack/socket.h: "may use any socket and the engine freely").
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using tcp::State;
+using ::testing::ElementsAre;
 
 // Ends every connection from the peer's side, lets time pass and sees that nothing is held.
 void ExpectNothingLeft(Trace& t) {
@@ -92,8 +92,8 @@ TEST(Reentrancy, ConnectAndCloseInOnClose) {
     fresh.Close();  // in SYN-SENT: over at once
   };
   t.Abort();
-  EXPECT_THAT(t.TakeLog(), ElementsAre("close aborted", "close aborted", "close aborted",
-                                       "close aborted"));
+  EXPECT_THAT(t.TakeLog(),
+              ElementsAre("close aborted", "close aborted", "close aborted", "close aborted"));
   ExpectNothingLeft(t);
 }
 

@@ -1,19 +1,19 @@
 // Resets received and made (group RST; RFC 9293 3.5.2, 3.5.3, 3.10.7, RFC 5961 section 3).
 
-#include <memory>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr uint32_t kIsns[] = {1'000'000, 0xFFFF'FFEF, 0xFFFF'FFFF, 0x7FFF'FFF0};
 
@@ -65,8 +65,7 @@ TEST(Rst, InsideTheWindowIsChallengedOnceAndChangesNothing) {
         Trace t(WithIsn(isn));
         const Trace::Place at = t.Reach(state);
         t.Receives({.flags = kRst, .seq = at.rcv_nxt + offset});
-        EXPECT_THAT(t.Sent(),
-                    IsSegment({.flags = kAck, .seq = at.snd_nxt, .ack = at.rcv_nxt}));
+        EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = at.snd_nxt, .ack = at.rcv_nxt}));
         t.Receives({.flags = kRst, .seq = at.rcv_nxt + offset});
         EXPECT_TRUE(t.SentNothing());
         EXPECT_EQ(t.FlowState(), state);
@@ -117,10 +116,10 @@ TEST(Rst, ListenerIgnoresReset) {
 // RST-05, RST-06: "If the RST bit is set ... If the ACK was acceptable, then signal to the user".
 TEST(Rst, SynSentBelievesNoResetWithoutAcceptableAck) {
   const Seg kResets[] = {{.flags = kRst, .seq = 0},
-                             {.flags = kRst, .seq = 1},
-                             {.flags = kRst | kAck, .seq = 0, .ack = 0},
-                             {.flags = kRst | kAck, .seq = 0, .ack = 2},
-                             {.flags = kRst | kAck, .seq = 0, .ack = 0x8000'0001}};
+                         {.flags = kRst, .seq = 1},
+                         {.flags = kRst | kAck, .seq = 0, .ack = 0},
+                         {.flags = kRst | kAck, .seq = 0, .ack = 2},
+                         {.flags = kRst | kAck, .seq = 0, .ack = 0x8000'0001}};
   Trace t;
   t.Connect();
   t.ForgetSent();

@@ -1,20 +1,20 @@
 // The retransmission timer (RFC 6298, RFC 9293 3.8.1 and 3.8.3; group RTO). A round trip in a trace
 // takes no time, so the floor of 200 ms applies unless the test lets time pass.
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <map>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using tcp::State;
+using ::testing::ElementsAre;
 
 constexpr Duration kTick = tcp::kTick;
 
@@ -89,8 +89,8 @@ TEST(Rto, AfterALostSynDataStartsWithThreeSeconds) {
     }
     t.ForgetSent();
     EXPECT_THAT(UntilSent(t), OnTime(Duration::Seconds(1)));
-    t.Receives({.flags = active ? kSyn | kAck : kAck, .seq = active ? 0u : 1u, .ack = 1,
-                .mss = 1000});
+    t.Receives(
+        {.flags = active ? kSyn | kAck : kAck, .seq = active ? 0u : 1u, .ack = 1, .mss = 1000});
     ASSERT_EQ(t.state(), State::kEstablished);
     t.Send("data");
     t.ForgetSent();
@@ -143,8 +143,8 @@ TEST(Rto, BacksOffExponentiallyUpToAMinute) {
   for (int i = 0; i < 11; ++i) {
     SCOPED_TRACE(i);
     EXPECT_THAT(UntilSent(t), OnTime(Duration::Milliseconds(expected_ms)));
-    EXPECT_THAT(t.AllSent(), ElementsAre(SegmentIs(
-                                 {.flags = kAck, .seq = 1, .ack = 1, .data = "data"})));
+    EXPECT_THAT(t.AllSent(),
+                ElementsAre(SegmentIs({.flags = kAck, .seq = 1, .ack = 1, .data = "data"})));
     expected_ms = std::min<int64_t>(expected_ms * 2, 60'000);
   }
 }
@@ -185,8 +185,8 @@ TEST(Rto, TimeoutSendsTheFirstSegmentOnlyAndCollapsesTheWindow) {
   t.Send(Octets(8000));
   ASSERT_EQ(t.AllSent().size(), 8u);
   UntilSent(t);
-  EXPECT_THAT(t.AllSent(), ElementsAre(SegmentIs(
-                               {.flags = kAck, .seq = 1, .ack = 1, .data = Octets(1000)})));
+  EXPECT_THAT(t.AllSent(),
+              ElementsAre(SegmentIs({.flags = kAck, .seq = 1, .ack = 1, .data = Octets(1000)})));
   EXPECT_EQ(t.tcb()->congestion.cwnd, 1000u);
   EXPECT_EQ(t.tcb()->congestion.ssthresh, 4000u);
   // The same segment times out again: ssthresh is held.
@@ -306,8 +306,7 @@ TEST(Rto, RetransmittedOctetsAreTheSameOctets) {
   const auto check = [&] {
     for (const Seg& seg : t.AllSent()) {
       for (size_t i = 0; i < seg.data.size(); ++i) {
-        const auto [at, fresh] =
-            octets.emplace(seg.seq + static_cast<uint32_t>(i), seg.data[i]);
+        const auto [at, fresh] = octets.emplace(seg.seq + static_cast<uint32_t>(i), seg.data[i]);
         EXPECT_TRUE(fresh || at->second == seg.data[i]) << "octet " << at->first;
       }
     }

@@ -1,11 +1,11 @@
 // The scoreboard at work: SACK in and out, what is lost and what is sent again (RFC 2018, 2883,
 // 6675; group LR).
 
-#include <algorithm>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "testing/loss.h"
 
@@ -175,12 +175,10 @@ TEST(Sack, BlocksThatCannotBeTrueAreIgnored) {
   const struct {
     const char* name;
     SackRange block;
-  } cases[] = {{"never sent", {At(10), At(11)}},
-               {"partly never sent", {At(9), At(10) + 1}},
-               {"inverted", {At(5), At(4)}},
-               {"empty", {At(5), At(5)}},
-               {"across SND.UNA", {At(1), At(3)}},
-               {"a half circle", {At(5), At(5) + 0x8000'0001u}}};
+  } cases[] = {
+      {"never sent", {At(10), At(11)}},   {"partly never sent", {At(9), At(10) + 1}},
+      {"inverted", {At(5), At(4)}},       {"empty", {At(5), At(5)}},
+      {"across SND.UNA", {At(1), At(3)}}, {"a half circle", {At(5), At(5) + 0x8000'0001u}}};
   for (const auto& [name, block] : cases) {
     SCOPED_TRACE(name);
     Trace t;

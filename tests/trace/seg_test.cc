@@ -3,19 +3,19 @@
 // Every test runs with RCV.NXT in the middle of the sequence space, below the wrap, at the wrap and
 // at the sign change of a 32-bit difference (SEG-08).
 
-#include <string>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr uint32_t kWindow = 1000;  // of the engine, in octets
 
@@ -41,8 +41,7 @@ class SegTest : public ::testing::TestWithParam<uint32_t> {
     t.app().reading = false;
     t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = Octets(kWindow)});
     t.Advance(Duration::Milliseconds(100));
-    EXPECT_THAT(t.Sent(),
-                IsSegment({.flags = kAck, .seq = 2, .ack = 1 + kWindow, .window = 0}));
+    EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 2, .ack = 1 + kWindow, .window = 0}));
     EXPECT_TRUE(t.SentNothing());
   }
 
@@ -144,9 +143,9 @@ TEST_P(SegTest, TextIsAcceptableWhenItsFirstOrLastOctetIsInside) {
     uint32_t seq, length;
     bool acceptable;
   };
-  constexpr Case kCases[] = {{1, 10, false},   {1, 11, true},     {10, 1, false},  {11, 1, true},
-                             {1000, 1, true},  {1000, 9, true},   {1001, 1, false}, {5, 996, true},
-                             {5, 997, false},  {11, 1400, true},  {1001, 99, false}};
+  constexpr Case kCases[] = {{1, 10, false},  {1, 11, true},    {10, 1, false},   {11, 1, true},
+                             {1000, 1, true}, {1000, 9, true},  {1001, 1, false}, {5, 996, true},
+                             {5, 997, false}, {11, 1400, true}, {1001, 99, false}};
   for (const Case& c : kCases) {
     SCOPED_TRACE(::testing::Message() << "seq " << c.seq << " length " << c.length);
     Trace t(Options());

@@ -1,10 +1,10 @@
 // SYN floods: bounds, cookies, fairness between listeners (group SFL; RFC 4987).
 
-#include <optional>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <optional>
+#include <vector>
 
 #include "millrace/tcp/syn_cookie.h"
 #include "testing/trace.h"
@@ -12,9 +12,9 @@
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 // `count` SYNs from as many sources to `local_port`.
 void Flood(Trace& t, uint32_t count, uint16_t local_port = 80) {
@@ -123,16 +123,13 @@ TEST_P(SynCookieOptions, AreKept) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SynCookieOptions,
-                         ::testing::Values(Offer{1460, 7, true, true, 1448, 7},
-                                           Offer{1460, 5, true, false, 1460, 4},
-                                           Offer{1460, 14, false, true, 1448, 14},
-                                           Offer{1460, 14, false, false, 1460, 8},
-                                           Offer{1380, 0, true, false, 1360, 0},
-                                           Offer{1459, 3, true, true, 1440, 3},
-                                           Offer{600, {}, true, false, 536, 0},
-                                           Offer{600, {}, false, true, 524, 0},
-                                           Offer{1, {}, false, false, 216, 0}));
+INSTANTIATE_TEST_SUITE_P(
+    All, SynCookieOptions,
+    ::testing::Values(Offer{1460, 7, true, true, 1448, 7}, Offer{1460, 5, true, false, 1460, 4},
+                      Offer{1460, 14, false, true, 1448, 14},
+                      Offer{1460, 14, false, false, 1460, 8}, Offer{1380, 0, true, false, 1360, 0},
+                      Offer{1459, 3, true, true, 1440, 3}, Offer{600, {}, true, false, 536, 0},
+                      Offer{600, {}, false, true, 524, 0}, Offer{1, {}, false, false, 216, 0}));
 
 // SFL-04: at least 15 s, at most 30 s, wherever in the epoch the cookie was made.
 TEST(SynFlood, CookieLivesFifteenToThirtySeconds) {
@@ -183,8 +180,8 @@ TEST(SynFlood, CookieIsNotLookedAtWithoutPressure) {
   h.irs = SeqNum(t.options().peer_isn);
   h.peer_mss = 536;
   const stack::FlowKey key = t.key();
-  const SeqNum cookie = tcp::MakeSynCookie({{9, 10}, key.addresses, key.ports()}, h,
-                                           t.engine().env());
+  const SeqNum cookie =
+      tcp::MakeSynCookie({{9, 10}, key.addresses, key.ports()}, h, t.engine().env());
   t.Receives({.flags = kAck, .seq = 1, .ack = (cookie + 1).Since(t.host_isn())});
   EXPECT_EQ(t.FlowState(), State::kClosed);
   EXPECT_EQ(t.Sent()->flags, kRst);

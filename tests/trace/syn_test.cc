@@ -8,9 +8,9 @@
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr Duration kPastTheLimiter = Duration::Milliseconds(600);
 

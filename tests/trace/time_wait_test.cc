@@ -1,20 +1,20 @@
 // TIME-WAIT: 2MSL, retransmitted FINs, resets (RFC 1337) and reuse of the tuple (RFC 6191); the
 // second half of group CLS.
 
-#include <algorithm>
-#include <string>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr uint32_t kLastTsval = 5000;  // of the peer's FIN
 

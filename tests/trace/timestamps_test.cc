@@ -1,17 +1,17 @@
 // Timestamps, PAWS and window scaling (RFC 7323; group TS).
 
-#include <algorithm>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using tcp::State;
+using ::testing::ElementsAre;
 
 constexpr uint32_t kPeerStart = 1000;
 
@@ -130,8 +130,8 @@ TEST(Timestamps, OldTimestampIsAcknowledgedAndDropped) {
     Trace t(options);
     AcceptStamped(t);
     t.Receives(Stamped(kPeerStart - 1, 1, "old"));
-    EXPECT_THAT(t.AllSent(), ElementsAre(SegmentIs(
-                                 {.flags = kAck, .seq = 1, .ack = 1, .tsecr = kPeerStart})));
+    EXPECT_THAT(t.AllSent(),
+                ElementsAre(SegmentIs({.flags = kAck, .seq = 1, .ack = 1, .tsecr = kPeerStart})));
     EXPECT_EQ(t.app().received, "");
     EXPECT_EQ(t.counters().paws_estab, 1u);
     t.Receives(Stamped(kPeerStart, 1, "new"));  // equal is not old

@@ -1,10 +1,10 @@
 // Reductions that turn out to be wrong, and peers without SACK: F-RTO, Eifel, limited transmit,
 // NewReno's timer (RFC 5682, 3522, 4015, 3042, 6582; group LR).
 
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <vector>
 
 #include "testing/loss.h"
 
@@ -70,8 +70,8 @@ TEST(Eifel, OlderEchoUndoesTheReduction) {
     options.config.tcp.ecn = tcp::Ecn::kPassive;
     Trace t(options);
     t.Listen();
-    t.Receives({.flags = kSyn | kEce | kCwr, .mss = kMss, .sack_permitted = true, .tsval = 1,
-                .tsecr = 0});
+    t.Receives(
+        {.flags = kSyn | kEce | kCwr, .mss = kMss, .sack_permitted = true, .tsval = 1, .tsecr = 0});
     const uint32_t ts = *t.Sent()->tsval;
     t.Advance(kRtt);
     t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 2, .tsecr = ts});
@@ -80,13 +80,20 @@ TEST(Eifel, OlderEchoUndoesTheReduction) {
     ASSERT_THAT(sent, SizeIs(9));
     t.Advance(kRtt);
     const uint32_t mss = kMss - 12;
-    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 3, .tsecr = *sent[0].tsval,
+    t.Receives({.flags = kAck,
+                .seq = 1,
+                .ack = 1,
+                .tsval = 3,
+                .tsecr = *sent[0].tsval,
                 .sack = {{1 + mss, 1 + 5 * mss}}});
     ASSERT_EQ(t.counters().fast_retrans, 1u);
     ASSERT_THAT(t.AllSent(), SizeIs(1));
     t.Advance(Duration::Milliseconds(2));
-    t.Receives({.flags = congested ? kAck | kEce : int{kAck}, .seq = 1, .ack = 1 + 5 * mss,
-                .tsval = 4, .tsecr = *sent[0].tsval});
+    t.Receives({.flags = congested ? kAck | kEce : int{kAck},
+                .seq = 1,
+                .ack = 1 + 5 * mss,
+                .tsval = 4,
+                .tsecr = *sent[0].tsval});
     EXPECT_EQ(t.counters().spurious_recoveries, congested ? 0u : 1u) << "no restore if ECE";
     EXPECT_EQ(t.tcb()->Has(tcp::kFastRecovery), congested);
   }

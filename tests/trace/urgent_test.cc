@@ -1,19 +1,19 @@
 // URG and PSH (groups URG; RFC 9293 3.8.5, RFC 6093: urgent data is delivered in line).
 
-#include <cstdint>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdint>
+#include <vector>
 
 #include "testing/trace.h"
 
 namespace millrace::testing {
 namespace {
 
+using tcp::State;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using tcp::State;
 
 constexpr uint16_t kPointers[] = {0, 1, 3, 4, 5, 1000, 32'768, 65'535};
 

@@ -58,10 +58,10 @@ VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t ind
     case DeviceKind::kMemif:
       return {absl::StrCat("net_memif", index),
               absl::StrCat("role=", config.memif_server ? "server" : "client",
-                           ",socket-abstract=no,socket=", config.target,
-                           ",bsize=", std::max<uint32_t>(kMemifRoomOctets,
-                                                         std::bit_ceil(config.mtu + 64u)))};
-    default: break;
+                           ",socket-abstract=no,socket=", config.target, ",bsize=",
+                           std::max<uint32_t>(kMemifRoomOctets, std::bit_ceil(config.mtu + 64u)))};
+    default:
+      break;
   }
   const size_t comma = config.target.find(',');
   return {config.target.substr(0, comma),
@@ -92,8 +92,7 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   if (config.kind == DeviceKind::kAfPacket) {
     if (options.mtu == 0) options.mtu = MtuOf(config, host);
     options.mtu_set_outside = true;
-    options.room_octets_min = std::max(options.room_octets_min,
-                                       AfPacketFrameOctets(options.mtu));
+    options.room_octets_min = std::max(options.room_octets_min, AfPacketFrameOctets(options.mtu));
   }
   if (config.kind == DeviceKind::kTap && !options.mac.has_value()) {
     // The device tells the address of the kernel's end. Ours has to be another one: the engine and

@@ -131,8 +131,8 @@ absl::Status DpdkPort::SetUpQueues(const DpdkPortOptions& options, const rte_eth
   conf.rxmode.offloads = offloads_.rx_offloads;
   conf.txmode.offloads = offloads_.tx_offloads;
   if (const int error = rte_eth_dev_configure(port_id_, 1, 1, &conf); error != 0) {
-    return DeviceError(driver_, absl::StrCat("the device refuses mtu ", device_mtu_,
-                                             " or our offloads"), error);
+    return DeviceError(
+        driver_, absl::StrCat("the device refuses mtu ", device_mtu_, " or our offloads"), error);
   }
   uint16_t rx_descriptors = options.rx_descriptors, tx_descriptors = options.tx_descriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(port_id_, &rx_descriptors, &tx_descriptors);
@@ -146,8 +146,7 @@ absl::Status DpdkPort::SetUpQueues(const DpdkPortOptions& options, const rte_eth
   }
   rte_eth_txconf tx_conf = info.default_txconf;
   tx_conf.offloads = offloads_.tx_offloads;
-  if (const int error =
-          rte_eth_tx_queue_setup(port_id_, queue_id_, tx_descriptors, node, &tx_conf);
+  if (const int error = rte_eth_tx_queue_setup(port_id_, queue_id_, tx_descriptors, node, &tx_conf);
       error != 0) {
     return DeviceError(driver_, "the transmit queue cannot be set up", error);
   }
@@ -190,9 +189,7 @@ DpdkPortCounters DpdkPort::ReadCounters() const {
 }
 
 std::string DpdkPort::Describe() const {
-  const char* rx = offloads_.rx_checksum  ? "device"
-                   : offloads_.rx_trusted ? "trusted"
-                                          : "software";
+  const char* rx = offloads_.rx_checksum ? "device" : offloads_.rx_trusted ? "trusted" : "software";
   const char* tx = offloads_.tx_ipv4_checksum && offloads_.tx_tcp_checksum ? "device"
                    : offloads_.tx_tcp_checksum                             ? "device (TCP only)"
                                                                            : "software";

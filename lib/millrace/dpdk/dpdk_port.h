@@ -29,16 +29,16 @@
 namespace millrace::dpdk {
 
 struct DpdkPortOptions {
-  uint32_t packets = 8191;         // in the pool made for this port, when `pool` is empty
+  uint32_t packets = 8191;           // in the pool made for this port, when `pool` is empty
   std::shared_ptr<PacketPool> pool;  // shared with other ports; room_octets() >= mtu + 22
-  uint16_t mtu = 0;                // octets of IP packet, 68..9216; 0: what the device has
-  bool mtu_set_outside = false;    // by the kernel interface behind it: the driver is not asked
-  uint32_t room_octets_min = 0;    // of a packet, for drivers that want more than the MTU
+  uint16_t mtu = 0;                  // octets of IP packet, 68..9216; 0: what the device has
+  bool mtu_set_outside = false;      // by the kernel interface behind it: the driver is not asked
+  uint32_t room_octets_min = 0;      // of a packet, for drivers that want more than the MTU
   uint16_t rx_descriptors = 1024, tx_descriptors = 1024;  // adjusted to what the device takes
   ChecksumPolicy rx_checksum = ChecksumPolicy::kAuto;
   ChecksumPolicy tx_checksum = ChecksumPolicy::kAuto;
-  bool one_pool = true;            // false when packets of other pools are sent here (a proxy)
-  std::optional<MacAddress> mac;   // instead of the device's; for devices without a filter
+  bool one_pool = true;           // false when packets of other pools are sent here (a proxy)
+  std::optional<MacAddress> mac;  // instead of the device's; for devices without a filter
 };
 
 // Drops by cause. The first two are ours and cost nothing to read; the others are the device's.
@@ -46,9 +46,9 @@ struct DpdkPortCounters {
   uint64_t rx_linearize_failed = 0;  // chained frames longer than a packet, or the pool was empty
   uint64_t tx_rejected = 0;          // packets that the device did not accept at once
   uint64_t rx_packets = 0, tx_packets = 0;
-  uint64_t rx_missed = 0;            // the device had no free descriptor (imissed)
+  uint64_t rx_missed = 0;  // the device had no free descriptor (imissed)
   uint64_t rx_errors = 0;
-  uint64_t rx_no_packet = 0;         // the pool was empty (rx_nombuf)
+  uint64_t rx_no_packet = 0;  // the pool was empty (rx_nombuf)
   uint64_t tx_errors = 0;
 };
 
@@ -95,9 +95,7 @@ class DpdkPort {
   absl::Status SetUpQueues(const DpdkPortOptions& options, const rte_eth_dev_info& info);
   rte_mbuf* Linearize(rte_mbuf* chain);  // nullptr when dropped
 
-  static rte_mbuf* MbufOf(wire::PacketHandle packet) {
-    return reinterpret_cast<rte_mbuf*>(packet);
-  }
+  static rte_mbuf* MbufOf(wire::PacketHandle packet) { return reinterpret_cast<rte_mbuf*>(packet); }
   static wire::PacketHandle HandleOf(rte_mbuf* mbuf) {
     return static_cast<wire::PacketHandle>(reinterpret_cast<uintptr_t>(mbuf));
   }
@@ -122,8 +120,7 @@ class DpdkPort {
 inline size_t DpdkPort::RxBurst(Instant /*now*/, std::span<stack::RxFrame> frames) {
   rte_mbuf* burst[stack::kBurst];
   const size_t room = std::min(frames.size(), stack::kBurst);
-  const size_t received =
-      rte_eth_rx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(room));
+  const size_t received = rte_eth_rx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(room));
   for (size_t i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
   size_t count = 0;
   for (size_t i = 0; i < received; ++i) {
@@ -201,8 +198,7 @@ inline size_t DpdkPort::TxBurst(Instant /*now*/, std::span<const wire::PacketHan
   while (sent < packets.size()) {
     const size_t n = std::min(packets.size() - sent, stack::kBurst);
     for (size_t i = 0; i < n; ++i) burst[i] = MbufOf(packets[sent + i]);
-    const size_t accepted =
-        rte_eth_tx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(n));
+    const size_t accepted = rte_eth_tx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(n));
     sent += accepted;
     if (accepted < n) break;
   }

@@ -78,8 +78,9 @@ absl::Status StartError(int error, const EalOptions& options, bool huge_pages,
   } else if (!options.vdevs.empty()) {
     advice = "check the virtual devices named";
   } else if (!options.pci_allowed.empty()) {
-    advice = "check that the PCI devices exist, are bound to vfio-pci and that this user may use "
-             "them";
+    advice =
+        "check that the PCI devices exist, are bound to vfio-pci and that this user may use "
+        "them";
   } else if (huge_pages) {
     advice = "try it without huge pages";
   } else {
@@ -231,8 +232,8 @@ OutputCapture::~OutputCapture() { Stop(); }
 
 std::string MostRelevantLine(absl::string_view log) {
   static constexpr absl::string_view kSigns[] = {
-      "cannot",  "could not", "fail",      "invalid",   "error",         "unable",
-      "unknown", "no such",   "not found", "not exist", "not permitted", "denied", "unrecognized"};
+      "cannot",  "could not", "fail",      "invalid",       "error",  "unable",      "unknown",
+      "no such", "not found", "not exist", "not permitted", "denied", "unrecognized"};
   std::string last, relevant;
   for (absl::string_view line : absl::StrSplit(absl::string_view(log), '\n')) {
     line = absl::StripAsciiWhitespace(line);
@@ -240,9 +241,8 @@ std::string MostRelevantLine(absl::string_view log) {
     last = std::string(line);
     const std::string lower = absl::AsciiStrToLower(last);
     // The first complaint is the cause; those after it are its consequences.
-    const bool complains = std::any_of(std::begin(kSigns), std::end(kSigns), [&](auto sign) {
-      return absl::StrContains(lower, sign);
-    });
+    const bool complains = std::any_of(std::begin(kSigns), std::end(kSigns),
+                                       [&](auto sign) { return absl::StrContains(lower, sign); });
     if (complains && relevant.empty()) relevant = last;
   }
   return relevant.empty() ? last : relevant;

@@ -6,8 +6,7 @@ OffloadPlan PlanOffloads(const rte_eth_dev_info& info, bool is_virtual, Checksum
                          ChecksumPolicy tx, bool one_pool) {
   constexpr uint64_t kRxChecksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
   const auto by_device = [is_virtual](ChecksumPolicy policy) {
-    return policy == ChecksumPolicy::kDevice ||
-           (policy == ChecksumPolicy::kAuto && !is_virtual);
+    return policy == ChecksumPolicy::kDevice || (policy == ChecksumPolicy::kAuto && !is_virtual);
   };
   OffloadPlan plan;
   plan.rx_trusted = rx == ChecksumPolicy::kTrusted;
@@ -16,8 +15,8 @@ OffloadPlan PlanOffloads(const rte_eth_dev_info& info, bool is_virtual, Checksum
     plan.rx_checksum = plan.rx_offloads != 0;
   }
   if (by_device(tx)) {
-    plan.tx_offloads |= info.tx_offload_capa &
-                        (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
+    plan.tx_offloads |=
+        info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
     plan.tx_ipv4_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
     plan.tx_tcp_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
   }

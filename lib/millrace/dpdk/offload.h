@@ -41,18 +41,24 @@ OffloadPlan PlanOffloads(const rte_eth_dev_info& info, bool is_virtual, Checksum
 inline wire::ChecksumState IpChecksumOf(uint64_t ol_flags) {
   switch (ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) {
     case RTE_MBUF_F_RX_IP_CKSUM_GOOD:
-    case RTE_MBUF_F_RX_IP_CKSUM_NONE: return wire::ChecksumState::kGood;
-    case RTE_MBUF_F_RX_IP_CKSUM_BAD: return wire::ChecksumState::kBad;
-    default: return wire::ChecksumState::kUnknown;
+    case RTE_MBUF_F_RX_IP_CKSUM_NONE:
+      return wire::ChecksumState::kGood;
+    case RTE_MBUF_F_RX_IP_CKSUM_BAD:
+      return wire::ChecksumState::kBad;
+    default:
+      return wire::ChecksumState::kUnknown;
   }
 }
 
 inline wire::ChecksumState L4ChecksumOf(uint64_t ol_flags) {
   switch (ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
     case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
-    case RTE_MBUF_F_RX_L4_CKSUM_NONE: return wire::ChecksumState::kGood;
-    case RTE_MBUF_F_RX_L4_CKSUM_BAD: return wire::ChecksumState::kBad;
-    default: return wire::ChecksumState::kUnknown;
+    case RTE_MBUF_F_RX_L4_CKSUM_NONE:
+      return wire::ChecksumState::kGood;
+    case RTE_MBUF_F_RX_L4_CKSUM_BAD:
+      return wire::ChecksumState::kBad;
+    default:
+      return wire::ChecksumState::kUnknown;
   }
 }
 

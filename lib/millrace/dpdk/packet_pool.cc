@@ -45,8 +45,8 @@ absl::StatusOr<std::unique_ptr<PacketPool>> PacketPool::Create(uint32_t packets,
                                                                uint32_t room_octets,
                                                                int numa_node) {
   if (packets < kPacketsMin) {
-    return absl::InvalidArgumentError(absl::StrCat("a packet pool of ", packets,
-                                                   " is too small; give at least ", kPacketsMin));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a packet pool of ", packets, " is too small; give at least ", kPacketsMin));
   }
   if (room_octets > kRoomMax) {
     return absl::InvalidArgumentError(
@@ -55,9 +55,8 @@ absl::StatusOr<std::unique_ptr<PacketPool>> PacketPool::Create(uint32_t packets,
   // tidy: allow(mutable-global) names of pools are unique in the process
   static std::atomic<uint32_t> next_id{0};  // pool names are unique in the process
   const std::string name = absl::StrCat("packets-", next_id.fetch_add(1));
-  rte_mempool* pool = CreateMempool(name.c_str(), packets,
-                                    static_cast<uint16_t>(room_octets + RTE_PKTMBUF_HEADROOM),
-                                    numa_node);
+  rte_mempool* pool = CreateMempool(
+      name.c_str(), packets, static_cast<uint16_t>(room_octets + RTE_PKTMBUF_HEADROOM), numa_node);
   if (pool == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "no memory for ", packets, " packets of ", room_octets, " octets (about ",

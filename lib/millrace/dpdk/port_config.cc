@@ -25,9 +25,9 @@ struct KindName {
   absl::string_view target;  // what stands behind the colon; "" for nothing
 };
 constexpr KindName kKinds[] = {
-    {"ring", DeviceKind::kRing, ""},         {"afpacket", DeviceKind::kAfPacket, "IFACE"},
-    {"afxdp", DeviceKind::kAfXdp, "IFACE"},  {"tap", DeviceKind::kTap, "NAME"},
-    {"memif", DeviceKind::kMemif, "PATH"},   {"pci", DeviceKind::kPci, "ADDRESS"},
+    {"ring", DeviceKind::kRing, ""},        {"afpacket", DeviceKind::kAfPacket, "IFACE"},
+    {"afxdp", DeviceKind::kAfXdp, "IFACE"}, {"tap", DeviceKind::kTap, "NAME"},
+    {"memif", DeviceKind::kMemif, "PATH"},  {"pci", DeviceKind::kPci, "ADDRESS"},
     {"vdev", DeviceKind::kVdev, "RAW"},
 };
 constexpr absl::string_view kForms =
@@ -130,8 +130,10 @@ absl::Status CheckTarget(PortConfig& config) {
   switch (config.kind) {
     case DeviceKind::kAfPacket:
     case DeviceKind::kAfXdp:
-    case DeviceKind::kTap: return CheckInterfaceName(config);
-    case DeviceKind::kPci: return ParsePciAddress(config);
+    case DeviceKind::kTap:
+      return CheckInterfaceName(config);
+    case DeviceKind::kPci:
+      return ParsePciAddress(config);
     case DeviceKind::kMemif:
       if (config.target.size() >= sizeof(sockaddr_un::sun_path)) {
         return Wrong(config, "the path is too long for a socket; it may have ",
@@ -143,7 +145,8 @@ absl::Status CheckTarget(PortConfig& config) {
         return Wrong(config, "a network device of DPDK begins with net_, as in net_null0,size=64");
       }
       return absl::OkStatus();
-    case DeviceKind::kRing: return absl::OkStatus();
+    case DeviceKind::kRing:
+      return absl::OkStatus();
   }
   return absl::OkStatus();
 }
@@ -200,9 +203,8 @@ absl::Status CheckMemif(const PortConfig& config) {
 
 absl::Status CheckPci(const PortConfig& config, const HostNetwork& host) {
   const auto& devices = host.ethernet_devices;
-  const auto device = std::find_if(devices.begin(), devices.end(), [&](const auto& each) {
-    return each.address == config.target;
-  });
+  const auto device = std::find_if(devices.begin(), devices.end(),
+                                   [&](const auto& each) { return each.address == config.target; });
   if (device == devices.end()) {
     std::vector<std::string> addresses;
     for (const auto& each : devices) addresses.push_back(each.address);
@@ -218,8 +220,8 @@ absl::Status CheckPci(const PortConfig& config, const HostNetwork& host) {
     }
   }
   const std::string& driver = device->driver;
-  const bool usable = driver == "vfio-pci" || driver == "uio_pci_generic" ||
-                      driver == "igb_uio" || absl::StartsWith(driver, "mlx");
+  const bool usable = driver == "vfio-pci" || driver == "uio_pci_generic" || driver == "igb_uio" ||
+                      absl::StartsWith(driver, "mlx");
   if (!usable) {
     return Unavailable(config, "the device is bound to ", driver.empty() ? "no driver" : driver,
                        "; bind it with 'dpdk-devbind.py -b vfio-pci ", config.target, "'");
@@ -251,8 +253,7 @@ absl::StatusOr<PortConfig> ParsePortConfig(absl::string_view text) {
   const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds),
                                  [&](const KindName& each) { return each.name == name; });
   if (kind == std::end(kKinds)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", text, "' names no device; write ", kForms));
+    return absl::InvalidArgumentError(absl::StrCat("'", text, "' names no device; write ", kForms));
   }
   config.kind = kind->kind;
   absl::string_view rest = text.substr(name.size());
@@ -280,12 +281,17 @@ absl::StatusOr<PortConfig> ParsePortConfig(absl::string_view text) {
 absl::Status CheckPortConfig(const PortConfig& config, const HostNetwork& host) {
   switch (config.kind) {
     case DeviceKind::kRing:
-    case DeviceKind::kVdev: return absl::OkStatus();
-    case DeviceKind::kTap: return CheckTap(config, host);
-    case DeviceKind::kMemif: return CheckMemif(config);
-    case DeviceKind::kPci: return CheckPci(config, host);
+    case DeviceKind::kVdev:
+      return absl::OkStatus();
+    case DeviceKind::kTap:
+      return CheckTap(config, host);
+    case DeviceKind::kMemif:
+      return CheckMemif(config);
+    case DeviceKind::kPci:
+      return CheckPci(config, host);
     case DeviceKind::kAfPacket:
-    case DeviceKind::kAfXdp: break;
+    case DeviceKind::kAfXdp:
+      break;
   }
   if (absl::Status status = CheckInterface(config, host); !status.ok()) return status;
   if (config.kind == DeviceKind::kAfXdp && !host.cap_sys_admin) {

@@ -46,8 +46,8 @@ absl::Status RingPair::Open(const RingPairOptions& options) {
     const int port_id = rte_eth_from_rings(name.c_str(), &rings_[1 - i], 1, &rings_[i], 1, node);
     const std::string log = capture.Stop();
     if (port_id < 0) {
-      return absl::InternalError(absl::StrCat("no ring device can be made (",
-                                              MostRelevantLine(log), ")"));
+      return absl::InternalError(
+          absl::StrCat("no ring device can be made (", MostRelevantLine(log), ")"));
     }
     device_names_[i] = absl::StrCat("net_ring_", name);
     // The driver gives every device the same address; the two ends of a wire need different ones.

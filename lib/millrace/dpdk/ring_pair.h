@@ -17,9 +17,9 @@ struct rte_ring;
 namespace millrace::dpdk {
 
 struct RingPairOptions {
-  uint32_t ring_packets = 1024;   // a power of two; a full ring refuses packets, as a full NIC does
-  bool shared_pool = true;        // one pool of 2 * port.packets + 1 for both ports
-  DpdkPortOptions port;           // for both; `pool` and `mac` are set by Create
+  uint32_t ring_packets = 1024;  // a power of two; a full ring refuses packets, as a full NIC does
+  bool shared_pool = true;       // one pool of 2 * port.packets + 1 for both ports
+  DpdkPortOptions port;          // for both; `pool` and `mac` are set by Create
 };
 
 class RingPair {

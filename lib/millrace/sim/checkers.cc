@@ -85,8 +85,13 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
                                                        const Connection& connection) {
   const Tcb& tcb = connection.tcb;
   const SeqNum edge = tcb.snd_una + tcb.snd_wnd;
-  const Seen now{connection.generation, tcp::IsSynchronized(tcb.state), tcb.snd_una, tcb.snd_nxt,
-                 tcb.rcv_nxt, tcb.rcv_adv, edge};
+  const Seen now{connection.generation,
+                 tcp::IsSynchronized(tcb.state),
+                 tcb.snd_una,
+                 tcb.snd_nxt,
+                 tcb.rcv_nxt,
+                 tcb.rcv_adv,
+                 edge};
   auto [it, fresh] = seen_.try_emplace(index, now);
   Seen& seen = it->second;
   if (fresh || seen.generation != connection.generation || !seen.synchronized) {
@@ -149,8 +154,7 @@ std::optional<std::string> EngineChecker::Check(stack::Engine& engine, uint32_t 
   return std::nullopt;
 }
 
-std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine,
-                                                     uint32_t packets_live) {
+std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine, uint32_t packets_live) {
   if (engine.connections().used() != 0) return "connections are left";
   if (engine.half_opens().used() != 0) return "half-open connections are left";
   if (engine.time_waits().used() != 0) return "TIME-WAITs are left";

@@ -17,18 +17,18 @@ namespace millrace::sim {
 
 struct SwarmOptions {
   uint64_t seed = 0;
-  std::string pcap_path;   // frames of the run, when not empty
-  bool v6 = false;         // over IPv6; the same draws
-  bool verbose = false;    // prints the draw and the counters
+  std::string pcap_path;  // frames of the run, when not empty
+  bool v6 = false;        // over IPv6; the same draws
+  bool verbose = false;   // prints the draw and the counters
 };
 
 struct SwarmResult {
-  std::string failure;      // empty: everything held
-  uint64_t frames = 0;      // sent by both sides
-  uint64_t octets = 0;      // delivered to the applications
+  std::string failure;       // empty: everything held
+  uint64_t frames = 0;       // sent by both sides
+  uint64_t octets = 0;       // delivered to the applications
   uint64_t connections = 0;  // opened
   uint64_t retransmits = 0;
-  uint64_t digest = 0;      // of the whole run, to compare repetitions
+  uint64_t digest = 0;  // of the whole run, to compare repetitions
 };
 
 SwarmResult RunSwarm(const SwarmOptions& options);

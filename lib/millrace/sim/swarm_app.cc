@@ -140,10 +140,10 @@ void SwarmApp::OnClose(stack::Socket socket, tcp::CloseReason) {
 std::string SwarmApp::Describe(stack::Socket socket) const {
   if (socket.user_data() == 0) return "no session";
   const Session& s = sessions_[socket.user_data() - 1];
-  return "style " + std::to_string(static_cast<int>(s.style)) + ", sent " +
-         std::to_string(s.sent) + " of " + std::to_string(s.to_send) + ", received " +
-         std::to_string(s.received) + (s.paused ? ", paused" : "") +
-         (s.peer_closed ? ", peer closed" : "") + (s.own_closed ? ", own closed" : "");
+  return "style " + std::to_string(static_cast<int>(s.style)) + ", sent " + std::to_string(s.sent) +
+         " of " + std::to_string(s.to_send) + ", received " + std::to_string(s.received) +
+         (s.paused ? ", paused" : "") + (s.peer_closed ? ", peer closed" : "") +
+         (s.own_closed ? ", own closed" : "");
 }
 
 void SwarmApp::Calm() {

@@ -21,10 +21,10 @@ constexpr std::byte StreamOctet(uint32_t stream, uint64_t position) {
 }
 
 enum class CloseStyle : uint8_t {
-  kCloseAfterSend,   // full close as soon as all is written, whatever the peer still sends
-  kHalfClose,        // FIN, then read to the peer's FIN, then close
-  kCloseAfterPeer,   // waits for the peer's FIN first
-  kAbortSomewhere,   // RST at a random moment
+  kCloseAfterSend,  // full close as soon as all is written, whatever the peer still sends
+  kHalfClose,       // FIN, then read to the peer's FIN, then close
+  kCloseAfterPeer,  // waits for the peer's FIN first
+  kAbortSomewhere,  // RST at a random moment
 };
 inline constexpr int kCloseStyles = 4;
 
@@ -35,8 +35,8 @@ class SwarmApp {
   struct Settings {
     uint64_t seed = 0;
     uint32_t stream_octets_max = 0;
-    bool pauses = false;     // stops reading now and then
-    bool aborts = false;     // kAbortSomewhere is among the styles
+    bool pauses = false;  // stops reading now and then
+    bool aborts = false;  // kAbortSomewhere is among the styles
     bool small_writes = false;
   };
 
@@ -69,10 +69,10 @@ class SwarmApp {
     bool open = false, over = false;
     bool paused = false;
     bool peer_closed = false, own_closed = false;
-    uint32_t id = 0;         // names the streams; sent as the first four octets by both sides
+    uint32_t id = 0;  // names the streams; sent as the first four octets by both sides
     uint32_t peer_id = 0;
     uint64_t to_send = 0, sent = 0, received = 0;
-    uint64_t abort_at = 0;   // octets received and sent after which it aborts
+    uint64_t abort_at = 0;  // octets received and sent after which it aborts
     CloseStyle style = CloseStyle::kHalfClose;
     stack::Socket socket;
   };

@@ -12,32 +12,32 @@
 namespace millrace::stack {
 
 // X(member, printed name)
-#define MILLRACE_STACK_COUNTERS(X)                             \
-  X(rx_frames, "RxFrames")                                     \
-  X(rx_bytes, "RxBytes")                                       \
-  X(tx_frames, "TxFrames")                                     \
-  X(tx_bytes, "TxBytes")                                       \
-  X(tx_no_packet, "TxNoPacket")                                \
-  X(tx_parked, "TxParked")                                     \
-  X(tx_park_dropped, "TxParkDropped")                          \
-  X(tx_no_route, "TxNoRoute")                                  \
-  X(arp_replies, "ArpReplies")                                 \
-  X(arp_requests, "ArpRequests")                               \
-  X(icmp_echos, "IcmpInEchos")                                 \
-  X(icmp_unreachables_sent, "IcmpOutDestUnreachs")             \
-  X(icmp_limited, "IcmpOutRateLimited")                        \
-  X(icmp_errors_used, "IcmpInErrorsUsed")                      \
-  X(icmp_errors_ignored, "IcmpInErrorsIgnored")                \
-  X(icmp_ignored, "IcmpInIgnored")                             \
-  X(datagrams_ignored, "IpInUnwantedDatagrams")                \
-  X(address_pairs_full, "Ip6AddressPairsFull")                 \
-  X(problems_v6, "Ip6InProblems")                              \
-  X(icmp_errors_v6_sent, "Icmp6OutErrors")                     \
-  X(ndp_solicitations, "Icmp6OutNeighborSolicits")             \
-  X(ndp_advertisements, "Icmp6OutNeighborAdvertisements")      \
-  X(ndp_router_solicitations, "Icmp6OutRouterSolicits")        \
-  X(ndp_router_advertisements, "Icmp6InRouterAdvertisements")  \
-  X(ndp_invalid, "Icmp6InNdpInvalid")                          \
+#define MILLRACE_STACK_COUNTERS(X)                            \
+  X(rx_frames, "RxFrames")                                    \
+  X(rx_bytes, "RxBytes")                                      \
+  X(tx_frames, "TxFrames")                                    \
+  X(tx_bytes, "TxBytes")                                      \
+  X(tx_no_packet, "TxNoPacket")                               \
+  X(tx_parked, "TxParked")                                    \
+  X(tx_park_dropped, "TxParkDropped")                         \
+  X(tx_no_route, "TxNoRoute")                                 \
+  X(arp_replies, "ArpReplies")                                \
+  X(arp_requests, "ArpRequests")                              \
+  X(icmp_echos, "IcmpInEchos")                                \
+  X(icmp_unreachables_sent, "IcmpOutDestUnreachs")            \
+  X(icmp_limited, "IcmpOutRateLimited")                       \
+  X(icmp_errors_used, "IcmpInErrorsUsed")                     \
+  X(icmp_errors_ignored, "IcmpInErrorsIgnored")               \
+  X(icmp_ignored, "IcmpInIgnored")                            \
+  X(datagrams_ignored, "IpInUnwantedDatagrams")               \
+  X(address_pairs_full, "Ip6AddressPairsFull")                \
+  X(problems_v6, "Ip6InProblems")                             \
+  X(icmp_errors_v6_sent, "Icmp6OutErrors")                    \
+  X(ndp_solicitations, "Icmp6OutNeighborSolicits")            \
+  X(ndp_advertisements, "Icmp6OutNeighborAdvertisements")     \
+  X(ndp_router_solicitations, "Icmp6OutRouterSolicits")       \
+  X(ndp_router_advertisements, "Icmp6InRouterAdvertisements") \
+  X(ndp_invalid, "Icmp6InNdpInvalid")                         \
   X(ndp_conflicts, "Icmp6InAddressConflicts")
 
 struct Counters {

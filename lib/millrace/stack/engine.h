@@ -18,9 +18,9 @@
 #include "millrace/base/token_bucket.h"
 #include "millrace/stack/address_pairs.h"
 #include "millrace/stack/counters.h"
-#include "millrace/stack/fast_open_cache.h"
 #include "millrace/stack/engine_config.h"
 #include "millrace/stack/engine_types.h"
+#include "millrace/stack/fast_open_cache.h"
 #include "millrace/stack/flow_table.h"
 #include "millrace/stack/frame_builder.h"
 #include "millrace/stack/host_v6.h"
@@ -34,8 +34,8 @@
 #include "millrace/stack/timer_wheel.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
-#include "millrace/wire/plain_frame.h"
 #include "millrace/tcp/syn_cookie.h"
+#include "millrace/wire/plain_frame.h"
 
 namespace millrace::stack {
 
@@ -75,9 +75,7 @@ class Engine {
   void FinishVisit(Connection& connection, bool again, OnClose&& on_close);
 
   std::span<const StatelessReply> replies() const { return {replies_.data(), reply_count_}; }
-  std::span<const ControlFrame> control_frames() const {
-    return {control_.data(), control_count_};
-  }
+  std::span<const ControlFrame> control_frames() const { return {control_.data(), control_count_}; }
   std::span<const Bounce> bounces() const { return {bounces_.data(), bounce_count_}; }
   std::span<const Unparked> unparked() const { return {unparked_.data(), unparked_count_}; }
   void ClearReplies() {
@@ -226,9 +224,7 @@ class Engine {
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
   bool Check(const Endpoint& remote, ConnectResult* why) const;
   void DoClose(Connection& connection);
-  uint32_t time_wait_tick() const {
-    return static_cast<uint32_t>(env_.now.ns() >> kTimeWaitShift);
-  }
+  uint32_t time_wait_tick() const { return static_cast<uint32_t>(env_.now.ns() >> kTimeWaitShift); }
   void ScheduleTimeWait(uint32_t index);
 
   EngineConfig config_;

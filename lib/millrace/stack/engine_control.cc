@@ -24,9 +24,9 @@ void Engine::OnArp(const wire::ParsedFrame& frame) {
   const NeighborResult result = neighbors_.OnArp(*arp, env_.now);
   if (result.reply && control_count_ < kControlMax) {
     ControlFrame& out = control_[control_count_++];
-    out.length = static_cast<uint16_t>(builder_.BuildArp(out.bytes.data(), arp->sender_mac,
-                                                         wire::kArpReply, arp->target_ip,
-                                                         arp->sender_mac, arp->sender_ip));
+    out.length =
+        static_cast<uint16_t>(builder_.BuildArp(out.bytes.data(), arp->sender_mac, wire::kArpReply,
+                                                arp->target_ip, arp->sender_mac, arp->sender_ip));
     ++counters_.arp_replies;
   }
   SendUnparked(result);
@@ -53,8 +53,7 @@ void Engine::OnIcmp(const wire::ParsedFrame& frame, RxFrame packet) {
       StoreBe32(ip + wire::kIpv4DestinationAt, frame.source_v4);
       wire::EmitEthernet(packet.data, wire::LoadMac(packet.data + wire::kEthernetSourceAt),
                          net_.mac, wire::kEtherTypeIpv4);
-      const uint32_t length =
-          static_cast<uint32_t>(icmp - packet.data) + frame.transport_length;
+      const uint32_t length = static_cast<uint32_t>(icmp - packet.data) + frame.transport_length;
       bounces_[bounce_count_++] = {packet.packet, length};
       ++counters_.icmp_echos;
       return;
@@ -110,11 +109,10 @@ void Engine::OnTcpError(const FlowKey& key, SeqNum seq, bool hard) {
 // every link carries, so that a forged one costs little.
 void Engine::OnPacketTooBig(const FlowKey& key, SeqNum seq, uint32_t mtu) {
   constexpr uint32_t kLeastV4 = 552;  // as Linux (ip_rt_min_pmtu)
-  const uint32_t headers = wire::kTcpHeaderBytes +
-                           (key.IsV4() ? wire::kIpv4HeaderBytes : wire::kIpv6HeaderBytes);
+  const uint32_t headers =
+      wire::kTcpHeaderBytes + (key.IsV4() ? wire::kIpv4HeaderBytes : wire::kIpv6HeaderBytes);
   const FlowRef ref = FindFlow(table_.Hash(key), key);
-  Connection* const c =
-      ref.kind() == FlowKind::kConnection ? &connections_[ref.index()] : nullptr;
+  Connection* const c = ref.kind() == FlowKind::kConnection ? &connections_[ref.index()] : nullptr;
   if (c == nullptr || !tcp::IsSynchronized(c->tcb.state) || seq < c->tcb.snd_una ||
       seq >= c->tcb.snd_nxt || (!key.IsV4() && mtu < wire::kIpv6MtuMin)) {
     ++counters_.icmp_errors_ignored;
@@ -135,8 +133,8 @@ void Engine::OnPacketTooBig(const FlowKey& key, SeqNum seq, uint32_t mtu) {
 uint16_t Engine::PathMss(const FlowKey& key, uint16_t mss) const {
   const uint16_t mtu = path_mtus_.Find(RemoteOf(key), env_.now);
   if (mtu == 0) return mss;
-  const uint32_t headers = wire::kTcpHeaderBytes +
-                           (key.IsV4() ? wire::kIpv4HeaderBytes : wire::kIpv6HeaderBytes);
+  const uint32_t headers =
+      wire::kTcpHeaderBytes + (key.IsV4() ? wire::kIpv4HeaderBytes : wire::kIpv6HeaderBytes);
   return std::min(mss, static_cast<uint16_t>(mtu - headers));
 }
 
@@ -155,12 +153,12 @@ void Engine::OnUnwantedDatagram(const wire::ParsedFrame& frame) {
   const uint32_t quoted_length = LoadBe16(frame.network_header + wire::kIpv4TotalLengthAt);
   const uint8_t code = frame.kind == wire::FrameKind::kUdp ? wire::kIcmpPortUnreachable
                                                            : wire::kIcmpProtocolUnreachable;
-  const uint32_t icmp_length = wire::EmitIcmpUnreachable(
-      ip + wire::kIpv4HeaderBytes, code, frame.network_header, quoted_length);
+  const uint32_t icmp_length = wire::EmitIcmpUnreachable(ip + wire::kIpv4HeaderBytes, code,
+                                                         frame.network_header, quoted_length);
   // Back to where the frame came from, which is the next hop for it.
   const std::byte* const ethernet = frame.network_header - wire::kEthernetHeaderBytes;
-  wire::EmitEthernet(out.bytes.data(), wire::LoadMac(ethernet + wire::kEthernetSourceAt),
-                     net_.mac, wire::kEtherTypeIpv4);
+  wire::EmitEthernet(out.bytes.data(), wire::LoadMac(ethernet + wire::kEthernetSourceAt), net_.mac,
+                     wire::kEtherTypeIpv4);
   wire::EmitIpv4(ip,
                  {.total_length = static_cast<uint16_t>(wire::kIpv4HeaderBytes + icmp_length),
                   .id = 0,
@@ -171,8 +169,8 @@ void Engine::OnUnwantedDatagram(const wire::ParsedFrame& frame) {
                   .destination = frame.source_v4,
                   .dont_fragment = true},
                  true);
-  out.length = static_cast<uint16_t>(wire::kEthernetHeaderBytes + wire::kIpv4HeaderBytes +
-                                     icmp_length);
+  out.length =
+      static_cast<uint16_t>(wire::kEthernetHeaderBytes + wire::kIpv4HeaderBytes + icmp_length);
   ++counters_.icmp_unreachables_sent;
 }
 

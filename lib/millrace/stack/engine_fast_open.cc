@@ -40,8 +40,8 @@ bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
   if (index == kNoIndex) return false;
   Connection& connection = connections_[index];
   connection.listener = listener;
-  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
-                                                            p.key.ports(), env_.now);
+  const tcp::TupleSecrets secrets =
+      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses, p.key.ports(), env_.now);
   tcp::PayloadFate fate = tcp::PayloadFate::kNotKept;
   const FlowRef ref(FlowKind::kConnection, index);
   if (!table_.Insert(p.hash, ref)) {

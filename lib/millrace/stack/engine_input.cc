@@ -177,8 +177,8 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
     half_opens_.Give(h);
     return;
   }
-  tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
-                                                      p.key.ports(), env_.now);
+  tcp::TupleSecrets secrets =
+      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses, p.key.ports(), env_.now);
   if (has_floor && secrets.iss <= iss_floor) secrets.iss = iss_floor + 1;
   HalfOpen& half_open = half_opens_[h];
   half_open.key = p.key;
@@ -236,9 +236,8 @@ void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
 void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
   TimeWait& time_wait = time_waits_[ref.index()];
   const auto send_ack = [&] {
-    const uint32_t ts_offset = tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses,
-                                                       p.key.ports(), env_.now)
-                                   .ts_offset;
+    const uint32_t ts_offset =
+        tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses, p.key.ports(), env_.now).ts_offset;
     Reply(p.key, Neighbors::kNone, tcp::AckOf(time_wait.tcp, ts_offset, env_));
   };
   switch (tcp::OnTimeWaitSegment(time_wait.tcp, p.frame.tcp, env_)) {

@@ -13,8 +13,7 @@ namespace {
 
 // The frame of a parsed packet, for the address that it came from.
 MacAddress SenderOf(const wire::ParsedFrame& frame) {
-  return wire::LoadMac(frame.network_header - wire::kEthernetHeaderBytes +
-                       wire::kEthernetSourceAt);
+  return wire::LoadMac(frame.network_header - wire::kEthernetHeaderBytes + wire::kEthernetSourceAt);
 }
 
 wire::NdpContext ContextOf(const wire::ParsedFrame& frame) {
@@ -143,9 +142,8 @@ bool Engine::TurnEchoV6(const wire::ParsedFrame& frame, RxFrame packet) {
   std::byte* const icmp = ethernet + (frame.transport_header - packet.data);
   const IpAddress source = frame.source_v6(), destination = frame.destination_v6();
   wire::TurnEchoIntoReplyV6(icmp);
-  const uint32_t length =
-      builder_.BuildIcmpV6(ethernet, SenderOf(frame), destination, source, config_.ttl,
-                           frame.transport_length);
+  const uint32_t length = builder_.BuildIcmpV6(ethernet, SenderOf(frame), destination, source,
+                                               config_.ttl, frame.transport_length);
   bounces_[bounce_count_++] = {packet.packet, length};
   ++counters_.icmp_echos;
   return true;
@@ -154,9 +152,8 @@ bool Engine::TurnEchoV6(const wire::ParsedFrame& frame, RxFrame packet) {
 void Engine::OnIcmpErrorV6(const wire::ParsedFrame& frame) {
   const auto error = wire::ParseIcmpV6TcpError(frame.transport_header, frame.transport_length);
   FlowKey key;
-  if (!error.has_value() ||
-      !pairs_.FindKey(error->source, error->source_port, error->destination,
-                      error->destination_port, &key)) {
+  if (!error.has_value() || !pairs_.FindKey(error->source, error->source_port, error->destination,
+                                            error->destination_port, &key)) {
     ++counters_.icmp_errors_ignored;
     return;
   }
@@ -196,10 +193,10 @@ void Engine::OnProblemV6(const wire::ParsedFrame& frame) {
       .source = from,
       .destination = source};
   const uint32_t length =
-      wire::EmitIcmpV6Error(out.bytes.data() + FrameBuilder::kIcmpV6At, error,
-                            frame.network_header, frame.network_length, kQuoteMax);
-  out.length = static_cast<uint16_t>(builder_.BuildIcmpV6(
-      out.bytes.data(), SenderOf(frame), from, source, config_.ttl, length));
+      wire::EmitIcmpV6Error(out.bytes.data() + FrameBuilder::kIcmpV6At, error, frame.network_header,
+                            frame.network_length, kQuoteMax);
+  out.length = static_cast<uint16_t>(
+      builder_.BuildIcmpV6(out.bytes.data(), SenderOf(frame), from, source, config_.ttl, length));
   ++counters_.icmp_errors_v6_sent;
 }
 
@@ -236,14 +233,14 @@ void Engine::OnSolicitation(const wire::ParsedFrame& frame) {
                                                      .target = message->target,
                                                      .mac = net_.mac},
                                                     message->target, to);
-  out.length = static_cast<uint16_t>(builder_.BuildIcmpV6(out.bytes.data(), mac, message->target,
-                                                          to, wire::kNdpHopLimit, length));
+  out.length = static_cast<uint16_t>(
+      builder_.BuildIcmpV6(out.bytes.data(), mac, message->target, to, wire::kNdpHopLimit, length));
   ++counters_.ndp_advertisements;
 }
 
 void Engine::OnAdvertisement(const wire::ParsedFrame& frame) {
-  const auto message = wire::ParseNeighborMessage(frame.transport_header, frame.transport_length,
-                                                  ContextOf(frame));
+  const auto message =
+      wire::ParseNeighborMessage(frame.transport_header, frame.transport_length, ContextOf(frame));
   if (!message.has_value() || SenderOf(frame) == net_.mac) {
     ++counters_.ndp_invalid;
     return;
@@ -279,10 +276,10 @@ void Engine::BuildSolicitation(const IpAddress& target, const IpAddress& source,
                                const IpAddress& to, const MacAddress& mac, ControlFrame* frame) {
   wire::NeighborMessage message{.target = target};
   if (!wire::IsUnspecifiedV6(source)) message.mac = net_.mac;
-  const uint32_t length = wire::EmitNeighborMessage(
-      frame->bytes.data() + FrameBuilder::kIcmpV6At, message, source, to);
-  frame->length = static_cast<uint16_t>(builder_.BuildIcmpV6(
-      frame->bytes.data(), mac, source, to, wire::kNdpHopLimit, length));
+  const uint32_t length =
+      wire::EmitNeighborMessage(frame->bytes.data() + FrameBuilder::kIcmpV6At, message, source, to);
+  frame->length = static_cast<uint16_t>(
+      builder_.BuildIcmpV6(frame->bytes.data(), mac, source, to, wire::kNdpHopLimit, length));
   ++counters_.ndp_solicitations;
 }
 
@@ -312,9 +309,9 @@ bool Engine::NextDiscovery(ControlFrame* frame) {
   }
   const uint32_t length = wire::EmitRouterSolicitation(
       frame->bytes.data() + FrameBuilder::kIcmpV6At, net_.mac, net_.v6.link_local);
-  frame->length = static_cast<uint16_t>(builder_.BuildIcmpV6(
-      frame->bytes.data(), wire::GroupMacV6(wire::kAllRoutersV6), net_.v6.link_local,
-      wire::kAllRoutersV6, wire::kNdpHopLimit, length));
+  frame->length = static_cast<uint16_t>(
+      builder_.BuildIcmpV6(frame->bytes.data(), wire::GroupMacV6(wire::kAllRoutersV6),
+                           net_.v6.link_local, wire::kAllRoutersV6, wire::kNdpHopLimit, length));
   ++counters_.ndp_router_solicitations;
   return true;
 }

@@ -107,8 +107,8 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
   return Open(key_of(choice->candidate), choice->prepared, user_data, socket);
 }
 
-ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
-                                  uint64_t user_data, Socket* socket) {
+ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote, uint64_t user_data,
+                                  Socket* socket) {
   ConnectResult why = ConnectResult::kOk;
   if (!Check(remote, &why)) return why;
   const IpAddress& from = local.address;
@@ -123,8 +123,7 @@ ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
   return Open(key, hash, user_data, socket);
 }
 
-ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data,
-                           Socket* socket) {
+ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket) {
   const uint16_t neighbor = NextHop(key);
   if (neighbor == Neighbors::kNone) {
     ++counters_.tx_no_route;
@@ -141,14 +140,15 @@ ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data
     FreeConnection(connection);
     return ConnectResult::kNoMemory;
   }
-  const tcp::TupleSecrets secrets = tcp::DeriveTupleSecrets(
-      secrets_.isn, key.addresses, key.ports(), env_.now);
+  const tcp::TupleSecrets secrets =
+      tcp::DeriveTupleSecrets(secrets_.isn, key.addresses, key.ports(), env_.now);
   uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
   if (!path_mtus_.empty()) [[unlikely]]
     mss = PathMss(key, mss);
-  tcp::OpenActive(connection.tcb,
-                  {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = mss}, env_);
-  if (env_.config.fast_open_client) [[unlikely]] BeginFastOpen(connection);
+  tcp::OpenActive(connection.tcb, {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = mss},
+                  env_);
+  if (env_.config.fast_open_client) [[unlikely]]
+    BeginFastOpen(connection);
   MarkDirty(connection);
   if (socket != nullptr) *socket = SocketOf(connection);
   return ConnectResult::kOk;

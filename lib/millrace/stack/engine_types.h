@@ -13,14 +13,14 @@
 
 namespace millrace::stack {
 
-enum class [[nodiscard]] ListenResult : uint8_t { kOk, kInUse, kNotOurs, kUnsupported };
-enum class [[nodiscard]] ConnectResult : uint8_t {
-  kOk,
-  kNoPorts,      // every (address, port) for this destination is in use or in TIME-WAIT
-  kNoMemory,     // the pool or the table is full
-  kNoRoute,      // not on the attached network and no gateway, or no room for the neighbour
-  kBadAddress,   // unspecified, multicast, broadcast or our own (MUST-46), or port 0
-  kUnsupported,  // an address family that the engine does not carry
+enum class [[nodiscard]] ListenResult : uint8_t{kOk, kInUse, kNotOurs, kUnsupported};
+enum class [[nodiscard]] ConnectResult : uint8_t{
+    kOk,
+    kNoPorts,      // every (address, port) for this destination is in use or in TIME-WAIT
+    kNoMemory,     // the pool or the table is full
+    kNoRoute,      // not on the attached network and no gateway, or no room for the neighbour
+    kBadAddress,   // unspecified, multicast, broadcast or our own (MUST-46), or port 0
+    kUnsupported,  // an address family that the engine does not carry
 };
 const char* ToString(ConnectResult result);
 const char* ToString(ListenResult result);

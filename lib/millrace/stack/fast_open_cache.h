@@ -26,8 +26,8 @@ class FastOpenCache {
   struct Entry {
     uint64_t addresses = 0;  // of FlowKey; 0: free
     Instant blocked_until;
-    uint16_t mss = 0;        // the server's, for the size of data on a SYN
-    uint8_t length = 0;      // of the cookie, 0: none
+    uint16_t mss = 0;    // the server's, for the size of data on a SYN
+    uint8_t length = 0;  // of the cookie, 0: none
     std::array<std::byte, 16> cookie{};
     std::span<const std::byte> bytes() const { return {cookie.data(), length}; }
   };

@@ -5,8 +5,7 @@
 namespace millrace::stack {
 
 uint32_t FrameBuilder::BuildTcpV6(std::byte* at, const FlowKey& key, const MacAddress& destination,
-                                  const tcp::TxSegment& segment,
-                                  const tcp::SendPool& pool) const {
+                                  const tcp::TxSegment& segment, const tcp::SendPool& pool) const {
   constexpr uint16_t kMoreHeader = wire::kIpv6HeaderBytes - wire::kIpv4HeaderBytes;
   const IpAddress& local = pairs_.local(key);
   const IpAddress& remote = pairs_.remote(key);
@@ -41,12 +40,11 @@ uint32_t FrameBuilder::BuildIcmpV6(std::byte* at, const MacAddress& destination_
                                    const IpAddress& source, const IpAddress& destination,
                                    uint8_t hop_limit, uint32_t length) const {
   wire::EmitEthernet(at, destination_mac, port_.mac, wire::kEtherTypeIpv6);
-  wire::EmitIpv6(at + wire::kEthernetHeaderBytes,
-                 {.payload_length = static_cast<uint16_t>(length),
-                  .next_header = wire::kIpProtocolIcmpV6,
-                  .hop_limit = hop_limit,
-                  .source = source,
-                  .destination = destination});
+  wire::EmitIpv6(at + wire::kEthernetHeaderBytes, {.payload_length = static_cast<uint16_t>(length),
+                                                   .next_header = wire::kIpProtocolIcmpV6,
+                                                   .hop_limit = hop_limit,
+                                                   .source = source,
+                                                   .destination = destination});
   return kIcmpV6At + length;
 }
 

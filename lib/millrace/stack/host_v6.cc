@@ -5,7 +5,7 @@
 namespace millrace::stack {
 namespace {
 
-constexpr Duration kRetransmit = Duration::Seconds(1);           // RFC 4861 10: RETRANS_TIMER
+constexpr Duration kRetransmit = Duration::Seconds(1);            // RFC 4861 10: RETRANS_TIMER
 constexpr Duration kSolicitationInterval = Duration::Seconds(4);  // RTR_SOLICITATION_INTERVAL
 constexpr uint8_t kSolicitationsMax = 3;                          // MAX_RTR_SOLICITATIONS
 constexpr uint32_t kForEver = 0xFFFF'FFFF;
@@ -31,8 +31,8 @@ HostV6::HostV6(const HostV6Config& config, const MacAddress& mac, Instant now) :
 void HostV6::StartDetection(Detection& detection, const IpAddress& address, Instant now) {
   if (address == IpAddress()) return;
   detection.address = address;
-  detection.state = config_.detection_transmits == 0 ? AddressState::kReady
-                                                     : AddressState::kTentative;
+  detection.state =
+      config_.detection_transmits == 0 ? AddressState::kReady : AddressState::kTentative;
   detection.transmits_left = config_.detection_transmits;
   detection.next = now;
 }

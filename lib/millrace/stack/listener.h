@@ -25,14 +25,14 @@
 namespace millrace::stack {
 
 struct Listener {
-  IpAddress address;           // unspecified: any of ours of that family
+  IpAddress address;  // unspecified: any of ours of that family
   uint16_t port = 0;
   bool open = false;
-  uint32_t backlog = 0;        // half-open connections, at most
-  uint32_t half_open = 0;      // now
-  uint64_t user_data = 0;      // given to each accepted connection
-  uint16_t next = 0xFFFF;      // another address with the same port
-  Instant cookies_until;       // an ACK may be that of a cookie before this
+  uint32_t backlog = 0;    // half-open connections, at most
+  uint32_t half_open = 0;  // now
+  uint64_t user_data = 0;  // given to each accepted connection
+  uint16_t next = 0xFFFF;  // another address with the same port
+  Instant cookies_until;   // an ACK may be that of a cookie before this
 
   static constexpr uint32_t kShareOfFree = 8;
   bool HasRoomForSyn(uint32_t pool_free) const {

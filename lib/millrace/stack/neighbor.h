@@ -50,11 +50,11 @@ struct NeighborConfig {
 };
 
 struct NeighborCounters {
-  uint64_t table_full = 0;             // no entry could be made or evicted
-  uint64_t evicted = 0;                // the least recently used one made room
-  uint64_t failed = 0;                 // nobody answered
-  uint64_t park_refused = 0;           // 64 packets are waiting
-  uint64_t park_displaced = 0;         // a newer packet for the same neighbour took the place
+  uint64_t table_full = 0;         // no entry could be made or evicted
+  uint64_t evicted = 0;            // the least recently used one made room
+  uint64_t failed = 0;             // nobody answered
+  uint64_t park_refused = 0;       // 64 packets are waiting
+  uint64_t park_displaced = 0;     // a newer packet for the same neighbour took the place
   uint64_t ignored = 0;            // sender is not a station of this network
   uint64_t unsolicited = 0;        // answer from an address that is not in the table
   uint64_t no_room = 0;            // request of an unknown host, table full

@@ -15,9 +15,8 @@ void PathMtus::Learn(const IpAddress& destination, uint16_t mtu, Instant now) {
   auto place = std::find_if(set.begin(), set.end(),
                             [&](const Entry& e) { return e.destination == destination; });
   if (place == set.end()) {
-    place = std::min_element(set.begin(), set.end(), [](const Entry& a, const Entry& b) {
-      return a.expires < b.expires;
-    });
+    place = std::min_element(set.begin(), set.end(),
+                             [](const Entry& a, const Entry& b) { return a.expires < b.expires; });
   }
   *place = {.destination = destination, .expires = now + kLife, .mtu = mtu};
   newest_expires_ = place->expires;

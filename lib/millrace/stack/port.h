@@ -25,10 +25,10 @@ namespace millrace::stack {
 // What the device does for us, found at set-up.
 struct PortCapabilities {
   MacAddress mac;
-  uint16_t mtu = 1500;               // octets of IP packet, 68..9216
-  bool tx_ipv4_checksum = false;     // port fills in the IPv4 header checksum when asked
-  bool tx_tcp_checksum = false;      // port completes the TCP checksum from the pseudo-header sum
-  bool rx_checksum = false;          // RxFrame tells kGood or kBad; else kUnknown
+  uint16_t mtu = 1500;            // octets of IP packet, 68..9216
+  bool tx_ipv4_checksum = false;  // port fills in the IPv4 header checksum when asked
+  bool tx_tcp_checksum = false;   // port completes the TCP checksum from the pseudo-header sum
+  bool rx_checksum = false;       // RxFrame tells kGood or kBad; else kUnknown
 };
 
 // A received frame. `data` is readable for `length` octets until the packet is freed or sent.
@@ -43,9 +43,9 @@ struct RxFrame {
 // Which checksums the port is to fill in; only what PortCapabilities offers may be asked for.
 struct TxOffload {
   bool ipv4_checksum = false;
-  bool tcp_checksum = false;   // the TCP checksum field holds the folded pseudo-header sum
-  uint8_t l3_offset = 14;      // octets before the IP header
-  uint8_t l4_offset = 34;      // octets before the TCP header
+  bool tcp_checksum = false;  // the TCP checksum field holds the folded pseudo-header sum
+  uint8_t l3_offset = 14;     // octets before the IP header
+  uint8_t l4_offset = 34;     // octets before the TCP header
 };
 
 inline constexpr size_t kBurst = 32;  // frames per RxBurst, at most

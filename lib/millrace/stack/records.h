@@ -34,14 +34,14 @@ static_assert(sizeof(HalfOpen) == 64);
 struct alignas(64) Connection {
   tcp::Tcb tcb;
   FlowKey key;
-  uint64_t user_data;   // the application's
+  uint64_t user_data;  // the application's
   TimerLink timer;
   uint32_t dirty_next;  // list of connections that need a visit; kNotListed when not on it
   uint32_t generation;  // counts the users of the slot: tells a stale handle
   uint16_t neighbor;    // next hop, held by Neighbors::Ref
   uint16_t listener;    // of a passive open
   bool in_use;
-  bool detached;        // over for the network, but the application has not read all
+  bool detached;  // over for the network, but the application has not read all
   static constexpr uint32_t kNotListed = 0;  // fresh slab memory is zero; indices are stored + 1
 };
 static_assert(sizeof(Connection) == 256);

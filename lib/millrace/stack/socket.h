@@ -74,7 +74,7 @@ class Socket {
   bool passive() const;  // accepted by a listener (MUST-11)
   Endpoint local() const;
   Endpoint remote() const;
-  tcp::State state() const;  // CLOSED for a stale socket
+  tcp::State state() const;       // CLOSED for a stale socket
   uint32_t unsent_bytes() const;  // in the send buffer, acknowledged octets not counted
 
  private:

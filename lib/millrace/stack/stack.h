@@ -145,9 +145,8 @@ void Stack<P, A>::Visit(Connection& connection) {
   // A Resume that came from a call of this visit found it off the list.
   const bool again =
       progress == tcp::SendProgress::kMore || (tcb.events & tcp::kEventReadable) != 0;
-  engine_.FinishVisit(connection, again, [this](Socket s, tcp::CloseReason reason) {
-    app_.OnClose(s, reason);
-  });
+  engine_.FinishVisit(connection, again,
+                      [this](Socket s, tcp::CloseReason reason) { app_.OnClose(s, reason); });
 }
 
 template <Port P, App A>

@@ -6,8 +6,8 @@
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/liveness.h"
-#include "millrace/tcp/receive_tuning.h"
 #include "millrace/tcp/loss_recovery.h"
+#include "millrace/tcp/receive_tuning.h"
 #include "millrace/tcp/window.h"
 
 namespace millrace::tcp {
@@ -141,9 +141,8 @@ void CloseNow(Tcb& tcb, CloseReason reason, Env& env) {
   tcb.close_reason = reason;
   // What was queued is flushed with the connection, unless it ends in order. The application
   // hears of an opening in any case, so that every OnClose of an accepted one has its OnOpen.
-  const int kept = reason == CloseReason::kNormal
-                       ? kEventOpened | kEventReadable | kEventPeerClosed
-                       : kEventOpened;
+  const int kept = reason == CloseReason::kNormal ? kEventOpened | kEventReadable | kEventPeerClosed
+                                                  : kEventOpened;
   tcb.events = static_cast<uint8_t>((tcb.events & kept) | kEventClosed);
   tcb.Clear(kAckNow | kRetransmitHead | kProbe | kResetNow);
   tcb.timers.armed = 0;
@@ -159,10 +158,12 @@ void EnterTimeWait(Tcb& tcb) {
 }
 
 void Release(Tcb& tcb, Env& env) {
-  if (tcb.Has(kRecord)) [[unlikely]] GiveRecord(tcb, env);
+  if (tcb.Has(kRecord)) [[unlikely]]
+    GiveRecord(tcb, env);
   tcb.send.Clear(env.send_pool);
   tcb.receive.Clear(env.receive_pool, env.released);
-  if (tcb.extra != 0) [[unlikely]] GiveExtra(tcb, env);
+  if (tcb.extra != 0) [[unlikely]]
+    GiveExtra(tcb, env);
 }
 
 }  // namespace millrace::tcp

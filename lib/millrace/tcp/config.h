@@ -20,7 +20,7 @@ enum class SynCookies : uint8_t {
 
 // How long silence is borne (tcp/liveness.h); per connection, the default is Config::liveness.
 struct Liveness {
-  bool keepalive = false;  // RFC 9293 3.8.4 (MUST-24, MUST-25)
+  bool keepalive = false;                                 // RFC 9293 3.8.4 (MUST-24, MUST-25)
   Duration keepalive_idle = Duration::Seconds(2 * 3600);  // (MUST-28): no less than two hours
   Duration keepalive_interval = Duration::Seconds(75);    // between unanswered probes, as Linux
   uint8_t keepalive_probes = 9;
@@ -113,7 +113,7 @@ struct Config {
   bool fast_open_server = false;
   bool fast_open_client = false;
   uint32_t fast_open_pending_max = 256;  // PendingFastOpenRequests of a core (RFC 7413 5.1)
-  uint8_t r1_retransmits = 3;           // RFC 9293 3.8.3 (SHLD-10); at most 7
+  uint8_t r1_retransmits = 3;            // RFC 9293 3.8.3 (SHLD-10); at most 7
   Duration r2 = Duration::Seconds(120);  // RFC 9293 3.8.3 (SHLD-11): at least 100 s
 
   Liveness liveness;

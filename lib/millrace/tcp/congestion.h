@@ -28,7 +28,8 @@ struct Congestion {
   }
   static uint32_t InitialWindow(uint32_t mss, const Config& config) {
     const uint32_t segments = config.initial_window_segments;
-    if (config.congestion == CongestionKind::kNone) [[unlikely]] return config.fixed_window_bytes;
+    if (config.congestion == CongestionKind::kNone) [[unlikely]]
+      return config.fixed_window_bytes;
     return std::min(segments * mss, std::max(2 * mss, segments * 1460));
   }
 

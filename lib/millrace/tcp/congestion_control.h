@@ -20,8 +20,8 @@ namespace millrace::tcp {
 // DCTCP's estimate of the share of marked octets (RFC 8257 3.3).
 struct DctcpState {
   static constexpr uint32_t kOne = 1u << 16;  // alpha of 1
-  uint32_t alpha = kOne;        // "DCTCP.Alpha ... SHOULD be initialized to 1"
-  uint32_t acked_bytes = 0;     // of the observation window
+  uint32_t alpha = kOne;                      // "DCTCP.Alpha ... SHOULD be initialized to 1"
+  uint32_t acked_bytes = 0;                   // of the observation window
   uint32_t marked_bytes = 0;
   SeqNum window_end;
   bool started = false;
@@ -40,7 +40,7 @@ struct AckSample {
   uint32_t mss;
   uint32_t now_us;
   uint32_t srtt_us;
-  uint32_t rtt_us;        // of a segment that was sent once; 0: none
+  uint32_t rtt_us;  // of a segment that was sent once; 0: none
   SeqNum snd_una, snd_nxt;
 };
 

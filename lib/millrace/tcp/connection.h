@@ -25,7 +25,7 @@
 namespace millrace::tcp {
 
 // What happens to the packet of a segment.
-enum class [[nodiscard]] PayloadFate : uint8_t { kNotKept, kKept };
+enum class [[nodiscard]] PayloadFate : uint8_t{kNotKept, kKept};
 
 // What the caller has to do: send a RST made from the segment by MakeReset; keep what the segment
 // says of Fast Open (tcp/fast_open.h).
@@ -78,7 +78,7 @@ class Outbox {
   std::array<TxSegment, kCapacity> segments_;
 };
 
-enum class [[nodiscard]] SendProgress : uint8_t { kDone, kMore };
+enum class [[nodiscard]] SendProgress : uint8_t{kDone, kMore};
 
 // What an active open needs beside the configuration.
 struct OpenParameters {

@@ -19,8 +19,8 @@ uint32_t CubeRoot(uint64_t value) {
 
 void Cubic::OnCongestion(uint32_t cwnd) {
   // RFC 9438 4.7: "If the cwnd value ... is less than W_max: W_max = cwnd * (1 + beta_cubic) / 2".
-  w_max_ = cwnd < w_max_ ? static_cast<uint32_t>(uint64_t{cwnd} * (100 + kBetaPercent) / 200)
-                         : cwnd;
+  w_max_ =
+      cwnd < w_max_ ? static_cast<uint32_t>(uint64_t{cwnd} * (100 + kBetaPercent) / 200) : cwnd;
   cwnd_prior_ = cwnd;
   in_epoch_ = false;
   after_timeout_ = false;

@@ -61,8 +61,8 @@ struct Env {
   ReleasedPackets released;  // packets that nothing holds any more; the shell frees them in bulk
 
   Instant now;
-  uint32_t tick = 0;      // floor, see timers.h
-  uint32_t us = 0;        // wraps after 71 minutes
+  uint32_t tick = 0;  // floor, see timers.h
+  uint32_t us = 0;    // wraps after 71 minutes
   uint32_t seconds = 0;
   uint32_t ts_clock = 0;  // before the offset of a connection is added
 

@@ -28,11 +28,11 @@ struct Extra {
   uint8_t keepalive_probes;  // unanswered ones that mean death
   bool adopt_user_timeout;   // the peer may set it (RFC 5482)
   // Liveness (tcp/liveness.h).
-  uint8_t probes_sent;       // since the peer was heard
-  bool tuning;               // the two members below are valid
-  uint32_t probe_tick;       // when the next keepalive is due, if nothing is heard
-  uint32_t waiting_tick;     // since when octets wait for their acknowledgment
-  SeqNum waiting_una;        // snd_una then
+  uint8_t probes_sent;    // since the peer was heard
+  bool tuning;            // the two members below are valid
+  uint32_t probe_tick;    // when the next keepalive is due, if nothing is heard
+  uint32_t waiting_tick;  // since when octets wait for their acknowledgment
+  SeqNum waiting_una;     // snd_una then
   // Receive window (tcp/receive_tuning.h).
   SeqNum tuning_mark;        // what the application had taken up to ...
   uint32_t tuning_start_us;  // ... this Env::us

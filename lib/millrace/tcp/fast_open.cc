@@ -100,8 +100,8 @@ void SettleFastOpen(Tcb& tcb, const wire::Segment& segment, uint8_t events, Env&
   tcb.Clear(kFastOpen);
   if (tcb.Has(kPassiveOpen)) {
     --env.fast_open_pending;
-    tcb.events = events;           // OnOpen came with the SYN
-    tcb.rtx_nxt = tcb.snd_nxt;     // what was sent meanwhile is in flight
+    tcb.events = events;        // OnOpen came with the SYN
+    tcb.rtx_nxt = tcb.snd_nxt;  // what was sent meanwhile is in flight
     if (tcb.flight() > 0) ArmRetransmit(tcb, env);
     return;
   }

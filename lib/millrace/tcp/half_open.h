@@ -25,17 +25,17 @@ struct HalfOpen {
   wire::OptionBits options;  // of the SYN that we agree to
   uint8_t peer_window_scale : 4;
   uint8_t retransmits : 4;
-  bool ecn : 1;              // agreed to (RFC 3168 6.1.1)
-  bool sent_again : 1;       // sent_us is not that of the first SYN-ACK: not to be timed (MUST-18)
+  bool ecn : 1;         // agreed to (RFC 3168 6.1.1)
+  bool sent_again : 1;  // sent_us is not that of the first SYN-ACK: not to be timed (MUST-18)
 };
 
 enum class HalfOpenVerdict : uint8_t {
   kDrop,
-  kSendSynAck,    // again
-  kSendAck,       // challenge ACK
-  kSendReset,     // MakeReset of the segment; the entry stays (ACK-09)
-  kRemove,        // RST: back to LISTEN, the application is not told
-  kEstablish,     // make a Tcb by Establish and give it the segment
+  kSendSynAck,  // again
+  kSendAck,     // challenge ACK
+  kSendReset,   // MakeReset of the segment; the entry stays (ACK-09)
+  kRemove,      // RST: back to LISTEN, the application is not told
+  kEstablish,   // make a Tcb by Establish and give it the segment
 };
 
 // True for a SYN that may open: SYN alone among SYN, ACK, RST, FIN (RFC 9293 3.10.7.2).

@@ -20,10 +20,10 @@ using wire::Segment;
 // States and algorithms that look at segments in their own way.
 constexpr uint32_t kNotPlain = kFastRecovery | kTimeoutRecovery | kRecoverValid | kRecord |
                                kResetNow | kWatched | kEcnOn | kRetransmitHead | kProbe;
-constexpr unsigned kPlainStates =
-    StateBit(State::kSynReceived) | StateBit(State::kEstablished) | StateBit(State::kFinWait1) |
-    StateBit(State::kFinWait2) | StateBit(State::kCloseWait) | StateBit(State::kClosing) |
-    StateBit(State::kLastAck);
+constexpr unsigned kPlainStates = StateBit(State::kSynReceived) | StateBit(State::kEstablished) |
+                                  StateBit(State::kFinWait1) | StateBit(State::kFinWait2) |
+                                  StateBit(State::kCloseWait) | StateBit(State::kClosing) |
+                                  StateBit(State::kLastAck);
 
 // RFC 7323 has nothing against the segment.
 bool HasPlainOptions(const Tcb& tcb, const Segment& segment) {
@@ -65,8 +65,8 @@ bool TakePlainSegment(Tcb& tcb, const Segment& segment, Env& env, InputResult& r
   if (tcb.Has(kFinAcked) && AfterFinAcked(tcb, env)) return true;
   const bool fin = segment.Has(wire::kFin);
   if (segment.payload_length > 0) {
-    result.fate = TakeText(
-        tcb, segment, {segment.seq, segment.payload, segment.payload_length, fin}, env);
+    result.fate =
+        TakeText(tcb, segment, {segment.seq, segment.payload, segment.payload_length, fin}, env);
   }
   if (fin) {
     tcb.rcv_fin_seq = segment.seq + segment.payload_length;

@@ -132,7 +132,8 @@ Reply OnSynSentSegment(Tcb& tcb, const Segment& segment, Env& env) {
   if (has_ack) {
     const bool asked = tcb.Has(kFastOpen);
     EnterEstablished(tcb, segment, segment.window, env);
-    if (asked) [[unlikely]] return Reply::kLearnFastOpen;
+    if (asked) [[unlikely]]
+      return Reply::kLearnFastOpen;
   } else {
     // (MUST-10) simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment ... and send it".
     Transition(tcb, State::kSynReceived);

@@ -44,8 +44,8 @@ inline Duration RetransmitTimeout(const Tcb& tcb, const Config& config) {
   // RFC 6298 5.7: "If the timer expires awaiting the ACK of a SYN segment and the TCP
   // implementation is using an RTO less than 3 seconds, the RTO MUST be re-initialized to 3
   // seconds when data transmission begins".
-  const bool syn_lost = !tcb.rtt.has_sample() && tcb.Has(kSynRetransmitted) &&
-                        IsSynchronized(tcb.state);
+  const bool syn_lost =
+      !tcb.rtt.has_sample() && tcb.Has(kSynRetransmitted) && IsSynchronized(tcb.state);
   const Duration rto = syn_lost ? config.rto_after_syn_loss : tcb.rtt.Rto(config);
   const int shift = std::min<int>(tcb.backoff, 16);
   return Duration::Nanoseconds(std::min(rto.ns() << shift, config.rto_max.ns()));

@@ -19,9 +19,7 @@ bool IsOutstanding(const Tcb& tcb) {
          (tcb.Has(kFinQueued) && !tcb.Has(kFinAcked));
 }
 
-bool IsOrphan(const Tcb& tcb) {
-  return tcb.state == State::kFinWait2 && tcb.Has(kReceiveClosed);
-}
+bool IsOrphan(const Tcb& tcb) { return tcb.state == State::kFinWait2 && tcb.Has(kReceiveClosed); }
 
 // RFC 9293 3.8.4 (MUST-26): "Keep-alive packets MUST only be sent when no sent data is outstanding,
 // and no data or acknowledgment packets have been received for the connection within an interval".
@@ -48,8 +46,7 @@ void ArmLiveness(Tcb& tcb, const Extra& extra, const Env& env) {
   if (any) {
     // One tick later: ticks of the present are rounded down, and no deadline may come early.
     const uint32_t now = env.tick;
-    tcb.timers.Set(Timer::kLifetime,
-                   static_cast<int32_t>(earliest - now) < 0 ? now : earliest + 1);
+    tcb.timers.Set(Timer::kLifetime, static_cast<int32_t>(earliest - now) < 0 ? now : earliest + 1);
   } else {
     tcb.timers.Stop(Timer::kLifetime);
   }

@@ -25,7 +25,8 @@ TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) 
   segment.payload_length = 0;
   segment.sack_count = 0;
   segment.ecn = 0;
-  if (tcb.Has(kEcnEcho)) [[unlikely]] AddEcho(tcb, env, segment);
+  if (tcb.Has(kEcnEcho)) [[unlikely]]
+    AddEcho(tcb, env, segment);
   if (tcb.Has(kTimestampsOn)) {
     // RFC 7323 3.2: "Once TSopt has been successfully negotiated ... the TSopt MUST be sent in
     // every non-<RST> segment".
@@ -71,7 +72,8 @@ void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
   }
   tcb.snd_nxt = Max(tcb.snd_nxt, tcb.iss + 1);
   tcb.rtx_nxt = tcb.iss + 1;
-  if (tcb.Has(kFastOpen) && !with_ack) [[unlikely]] AddFastOpen(tcb, segment, env);
+  if (tcb.Has(kFastOpen) && !with_ack) [[unlikely]]
+    AddFastOpen(tcb, segment, env);
   ArmRetransmit(tcb, env);
 }
 
@@ -121,7 +123,8 @@ void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool
   } else if (seq == tcb.snd_nxt) {
     OnSentBehindOthers(tcb, seq, end, env);
   }
-  if (tcb.Has(kEcnOn) && seq == tcb.snd_nxt && length > 0) [[unlikely]] MarkEcn(tcb, env, segment);
+  if (tcb.Has(kEcnOn) && seq == tcb.snd_nxt && length > 0) [[unlikely]]
+    MarkEcn(tcb, env, segment);
   tcb.snd_nxt = Max(tcb.snd_nxt, end);
   // RFC 6298 5.1: "if the timer is not running, start it".
   if (!tcb.timers.IsArmed(Timer::kRetransmit)) ArmRetransmit(tcb, env);
@@ -182,7 +185,8 @@ void SendProbe(Tcb& tcb, Env& env, Outbox& out) {
 
 SendProgress SendPlain(Tcb& tcb, Env& env, Outbox& out) {
   while (SendNext(tcb, env, out, tcb.congestion.cwnd)) {
-    if (tcb.Has(kRecord)) [[unlikely]] return SendWithRecord(tcb, env, out);  // taken by now
+    if (tcb.Has(kRecord)) [[unlikely]]
+      return SendWithRecord(tcb, env, out);  // taken by now
     if (out.room() == 0) return SendProgress::kMore;
   }
   return SendProgress::kDone;
@@ -233,7 +237,8 @@ void SendAck(Tcb& tcb, Env& env, Outbox& out) {
   // probe (RFC 9293 A.2), so that octet does not count here; BSD does the same.
   const SeqNum seq = tcb.snd_wnd == 0 ? tcb.rtx_nxt : tcb.snd_nxt;
   TxSegment& segment = AddSegment(tcb, env, out, seq, wire::kAck);
-  if (tcb.Has(kSackDue)) [[unlikely]] AddSack(tcb, env, segment);
+  if (tcb.Has(kSackDue)) [[unlikely]]
+    AddSack(tcb, env, segment);
 }
 
 // RFC 9293 3.8.4: "SEG.SEQ = SND.NXT-1", and without an octet of garbage (SHLD-12).
@@ -281,7 +286,8 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     const SendProgress progress = tcb.Has(kRetransmitHead | kProbe | kRecord)
                                       ? SendInTrouble(tcb, env, out)
                                       : SendPlain(tcb, env, out);
-    if (env.config.push_burst_segments != 0) [[unlikely]] PushBursts(tcb, env.config, out);
+    if (env.config.push_burst_segments != 0) [[unlikely]]
+      PushBursts(tcb, env.config, out);
     if (progress == SendProgress::kMore) return progress;
     ArmPersist(tcb, env);
   }

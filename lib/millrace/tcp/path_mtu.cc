@@ -11,8 +11,8 @@ namespace millrace::tcp {
 
 bool OnPathMtu(Tcb& tcb, uint16_t mss, Env& env) {
   constexpr uint16_t kTimestampsBytes = 12;
-  const auto effective = static_cast<uint16_t>(mss - (tcb.Has(kTimestampsOn) ? kTimestampsBytes
-                                                                             : 0));
+  const auto effective =
+      static_cast<uint16_t>(mss - (tcb.Has(kTimestampsOn) ? kTimestampsBytes : 0));
   if (effective >= tcb.snd_mss) return false;
   tcb.snd_mss = effective;
   ++env.counters.path_mtu_lowered;
@@ -39,8 +39,8 @@ bool OnPathMtu(Tcb& tcb, uint16_t mss, Env& env) {
 void DetectBlackHole(Tcb& tcb, Env& env) {
   const uint8_t limit = env.config.black_hole_timeouts;
   if (limit == 0 || tcb.timeouts < limit || tcb.flight() < tcb.snd_mss) return;
-  const uint16_t mss = tcb.timeouts >= 2 * limit ? env.config.black_hole_mss_least
-                                                 : env.config.black_hole_mss;
+  const uint16_t mss =
+      tcb.timeouts >= 2 * limit ? env.config.black_hole_mss_least : env.config.black_hole_mss;
   if (mss >= tcb.snd_mss) return;
   tcb.snd_mss = mss;
   ++env.counters.path_mtu_black_holes;

@@ -26,8 +26,8 @@ class Prr {
     int64_t count;
     if (pipe > ssthresh) {
       // "sndcnt = CEIL(prr_delivered * ssthresh / RecoverFS) - prr_out"
-      const uint64_t share = (uint64_t{delivered_} * ssthresh + recover_flight_ - 1) /
-                             recover_flight_;
+      const uint64_t share =
+          (uint64_t{delivered_} * ssthresh + recover_flight_ - 1) / recover_flight_;
       count = static_cast<int64_t>(share) - out_;
     } else {
       // "sndcnt = MAX(prr_delivered - prr_out, DeliveredData)"; "if SafeACK sndcnt += SMSS";
@@ -43,8 +43,8 @@ class Prr {
   }
 
  private:
-  uint32_t delivered_ = 0;       // since recovery began
-  uint32_t out_ = 0;             // sent since then
+  uint32_t delivered_ = 0;  // since recovery began
+  uint32_t out_ = 0;        // sent since then
   uint32_t recover_flight_ = 1;
 };
 

@@ -68,20 +68,20 @@ class Rack {
   MinRtt min_rtt_;
   uint32_t xmit_us_ = 0;  // RACK.xmit_ts, RACK.end_seq: the most recently sent that has arrived
   SeqNum end_seq_;
-  uint32_t rtt_us_ = 0;   // RACK.rtt
-  SeqNum fack_;           // the highest sequence number that has arrived
+  uint32_t rtt_us_ = 0;  // RACK.rtt
+  SeqNum fack_;          // the highest sequence number that has arrived
   uint32_t reordering_bytes_ = 0;
   SeqNum dsack_round_;
   uint8_t reo_wnd_mult_ = 1;
   uint8_t reo_wnd_persist_ = 16;
-  bool valid_ = false;    // something has arrived
+  bool valid_ = false;  // something has arrived
   bool reordering_seen_ = false;
   bool in_dsack_round_ = false;
 };
 
 // RFC 8985 7: the tail loss probe.
 struct TailProbe {
-  SeqNum end_seq;       // TLP.end_seq, with in_flight
+  SeqNum end_seq;  // TLP.end_seq, with in_flight
   bool in_flight = false;
   bool is_retrans = false;
 };

@@ -6,9 +6,8 @@
 namespace millrace::tcp {
 
 ReceiveQueue::Insert ReceiveQueue::Offer(SeqNum seq, const std::byte* data, uint32_t length,
-                                         wire::PacketHandle handle, Limits limits,
-                                         SeqNum* rcv_nxt, ReceivePool& pool,
-                                         ReleasedPackets& released) {
+                                         wire::PacketHandle handle, Limits limits, SeqNum* rcv_nxt,
+                                         ReceivePool& pool, ReleasedPackets& released) {
   if (seq != *rcv_nxt) {
     if (packets_ >= limits.packets_max) return Insert::kFull;
     return OfferOutOfOrder(seq, data, length, handle, limits, pool, released);
@@ -25,8 +24,8 @@ ReceiveQueue::Insert ReceiveQueue::Offer(SeqNum seq, const std::byte* data, uint
   }
   const uint32_t index = pool.nodes.Take();
   if (index == kNoIndex) return Insert::kFull;
-  pool.nodes[index] = {.next = kNoIndex, .length = length, .seq = seq, .data = data,
-                       .handle = handle};
+  pool.nodes[index] = {
+      .next = kNoIndex, .length = length, .seq = seq, .data = data, .handle = handle};
   ++packets_;
   AppendReady(index, pool);
   *rcv_nxt += length;
@@ -68,8 +67,7 @@ ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* 
   if (ooo_packets_ >= limits.reassembly_max) return Insert::kFull;
   const uint32_t index = pool.nodes.Take();
   if (index == kNoIndex) return Insert::kFull;
-  pool.nodes[index] = {.next = next, .length = length, .seq = seq, .data = data,
-                       .handle = handle};
+  pool.nodes[index] = {.next = next, .length = length, .seq = seq, .data = data, .handle = handle};
   (previous == kNoIndex ? ooo_head_ : pool.nodes[previous].next) = index;
   ooo_recent_ = seq;
   ++packets_;
@@ -94,7 +92,10 @@ bool ReceiveQueue::AppendCopy(SeqNum seq, const std::byte* data, uint32_t length
     if (room == 0) {
       const uint32_t chunk = pool.chunks.Take();
       const uint32_t index = pool.nodes.Take();
-      pool.nodes[index] = {.next = kNoIndex, .length = 0, .seq = seq, .chunk = chunk,
+      pool.nodes[index] = {.next = kNoIndex,
+                           .length = 0,
+                           .seq = seq,
+                           .chunk = chunk,
                            .data = pool.chunks[chunk].bytes.data(),
                            .handle = wire::PacketHandle::kNone};
       ++packets_;
@@ -125,8 +126,7 @@ void ReceiveQueue::AppendReady(uint32_t index, ReceivePool& pool) {
   ready_bytes_ += pool.nodes[index].length;
 }
 
-void ReceiveQueue::DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool,
-                                   ReleasedPackets& released) {
+void ReceiveQueue::DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool, ReleasedPackets& released) {
   while (ooo_head_ != kNoIndex && pool.nodes[ooo_head_].seq <= *rcv_nxt) {
     const uint32_t index = ooo_head_;
     ReceiveNode& node = pool.nodes[index];
@@ -146,8 +146,7 @@ void ReceiveQueue::DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool,
   }
 }
 
-size_t ReceiveQueue::FillSack(const ReceivePool& pool,
-                              std::span<SackBlock> out) const {
+size_t ReceiveQueue::FillSack(const ReceivePool& pool, std::span<SackBlock> out) const {
   size_t count = 0;
   for (uint32_t index = ooo_head_; index != kNoIndex;) {
     SackBlock block{pool.nodes[index].seq, pool.nodes[index].seq};

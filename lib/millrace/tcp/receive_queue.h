@@ -101,8 +101,8 @@ class ReceiveQueue {
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;
   uint32_t ready_bytes_ = 0;
   uint32_t ooo_head_ = kNoIndex;
-  SeqNum ooo_recent_;         // of the segment that came last out of order
-  uint16_t packets_ = 0;      // nodes in both chains
+  SeqNum ooo_recent_;     // of the segment that came last out of order
+  uint16_t packets_ = 0;  // nodes in both chains
   uint16_t ooo_packets_ = 0;
 };
 

@@ -10,8 +10,8 @@ void TuneReceiveBuffer(Tcb& tcb, Env& env) {
   const Config& config = env.config;
   if (!tcb.rtt.has_sample() || !IsIn(tcb.state, kReceivingStates)) return;
   // Without scaling the window field ends the growth.
-  const uint32_t most = std::min<uint32_t>(config.receive_buffer_max_bytes,
-                                           0xFFFFu << tcb.rcv_window_shift());
+  const uint32_t most =
+      std::min<uint32_t>(config.receive_buffer_max_bytes, 0xFFFFu << tcb.rcv_window_shift());
   if (tcb.receive_buffer_bytes >= most) return;
   // A connection that has not filled a quarter of its window needs no larger one, and no record.
   const SeqNum taken_to = tcb.rcv_nxt - tcb.receive.ready_bytes();
@@ -27,8 +27,8 @@ void TuneReceiveBuffer(Tcb& tcb, Env& env) {
     const uint64_t budget = config.receive_tuning_bytes_max > env.receive_tuned_bytes
                                 ? config.receive_tuning_bytes_max - env.receive_tuned_bytes
                                 : 0;
-    const uint64_t wanted = std::min({2 * taken, uint64_t{most},
-                                      uint64_t{tcb.receive_buffer_bytes} + budget});
+    const uint64_t wanted =
+        std::min({2 * taken, uint64_t{most}, uint64_t{tcb.receive_buffer_bytes} + budget});
     if (wanted > tcb.receive_buffer_bytes) {
       env.receive_tuned_bytes += wanted - tcb.receive_buffer_bytes;
       tcb.receive_buffer_bytes = static_cast<uint32_t>(wanted);

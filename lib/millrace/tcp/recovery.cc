@@ -272,8 +272,8 @@ void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env) {
     if (undo.srtt_prev_us != 0) {
       RttEstimator& rtt = tcb.rtt;
       rtt.srtt_us_x8 = std::max(rtt.srtt_us_x8, undo.srtt_prev_us << 3);
-      rtt.rttvar_us_x4 = std::max({rtt.rttvar_us_x4, undo.rttvar_prev_us << 2,
-                                   rtt.srtt_us_x8 >> 2});
+      rtt.rttvar_us_x4 =
+          std::max({rtt.rttvar_us_x4, undo.rttvar_prev_us << 2, rtt.srtt_us_x8 >> 2});
     }
     tcb.backoff = tcb.timeouts = 0;
     // RACK took the ACK of an original for that of its retransmission.

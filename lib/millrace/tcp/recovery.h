@@ -27,15 +27,15 @@ enum class LossTimer : uint8_t { kRetransmission, kProbe, kReorder };
 
 // What is needed to undo a reduction that turns out to be wrong (RFC 4015).
 struct Undo {
-  CongestionState state;        // before the reduction
-  uint32_t pipe_prev = 0;       // RFC 4015: max(FlightSize, ssthresh) before it
+  CongestionState state;   // before the reduction
+  uint32_t pipe_prev = 0;  // RFC 4015: max(FlightSize, ssthresh) before it
   uint32_t srtt_prev_us = 0, rttvar_prev_us = 0;
   uint32_t retransmit_ts = 0;   // TSval of the first retransmission, with has_retransmit_ts
   uint32_t repeated_bytes = 0;  // retransmitted since, less what D-SACK reported as duplicate
   SeqNum from;                  // SND.UNA at the reduction: D-SACK below it is of earlier times
   bool possible = false;        // a reduction that may be undone is in force
   bool has_retransmit_ts = false;
-  bool repeated = false;        // something was retransmitted since
+  bool repeated = false;  // something was retransmitted since
 };
 
 // RFC 5682: forward RTO-recovery.
@@ -52,24 +52,24 @@ struct Recovery {
   Prr prr;
   CongestionState congestion;
   Undo undo;
-  uint32_t rto_tick = 0;        // when the RTO expires or would, were another timer not armed
-  uint32_t reorder_tick = 0;    // when RACK looks again, with reorder_pending
-  wire::SackBlock duplicate;    // to be reported as D-SACK, with duplicate_due
-  uint32_t flight_max = 0;      // octets outstanding at most before flight_end is acknowledged
+  uint32_t rto_tick = 0;      // when the RTO expires or would, were another timer not armed
+  uint32_t reorder_tick = 0;  // when RACK looks again, with reorder_pending
+  wire::SackBlock duplicate;  // to be reported as D-SACK, with duplicate_due
+  uint32_t flight_max = 0;    // octets outstanding at most before flight_end is acknowledged
   SeqNum flight_end;
-  SeqNum echo_end;              // with echo_guard: no reaction to ECE before this is acknowledged
-  uint32_t gate_us = 0;         // with gated: the next segment may go at this Env::us
+  SeqNum echo_end;       // with echo_guard: no reaction to ECE before this is acknowledged
+  uint32_t gate_us = 0;  // with gated: the next segment may go at this Env::us
   LossTimer timer = LossTimer::kRetransmission;
   Frto frto = Frto::kOff;
   bool reorder_pending = false;
   bool duplicate_due = false;
-  bool probe_due = false;       // the probe timer has expired: output sends a tail loss probe
+  bool probe_due = false;  // the probe timer has expired: output sends a tail loss probe
   bool echo_guard = false;
-  bool gated = false;           // by pacing, or by ECE at a window of one segment
-  bool cwr_due = false;         // the window was reduced: the next new segment says CWR (RFC 3168)
-  bool rescued = false;         // RFC 6675 NextSeg (4): once per recovery
+  bool gated = false;    // by pacing, or by ECE at a window of one segment
+  bool cwr_due = false;  // the window was reduced: the next new segment says CWR (RFC 3168)
+  bool rescued = false;  // RFC 6675 NextSeg (4): once per recovery
   bool limited_transmit = false;  // RFC 3042: one or two duplicate ACKs let new segments go
-  bool partial_seen = false;    // RFC 6582: the first partial ACK has restarted the timer
+  bool partial_seen = false;      // RFC 6582: the first partial ACK has restarted the timer
 };
 
 struct RecoveryPool {

@@ -14,7 +14,7 @@
 namespace millrace::tcp {
 
 struct RttEstimator {
-  uint32_t srtt_us_x8 = 0;    // 0: no sample yet
+  uint32_t srtt_us_x8 = 0;  // 0: no sample yet
   uint32_t rttvar_us_x4 = 0;
 
   bool has_sample() const { return srtt_us_x8 != 0; }
@@ -48,8 +48,7 @@ inline void RttEstimator::OnSample(uint32_t rtt_us) {
 inline Duration RttEstimator::Rto(const Config& config) const {
   if (!has_sample()) return config.rto_initial;
   // RFC 6298 2.3: RTO <- SRTT + max (G, K*RTTVAR), K = 4.
-  const Duration variance =
-      std::max(Duration::Microseconds(rttvar_us_x4), config.rto_granularity);
+  const Duration variance = std::max(Duration::Microseconds(rttvar_us_x4), config.rto_granularity);
   const Duration rto = Duration::Microseconds(srtt_us()) + variance;
   return std::clamp(rto, config.rto_min, config.rto_max);
 }

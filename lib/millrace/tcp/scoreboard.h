@@ -35,9 +35,7 @@ struct SentRun {
   uint32_t length() const { return end.Since(begin); }
   bool Has(uint8_t any_of) const { return (bits & any_of) != 0; }
   // A copy of it may be in the network, and nobody knows yet.
-  bool IsAwaited() const {
-    return !Has(kRunSacked) && (!Has(kRunLost) || Has(kRunRetransmitted));
-  }
+  bool IsAwaited() const { return !Has(kRunSacked) && (!Has(kRunLost) || Has(kRunRetransmitted)); }
 };
 
 using SentRunPool = Slab<SentRun>;

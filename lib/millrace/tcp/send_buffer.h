@@ -19,9 +19,9 @@ namespace millrace::tcp {
 
 struct Extent {
   uint32_t next;
-  uint32_t length;        // octets
+  uint32_t length;  // octets
   const std::byte* data;
-  uint32_t chunk;         // index of the chunk that holds `data`, kNoIndex for static octets
+  uint32_t chunk;  // index of the chunk that holds `data`, kNoIndex for static octets
 };
 
 inline constexpr uint32_t kChunkBytes = 2048;

@@ -29,9 +29,9 @@ enum TcbBit : uint32_t {
   kSackOn = 1u << 2,
   kPassiveOpen = 1u << 3,  // RFC 9293 3.5 (MUST-11): the origin of the OPEN is remembered
   // The application's wishes.
-  kNoDelay = 1u << 4,       // Nagle off (MUST-17)
-  kFinQueued = 1u << 5,     // nothing will be sent after what is in the buffer
-  kReceiveClosed = 1u << 6,  // the application takes no more data (full close)
+  kNoDelay = 1u << 4,         // Nagle off (MUST-17)
+  kFinQueued = 1u << 5,       // nothing will be sent after what is in the buffer
+  kReceiveClosed = 1u << 6,   // the application takes no more data (full close)
   kWritableWanted = 1u << 7,  // Send returned short; say when there is room
   // Facts that input, timers and the application leave for output.
   kAckNow = 1u << 8,
@@ -43,19 +43,19 @@ enum TcbBit : uint32_t {
   kFastRecovery = 1u << 13,     // RFC 6582
   kTimeoutRecovery = 1u << 14,  // between a retransmission time-out and its recover
   kTsRecentValid = 1u << 15,
-  kFinSeen = 1u << 16,          // rcv_fin_seq is valid: the peer's FIN arrived, maybe early
-  kFinReceived = 1u << 17,      // and everything before it: rcv_nxt counts it
+  kFinSeen = 1u << 16,      // rcv_fin_seq is valid: the peer's FIN arrived, maybe early
+  kFinReceived = 1u << 17,  // and everything before it: rcv_nxt counts it
   kSynRetransmitted = 1u << 18,
-  kRecoverValid = 1u << 19,     // recover holds a value (RFC 6582: initially none)
-  kFinAcked = 1u << 20,         // the peer acknowledged our FIN
+  kRecoverValid = 1u << 19,  // recover holds a value (RFC 6582: initially none)
+  kFinAcked = 1u << 20,      // the peer acknowledged our FIN
   kNoPush = 1u << 25,        // more is to follow what was sent last: no PSH behind it
   // Fast Open, until the handshake is complete: data may go with the SYN or, passive, before it is.
   kFastOpen = 1u << 26,
   kCork = 1u << 27,          // less than a segment waits (FLW-10), whatever kNoDelay says
   kKeepaliveDue = 1u << 28,  // send a probe (tcp/liveness.h)
   kWatched = 1u << 29,       // segments and sends pass tcp/liveness.h
-  kRecord = 1u << 21,           // `recovery` names a record (tcp/recovery.h)
-  kSackDue = 1u << 22,          // the next ACK has SACK blocks to tell of
+  kRecord = 1u << 21,        // `recovery` names a record (tcp/recovery.h)
+  kSackDue = 1u << 22,       // the next ACK has SACK blocks to tell of
   // ECN (RFC 3168).
   kEcnOn = 1u << 23,    // negotiated
   kEcnEcho = 1u << 24,  // congestion was experienced: ECE on every segment until CWR comes
@@ -71,23 +71,23 @@ enum Event : uint8_t {
   kEventReadable = 1u << 1,
   kEventPeerClosed = 1u << 2,  // FIN after all data
   kEventWritable = 1u << 3,
-  kEventClosed = 1u << 4,      // close_reason says why; the last event
+  kEventClosed = 1u << 4,  // close_reason says why; the last event
 };
 
 enum class CloseReason : uint8_t {
-  kNormal,           // both FINs acknowledged (MUST-12: told from an abort)
-  kRefused,          // RST in SYN-SENT or SYN-RECEIVED of an active open
-  kReset,            // RST from the peer
-  kTimedOut,         // R2 (RFC 9293 3.8.3), or SYN retries used up
-  kAborted,          // by the application, or because its close lost data (SHLD-3)
-  kUnreachable,      // no neighbour answers, or ICMP in SYN-SENT
+  kNormal,       // both FINs acknowledged (MUST-12: told from an abort)
+  kRefused,      // RST in SYN-SENT or SYN-RECEIVED of an active open
+  kReset,        // RST from the peer
+  kTimedOut,     // R2 (RFC 9293 3.8.3), or SYN retries used up
+  kAborted,      // by the application, or because its close lost data (SHLD-3)
+  kUnreachable,  // no neighbour answers, or ICMP in SYN-SENT
 };
 const char* ToString(CloseReason reason);
 
 struct alignas(64) Tcb {
   // Line 0: every segment.
   SeqNum snd_una, snd_nxt;
-  SeqNum rtx_nxt;  // what output sends next: snd_nxt, or below it while retransmitting
+  SeqNum rtx_nxt;    // what output sends next: snd_nxt, or below it while retransmitting
   uint32_t snd_wnd;  // scaled, octets
   SeqNum rcv_nxt;
   SeqNum rcv_adv;  // right edge of the window that was advertised; never moves left (SHLD-14)
@@ -100,17 +100,17 @@ struct alignas(64) Tcb {
   uint8_t window_scales;  // low nibble: shift for what the peer sends; high: for what we send
   uint16_t snd_mss;       // effective, options subtracted (MUST-16)
   uint8_t duplicate_acks;
-  uint8_t backoff : 5;    // doublings of the RTO; they stay until a round trip is timed
-  uint8_t timeouts : 3;   // in a row without progress; 7 and more are 7
+  uint8_t backoff : 5;   // doublings of the RTO; they stay until a round trip is timed
+  uint8_t timeouts : 3;  // in a row without progress; 7 and more are 7
   SeqNum snd_wl1, snd_wl2;
   uint32_t snd_wnd_max;
   uint32_t ts_offset;  // added to the timestamp clock, per tuple (RFC 7323 5.4)
   uint32_t receive_buffer_bytes;
 
   // Line 1: sending, receiving, timers.
-  SendBuffer send;        // 20
-  ReceiveQueue receive;   // 24
-  TimerTable timers;      // 20
+  SendBuffer send;       // 20
+  ReceiveQueue receive;  // 24
+  TimerTable timers;     // 20
 
   // Line 2: opening, closing, loss.
   Congestion congestion;  // 12
@@ -145,9 +145,7 @@ struct alignas(64) Tcb {
   SeqNum data_begin() const { return SynOutstanding() ? snd_una + 1 : snd_una; }
   SeqNum data_end() const { return data_begin() + send.size_bytes(); }
   // True when our FIN was sent at least once; false before, and when none is queued.
-  bool FinSent() const {
-    return Has(kFinAcked) || (Has(kFinQueued) && snd_nxt == data_end() + 1);
-  }
+  bool FinSent() const { return Has(kFinAcked) || (Has(kFinQueued) && snd_nxt == data_end() + 1); }
 };
 
 static_assert(offsetof(Tcb, send) == 64, "line 0 is what every segment touches");

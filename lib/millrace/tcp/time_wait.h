@@ -18,10 +18,10 @@ namespace millrace::tcp {
 struct TimeWait {
   SeqNum snd_nxt, rcv_nxt;
   uint32_t ts_recent;
-  uint32_t reply_tick;    // Env::tick of the last limited ACK
-  uint16_t window;        // as last advertised
+  uint32_t reply_tick;  // Env::tick of the last limited ACK
+  uint16_t window;      // as last advertised
   bool timestamps;
-  bool replied;           // reply_tick is valid
+  bool replied;  // reply_tick is valid
 };
 
 enum class TimeWaitVerdict : uint8_t {

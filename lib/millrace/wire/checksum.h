@@ -85,9 +85,7 @@ inline uint16_t OnesComplementFold(uint64_t sum) {
 }
 
 // The same in host byte order, for StoreBe16.
-inline uint16_t ChecksumFold(uint64_t sum) {
-  return __builtin_bswap16(OnesComplementFold(sum));
-}
+inline uint16_t ChecksumFold(uint64_t sum) { return __builtin_bswap16(OnesComplementFold(sum)); }
 
 // Stores a word in network byte order and counts it into `sum`: a header is summed from registers
 // while it is written, because reading back what two narrower stores have just written waits until

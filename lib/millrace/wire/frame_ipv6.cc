@@ -83,8 +83,7 @@ bool PassExtension(Cursor& c, ParsedFrame& out, DropReason& result) {
   if (length > c.left()) return false;
   if (c.next_header == kIpv6HopByHop || c.next_header == kIpv6DestinationOptions) {
     if (!CheckOptions(c, length, out, result)) return false;
-  } else if (c.next_header == kIpv6Routing &&
-             LoadU8(extension + kIpv6RoutingSegmentsLeftAt) != 0) {
+  } else if (c.next_header == kIpv6Routing && LoadU8(extension + kIpv6RoutingSegmentsLeftAt) != 0) {
     // RFC 5095 3: type 0 is treated "as if it were an unrecognized Routing Type", and no other type
     // is known here: RFC 8200 4.4 answers with "an ICMP Parameter Problem, Code 0, message ...
     // pointing to the unrecognized Routing Type".
@@ -197,8 +196,7 @@ DropReason ParseIpv6(const std::byte* header, uint32_t length, ChecksumState l4_
   if (IsSourceInvalid(source, net.v6)) return ClassifySource(c, source, destination);
   c.group = IsMulticastV6(destination);
   // MUST-57 of RFC 9293: nothing that came to a group gets further, but for ICMPv6.
-  if (c.group ? !net.v6.IsMember(destination)
-              : out.link_group || !net.v6.Owns(destination)) {
+  if (c.group ? !net.v6.IsMember(destination) : out.link_group || !net.v6.Owns(destination)) {
     return DropReason::kIpDestination;
   }
   DropReason result = DropReason::kNone;

@@ -62,13 +62,11 @@ MR_ALWAYS_INLINE uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields, uint32_t 
 
 inline uint16_t Ipv4HeaderChecksum(const Ipv4Fields& fields) {
   return Ipv4HeaderChecksum(fields, (fields.source >> 16) + (fields.source & 0xFFFF) +
-                                        (fields.destination >> 16) +
-                                        (fields.destination & 0xFFFF));
+                                        (fields.destination >> 16) + (fields.destination & 0xFFFF));
 }
 
 // Writes 20 octets. `checksum` is Ipv4HeaderChecksum, or zero, as ports that fill it in want it.
-MR_ALWAYS_INLINE void EmitIpv4Header(std::byte* at, const Ipv4Fields& fields,
-                                     uint16_t checksum) {
+MR_ALWAYS_INLINE void EmitIpv4Header(std::byte* at, const Ipv4Fields& fields, uint16_t checksum) {
   StoreBe32(at + kIpv4VersionIhlAt,
             uint32_t{kIpv4VersionIhl} << 24 | uint32_t{fields.tos} << 16 | fields.total_length);
   StoreBe32(at + kIpv4IdAt,

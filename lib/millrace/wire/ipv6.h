@@ -103,12 +103,12 @@ inline void EmitIpv6(std::byte* at, const Ipv6Fields& fields) {
 // wire/checksum.h.
 inline uint64_t PseudoHeaderSumV6(const IpAddress& source, const IpAddress& destination,
                                   uint8_t protocol, uint32_t length) {
-  uint64_t sum = OnesComplementAdd(__builtin_bswap64(source.high()),
-                                   __builtin_bswap64(source.low()));
+  uint64_t sum =
+      OnesComplementAdd(__builtin_bswap64(source.high()), __builtin_bswap64(source.low()));
   sum = OnesComplementAdd(sum, __builtin_bswap64(destination.high()));
   sum = OnesComplementAdd(sum, __builtin_bswap64(destination.low()));
-  return OnesComplementAdd(sum, uint64_t{__builtin_bswap32(length)} << 32 |
-                                    __builtin_bswap32(protocol));
+  return OnesComplementAdd(sum,
+                           uint64_t{__builtin_bswap32(length)} << 32 | __builtin_bswap32(protocol));
 }
 
 // Value of the checksum field, for StoreBe16, of a TCP segment or an ICMPv6 message over IPv6 whose

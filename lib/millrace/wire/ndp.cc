@@ -77,11 +77,11 @@ std::optional<NeighborMessage> ParseNeighborMessage(const std::byte* icmp, size_
     if (message.solicited && IsMulticastV6(context.destination)) return std::nullopt;
   }
   const uint8_t wanted = message.advertisement ? kTargetMacOption : kSourceMacOption;
-  const bool well_formed = WalkOptions(
-      icmp + kNeighborBytes, length - kNeighborBytes,
-      [&](uint8_t type, const std::byte* option, size_t octets) {
-        if (type == wanted && octets == kMacOptionBytes) message.mac = StationMac(option);
-      });
+  const bool well_formed = WalkOptions(icmp + kNeighborBytes, length - kNeighborBytes,
+                                       [&](uint8_t type, const std::byte* option, size_t octets) {
+                                         if (type == wanted && octets == kMacOptionBytes)
+                                           message.mac = StationMac(option);
+                                       });
   if (!well_formed) return std::nullopt;
   if (!message.advertisement && IsUnspecifiedV6(context.source)) {
     // RFC 4861 7.1.1: "If the IP source address is the unspecified address, the IP destination
@@ -101,21 +101,21 @@ std::optional<RouterAdvertisement> ParseRouterAdvertisement(const std::byte* icm
   if (!IsLinkLocalV6(context.source)) return std::nullopt;
   RouterAdvertisement out;
   out.lifetime_s = LoadBe16(icmp + kLifetimeAt);
-  const bool well_formed = WalkOptions(
-      icmp + kAdvertisementBytes, length - kAdvertisementBytes,
-      [&](uint8_t type, const std::byte* option, size_t octets) {
-        if (type == kSourceMacOption && octets == kMacOptionBytes) out.mac = StationMac(option);
-        if (type == kMtuOption && octets == kOptionUnit) out.mtu = LoadBe32(option + 4);
-        if (type == kPrefixOption) ReadPrefix(option, octets, out);
-      });
+  const bool well_formed = WalkOptions(icmp + kAdvertisementBytes, length - kAdvertisementBytes,
+                                       [&](uint8_t type, const std::byte* option, size_t octets) {
+                                         if (type == kSourceMacOption && octets == kMacOptionBytes)
+                                           out.mac = StationMac(option);
+                                         if (type == kMtuOption && octets == kOptionUnit)
+                                           out.mtu = LoadBe32(option + 4);
+                                         if (type == kPrefixOption) ReadPrefix(option, octets, out);
+                                       });
   if (!well_formed) return std::nullopt;
   return out;
 }
 
-uint32_t EmitNeighborMessage(std::byte* at, const NeighborMessage& message,
-                             const IpAddress& source, const IpAddress& destination) {
-  const uint8_t type =
-      message.advertisement ? kNdpNeighborAdvertisement : kNdpNeighborSolicitation;
+uint32_t EmitNeighborMessage(std::byte* at, const NeighborMessage& message, const IpAddress& source,
+                             const IpAddress& destination) {
+  const uint8_t type = message.advertisement ? kNdpNeighborAdvertisement : kNdpNeighborSolicitation;
   StoreBe32(at, uint32_t{type} << 24);
   StoreBe32(at + kIcmpV6ParameterAt, (message.router ? kRouterFlag : 0) |
                                          (message.solicited ? kSolicitedFlag : 0) |
@@ -127,8 +127,7 @@ uint32_t EmitNeighborMessage(std::byte* at, const NeighborMessage& message,
                    *message.mac);
     length += kMacOptionBytes;
   }
-  StoreBe16(at + kIcmpV6ChecksumAt,
-            ChecksumV6(source, destination, kIpProtocolIcmpV6, at, length));
+  StoreBe16(at + kIcmpV6ChecksumAt, ChecksumV6(source, destination, kIpProtocolIcmpV6, at, length));
   return length;
 }
 
@@ -136,8 +135,8 @@ uint32_t EmitRouterSolicitation(std::byte* at, const MacAddress& mac, const IpAd
   StoreBe32(at, uint32_t{kNdpRouterSolicitation} << 24);
   StoreBe32(at + kIcmpV6ParameterAt, 0);
   StoreMacOption(at + kIcmpV6HeaderBytes, kSourceMacOption, mac);
-  StoreBe16(at + kIcmpV6ChecksumAt, ChecksumV6(source, kAllRoutersV6, kIpProtocolIcmpV6, at,
-                                               kRouterSolicitationBytes));
+  StoreBe16(at + kIcmpV6ChecksumAt,
+            ChecksumV6(source, kAllRoutersV6, kIpProtocolIcmpV6, at, kRouterSolicitationBytes));
   return kRouterSolicitationBytes;
 }
 

@@ -62,8 +62,8 @@ inline constexpr uint32_t kRouterSolicitationBytes = 16;
 
 // Write a message with its checksum and return its length. A solicitation from :: carries no
 // link-layer address (leave `mac` out).
-uint32_t EmitNeighborMessage(std::byte* at, const NeighborMessage& message,
-                             const IpAddress& source, const IpAddress& destination);
+uint32_t EmitNeighborMessage(std::byte* at, const NeighborMessage& message, const IpAddress& source,
+                             const IpAddress& destination);
 uint32_t EmitRouterSolicitation(std::byte* at, const MacAddress& mac, const IpAddress& source);
 
 }  // namespace millrace::wire

@@ -158,8 +158,8 @@ class PlainFrameParser {
 
   // The pseudo-header's addresses are summed where they lie, in front of the segment.
   static bool TcpChecksumIsValid(const std::byte* ip, uint32_t tcp_length) {
-    const uint64_t pseudo = __builtin_bswap16(static_cast<uint16_t>(tcp_length)) +
-                            (uint64_t{kIpProtocolTcp} << 8);
+    const uint64_t pseudo =
+        __builtin_bswap16(static_cast<uint16_t>(tcp_length)) + (uint64_t{kIpProtocolTcp} << 8);
     const uint64_t sum = OnesComplementAdd(Load64(ip + kIpv4SourceAt), pseudo);
     return OnesComplementFold(ChecksumAdd(ip + kIpv4HeaderBytes, tcp_length, sum)) ==
            kChecksumValid;

@@ -40,16 +40,16 @@ struct Segment {
   uint16_t window = 0;            // as on the wire, not scaled
   Flags flags = 0;
   OptionBits options = 0;
-  uint16_t mss = 0;          // valid with kMssOption, octets, not yet clamped
-  uint8_t window_scale = 0;  // valid with kWindowScaleOption, 0..255 as received
-  uint8_t sack_count = 0;    // valid with kSackOption: whole blocks at `sack`
-  uint32_t payload_length = 0;  // octets; SYN and FIN are not counted
-  uint8_t ecn = 0;              // ECN field of the IP header
+  uint16_t mss = 0;              // valid with kMssOption, octets, not yet clamped
+  uint8_t window_scale = 0;      // valid with kWindowScaleOption, 0..255 as received
+  uint8_t sack_count = 0;        // valid with kSackOption: whole blocks at `sack`
+  uint32_t payload_length = 0;   // octets; SYN and FIN are not counted
+  uint8_t ecn = 0;               // ECN field of the IP header
   uint8_t fast_open_length = 0;  // valid with kFastOpenOption: octets of cookie, 0 or 4 to 16
-  uint16_t user_timeout = 0;    // valid with kUserTimeoutOption, as on the wire (RFC 5482 3)
+  uint16_t user_timeout = 0;     // valid with kUserTimeoutOption, as on the wire (RFC 5482 3)
   const std::byte* payload = nullptr;
   PacketHandle handle = PacketHandle::kNone;
-  const std::byte* sack = nullptr;  // valid with kSackOption: see LoadSackBlock
+  const std::byte* sack = nullptr;       // valid with kSackOption: see LoadSackBlock
   const std::byte* fast_open = nullptr;  // valid with kFastOpenOption: the cookie (RFC 7413)
 
   bool Has(Flags any_of) const { return (flags & any_of) != 0; }

@@ -65,22 +65,22 @@ TEST(HttpRequest, OneEmptyLineBeforeTheRequestIsIgnored) {
 }
 
 TEST(HttpRequest, MalformedRequestLinesAreBadRequests) {
-  for (const char* line : {"GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", "G\x01T / HTTP/1.1",
-                           " GET / HTTP/1.1", "GET x HTTP/1.1", "GET / http/1.1", "GET / HTTP/1",
-                           "GET / HTTP/1.x", "GET /a\tb HTTP/1.1", "GET /#f HTTP/1.1", "/ HTTP/1.1",
-                           "GET http:///x HTTP/1.1", "GET /\nX: y HTTP/1.1"}) {
+  for (const char* line :
+       {"GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", "G\x01T / HTTP/1.1", " GET / HTTP/1.1",
+        "GET x HTTP/1.1", "GET / http/1.1", "GET / HTTP/1", "GET / HTTP/1.x", "GET /a\tb HTTP/1.1",
+        "GET /#f HTTP/1.1", "/ HTTP/1.1", "GET http:///x HTTP/1.1", "GET /\nX: y HTTP/1.1"}) {
     EXPECT_EQ(StatusOf(std::string(line) + "\r\nHost: a\r\n\r\n"), 400) << line;
   }
   EXPECT_EQ(StatusOf("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
 }
 
 TEST(HttpRequest, MalformedFieldsAreBadRequests) {
-  for (const char* field : {"NoColon", "Bad Name: x", "Name : x", ": x", " Folded: x", "A: b\r\n c",
-                            "A: \x01", "A: b\nB: c", "Content-Length: -1", "Content-Length: +1",
-                            "Content-Length: 1 2", "Content-Length: ", "Content-Length: 0x1",
-                            "Content-Length: 99999999999999999999",
-                            "Content-Length: 1\r\nContent-Length: 2", "Host: b",
-                            "Content-Length: 1\r\nTransfer-Encoding: chunked"}) {
+  for (const char* field :
+       {"NoColon", "Bad Name: x", "Name : x", ": x", " Folded: x", "A: b\r\n c", "A: \x01",
+        "A: b\nB: c", "Content-Length: -1", "Content-Length: +1", "Content-Length: 1 2",
+        "Content-Length: ", "Content-Length: 0x1", "Content-Length: 99999999999999999999",
+        "Content-Length: 1\r\nContent-Length: 2", "Host: b",
+        "Content-Length: 1\r\nTransfer-Encoding: chunked"}) {
     EXPECT_EQ(StatusOf(WithField(field)), 400) << field;
   }
   EXPECT_EQ(StatusOf("GET / HTTP/1.1\r\nX: y\r\n\r\n"), 400) << "no Host";

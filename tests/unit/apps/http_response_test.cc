@@ -35,10 +35,12 @@ TEST(HttpResponse, EveryWayToCutItGivesTheSameBody) {
   };
   for (const Case& c : {Case{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false},
                         Case{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                             "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nT: v\r\n\r\n", false},
+                             "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nT: v\r\n\r\n",
+                             false},
                         Case{"HTTP/1.0 200 OK\r\n\r\nhello", true},
                         Case{"HTTP/1.1 100 Continue\r\n\r\n"
-                             "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhelloEXTRA", false}}) {
+                             "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhelloEXTRA",
+                             false}}) {
     for (size_t step = 1; step < 60; ++step) {
       const Read read = ReadAll(c.text, step, c.closes);
       EXPECT_EQ(read.progress, Progress::kDone) << c.text << " step " << step;
@@ -66,11 +68,11 @@ TEST(HttpResponse, NoBodyFollowsHead204And304) {
 }
 
 TEST(HttpResponse, WhatIsNotHttpIsAnError) {
-  for (const char* text : {"SSH-2.0-OpenSSH\r\n", "HTTP/2.0 200 OK\r\n", "HTTP/1.1 2x0 OK\r\n",
-                           "HTTP/1.1 200 OK\r\nbroken\r\n",
-                           "HTTP/1.1 200 OK\r\nContent-Length: x\r\n",
-                           "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
-                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n"}) {
+  for (const char* text :
+       {"SSH-2.0-OpenSSH\r\n", "HTTP/2.0 200 OK\r\n", "HTTP/1.1 2x0 OK\r\n",
+        "HTTP/1.1 200 OK\r\nbroken\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n"}) {
     EXPECT_EQ(ReadAll(text, 99, false).progress, Progress::kError) << text;
   }
   EXPECT_EQ(ReadAll(std::string(kHeadBytesMax + 1, 'x'), 100, false).progress, Progress::kError);

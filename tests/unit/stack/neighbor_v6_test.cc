@@ -1,7 +1,7 @@
 // Neighbour discovery in the cache that ARP uses too (RFC 4861 7.2).
-#include <array>
-
 #include <gtest/gtest.h>
+
+#include <array>
 
 #include "millrace/stack/neighbor.h"
 

@@ -2,10 +2,10 @@
 
 #include "millrace/tcp/congestion_control.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <gtest/gtest.h>
 
 #include "millrace/tcp/prr.h"
 

@@ -85,14 +85,30 @@ wire::Segment Arriving(const Side& side, Prng& prng, uintptr_t handle) {
   }
   if (prng.Chance(0.8)) return s;
   switch (prng.Below(8)) {
-    case 0: s.seq = s.seq + static_cast<uint32_t>(prng.Below(3000)); break;
-    case 1: s.seq = s.seq - static_cast<uint32_t>(prng.Below(3000)); break;
-    case 2: s.ack = s.ack + static_cast<uint32_t>(prng.Below(5)); break;
-    case 3: s.ack = s.ack - static_cast<uint32_t>(prng.Below(5)); break;
-    case 4: s.flags = static_cast<wire::Flags>(prng.Next()); break;
-    case 5: s.options ^= wire::kTimestampsOption; break;
-    case 6: s.tsval -= static_cast<uint32_t>(prng.Below(3)); break;
-    default: s.window = 0; break;
+    case 0:
+      s.seq = s.seq + static_cast<uint32_t>(prng.Below(3000));
+      break;
+    case 1:
+      s.seq = s.seq - static_cast<uint32_t>(prng.Below(3000));
+      break;
+    case 2:
+      s.ack = s.ack + static_cast<uint32_t>(prng.Below(5));
+      break;
+    case 3:
+      s.ack = s.ack - static_cast<uint32_t>(prng.Below(5));
+      break;
+    case 4:
+      s.flags = static_cast<wire::Flags>(prng.Next());
+      break;
+    case 5:
+      s.options ^= wire::kTimestampsOption;
+      break;
+    case 6:
+      s.tsval -= static_cast<uint32_t>(prng.Below(3));
+      break;
+    default:
+      s.window = 0;
+      break;
   }
   return s;
 }
@@ -100,12 +116,24 @@ wire::Segment Arriving(const Side& side, Prng& prng, uintptr_t handle) {
 void Command(Side& side, uint64_t which, uint32_t length) {
   Tcb& tcb = side.tcb;
   switch (which) {
-    case 0: (void)Send(tcb, std::span(kPayload).first(length), side.env); break;
-    case 1: Consume(tcb, length, side.env); break;
-    case 2: Consume(tcb, tcb.receive.ready_bytes(), side.env); break;
-    case 3: CloseSend(tcb, side.env); break;
-    case 4: Close(tcb, side.env); break;
-    default: tcb.Set(kNoDelay); break;
+    case 0:
+      (void)Send(tcb, std::span(kPayload).first(length), side.env);
+      break;
+    case 1:
+      Consume(tcb, length, side.env);
+      break;
+    case 2:
+      Consume(tcb, tcb.receive.ready_bytes(), side.env);
+      break;
+    case 3:
+      CloseSend(tcb, side.env);
+      break;
+    case 4:
+      Close(tcb, side.env);
+      break;
+    default:
+      tcb.Set(kNoDelay);
+      break;
   }
 }
 

@@ -2,12 +2,12 @@
 
 #include "millrace/tcp/isn.h"
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <bit>
 #include <cmath>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace millrace::tcp {
 namespace {

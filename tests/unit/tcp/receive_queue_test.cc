@@ -2,6 +2,8 @@
 
 #include "millrace/tcp/receive_queue.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -9,8 +11,6 @@
 #include <set>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "millrace/base/prng.h"
 
@@ -99,8 +99,8 @@ TEST(ReceiveQueue, FirstCopyOfAnOctetIsTheOneThatCounts) {
   EXPECT_EQ(f.Offer(3, "DEF"), Insert::kQueued);
   EXPECT_EQ(f.Offer(3, "xyz"), Insert::kDuplicate);
   EXPECT_EQ(f.Offer(4, "yz"), Insert::kDuplicate);
-  EXPECT_EQ(f.Offer(2, "wxy"), Insert::kQueued);   // only octet 2 is new
-  EXPECT_EQ(f.Offer(5, "zGH"), Insert::kQueued);   // 6 and 7
+  EXPECT_EQ(f.Offer(2, "wxy"), Insert::kQueued);  // only octet 2 is new
+  EXPECT_EQ(f.Offer(5, "zGH"), Insert::kQueued);  // 6 and 7
   EXPECT_EQ(f.Offer(0, "abXXX"), Insert::kAdvanced);
   EXPECT_EQ(f.next(), 8u);
 }
@@ -197,8 +197,7 @@ TEST(ReceiveQueue, DoesWhatTheModelDoesUnderRandomOperations) {
     for (int step = 0; step < 400; ++step) {
       const uint32_t from = f.next();
       if (prng.Chance(0.7)) {
-        const auto position = from + static_cast<uint32_t>(
-                                         prng.Chance(0.3) ? 0 : prng.Below(120));
+        const auto position = from + static_cast<uint32_t>(prng.Chance(0.3) ? 0 : prng.Below(120));
         const auto length = static_cast<uint32_t>(1 + prng.Below(20));
         const std::string text = StreamPart(position, length);
         const Insert result = f.Offer(position, text);

@@ -2,10 +2,10 @@
 
 #include "millrace/tcp/rtt.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <gtest/gtest.h>
 
 #include "millrace/base/prng.h"
 

@@ -2,9 +2,9 @@
 
 #include "millrace/tcp/scoreboard.h"
 
-#include <map>
-
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "millrace/base/prng.h"
 

@@ -2,11 +2,11 @@
 
 #include "millrace/tcp/send_buffer.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
-
-#include <gtest/gtest.h>
 
 #include "millrace/base/prng.h"
 

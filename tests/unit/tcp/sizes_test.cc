@@ -1,8 +1,8 @@
 // What a connection costs: a golden table, so that no change makes one dearer unnoticed.
 
-#include <cstddef>
-
 #include <gtest/gtest.h>
+
+#include <cstddef>
 
 #include "millrace/stack/records.h"
 #include "millrace/tcp/half_open.h"

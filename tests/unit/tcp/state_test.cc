@@ -2,11 +2,11 @@
 
 #include "millrace/tcp/state.h"
 
+#include <gtest/gtest.h>
+
 #include <fstream>
 #include <iterator>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace millrace::tcp {
 namespace {

@@ -7,9 +7,8 @@
 namespace millrace::tcp {
 namespace {
 
-constexpr SynCookieKey kKey{{0x0123'4567'89AB'CDEF, 0xFEDC'BA98'7654'3210},
-                            0x0A00'0001'0A00'0002,
-                            80ull << 16 | 40'000};
+constexpr SynCookieKey kKey{
+    {0x0123'4567'89AB'CDEF, 0xFEDC'BA98'7654'3210}, 0x0A00'0001'0A00'0002, 80ull << 16 | 40'000};
 
 // SFL-05: a blind guess is right with probability 2^-24 at most: of 2^24 about one is. More than 8
 // would come up once in a million keys.

@@ -123,9 +123,9 @@ TEST(ParseIpv6, FragmentsAreDropped) {
 
 TEST(ParseIpv6, RoutingHeaderWithSegmentsLeftIsAProblem) {
   for (const int type : {0, 2, 4}) {
-    const Parsed parsed = ParseV6(
-        BuildV6({.extensions = {{kIpv6DestinationOptions, kPadN4},
-                                {kIpv6Routing, ToBytes({type, 1, 0, 0, 0, 0})}}}));
+    const Parsed parsed =
+        ParseV6(BuildV6({.extensions = {{kIpv6DestinationOptions, kPadN4},
+                                        {kIpv6Routing, ToBytes({type, 1, 0, 0, 0, 0})}}}));
     ASSERT_EQ(parsed.kind, FrameKind::kIpv6Problem) << type;
     EXPECT_EQ(parsed.problem_code, kIcmpV6ErroneousField);
     EXPECT_EQ(parsed.problem_at, 40u + 8 + 2);
@@ -135,8 +135,8 @@ TEST(ParseIpv6, RoutingHeaderWithSegmentsLeftIsAProblem) {
 // RFC 8200 4.2: the two highest bits of the type.
 TEST(ParseIpv6, UnknownOptionsAreTreatedAsTheirTypeSays) {
   const auto parse = [](int type) {
-    return ParseV6(BuildV6({.extensions = {{kIpv6DestinationOptions,
-                                            ToBytes({type, 1, 0, 0, 0, 0})}}}));
+    return ParseV6(
+        BuildV6({.extensions = {{kIpv6DestinationOptions, ToBytes({type, 1, 0, 0, 0, 0})}}}));
   };
   EXPECT_EQ(parse(0x1E).kind, FrameKind::kTcpV6);
   EXPECT_EQ(parse(0x5E).drop, DropReason::kIpv6Extension);
@@ -164,8 +164,8 @@ TEST(ParseIpv6, ExtensionHeaderBehindTheEndIsDropped) {
 }
 
 TEST(ParseIpv6, HopByHopOptionsComeFirstOrNotAtAll) {
-  const Parsed parsed = ParseV6(BuildV6({.extensions = {{kIpv6DestinationOptions, kPadN4},
-                                                        {kIpv6HopByHop, kPadN4}}}));
+  const Parsed parsed = ParseV6(
+      BuildV6({.extensions = {{kIpv6DestinationOptions, kPadN4}, {kIpv6HopByHop, kPadN4}}}));
   ASSERT_EQ(parsed.kind, FrameKind::kIpv6Problem);
   EXPECT_EQ(parsed.problem_code, kIcmpV6UnknownNextHeader);
   EXPECT_EQ(parsed.problem_at, 40u);

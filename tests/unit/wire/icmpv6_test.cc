@@ -22,13 +22,10 @@ Bytes OurPacket() {
 
 Bytes Error(uint8_t type, uint32_t parameter, const Bytes& packet, uint32_t quote_max = 1232) {
   Bytes at(kIcmpV6HeaderBytes + quote_max, std::byte{0xEE});
-  at.resize(EmitIcmpV6Error(at.data(),
-                            {.type = type,
-                             .code = 3,
-                             .parameter = parameter,
-                             .source = kPeerV6,
-                             .destination = kOurV6},
-                            packet.data(), static_cast<uint32_t>(packet.size()), quote_max));
+  at.resize(EmitIcmpV6Error(
+      at.data(),
+      {.type = type, .code = 3, .parameter = parameter, .source = kPeerV6, .destination = kOurV6},
+      packet.data(), static_cast<uint32_t>(packet.size()), quote_max));
   return at;
 }
 

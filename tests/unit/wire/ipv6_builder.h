@@ -44,16 +44,16 @@ inline constexpr size_t kTransportV6At = kIpAt + kIpv6HeaderBytes;
 
 inline void AppendTransport(const FrameSpecV6& spec, Bytes& frame) {
   const size_t at = frame.size();
-  Bytes transport = BuildTransport(
-      {.protocol = spec.protocol, .tcp = spec.tcp, .payload = spec.payload});
+  Bytes transport =
+      BuildTransport({.protocol = spec.protocol, .tcp = spec.tcp, .payload = spec.payload});
   const auto length = static_cast<uint32_t>(transport.size());
   const uint32_t field = spec.protocol == kIpProtocolTcp      ? kTcpChecksumAt
                          : spec.protocol == kIpProtocolIcmpV6 ? kIcmpV6ChecksumAt
                                                               : length;
   if (field + 2 <= length) {
     StoreBe16(transport.data() + field, 0);
-    StoreBe16(transport.data() + field, ChecksumV6(spec.source, spec.destination, spec.protocol,
-                                                   transport.data(), length));
+    StoreBe16(transport.data() + field,
+              ChecksumV6(spec.source, spec.destination, spec.protocol, transport.data(), length));
   }
   frame.resize(at + length);
   std::copy(transport.begin(), transport.end(), frame.begin() + static_cast<std::ptrdiff_t>(at));

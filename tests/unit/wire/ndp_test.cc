@@ -27,9 +27,7 @@ std::optional<NeighborMessage> Parse(const Bytes& message, const NdpContext& con
   return ParseNeighborMessage(message.data(), message.size(), context);
 }
 
-Bytes Solicitation() {
-  return Emit({.target = kOurV6, .mac = kPeerMac}, kSolicitationContext);
-}
+Bytes Solicitation() { return Emit({.target = kOurV6, .mac = kPeerMac}, kSolicitationContext); }
 
 TEST(Ndp, SolicitationComesBack) {
   const Bytes at = Solicitation();
@@ -77,8 +75,8 @@ TEST(Ndp, InvalidMessagesAreDiscarded) {
   EXPECT_FALSE(Parse(Emit({.target = kAllNodesV6}, kSolicitationContext), kSolicitationContext));
   // A solicited advertisement to a group.
   const NdpContext group{kPeerV6, kAllNodesV6, 255};
-  EXPECT_FALSE(Parse(Emit({.advertisement = true, .solicited = true, .target = kPeerV6}, group),
-                     group));
+  EXPECT_FALSE(
+      Parse(Emit({.advertisement = true, .solicited = true, .target = kPeerV6}, group), group));
 }
 
 TEST(Ndp, OptionsOfLengthZeroOrPastTheEndDiscardTheMessage) {
