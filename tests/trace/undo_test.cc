@@ -99,6 +99,24 @@ TEST(Eifel, OlderEchoUndoesTheReduction) {
   }
 }
 
+// Every ACK was lost for seconds; the answer to the retransmission echoes a timestamp of before.
+// That silence is no round-trip time.
+TEST(Eifel, EchoInTheAnswerToADuplicateIsNotARoundTrip) {
+  Trace t;
+  t.Listen();
+  t.Receives({.flags = kSyn, .mss = kMss, .sack_permitted = true, .tsval = 1, .tsecr = 0});
+  const uint32_t ts = *t.Sent()->tsval;
+  t.Advance(kRtt);
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 2, .tsecr = ts});
+  t.Send(Octets(500));
+  const uint32_t first = *t.Sent()->tsval;
+  t.Advance(Duration::Seconds(3));
+  ASSERT_GE(t.counters().timeouts, 3u);
+  t.Receives({.flags = kAck, .seq = 1, .ack = 501, .tsval = 3, .tsecr = first,
+              .sack = {{1, 501}}});
+  EXPECT_LT(t.tcb()->rtt.srtt_us(), 100'000u);
+}
+
 // RFC 3708: all that was repeated comes back as D-SACK.
 TEST(Eifel, DsackOfAllRepeatedOctetsUndoesTheReduction) {
   Trace t;

@@ -12,6 +12,11 @@ namespace {
 
 using wire::Segment;
 
+bool AnswersDuplicate(const Segment& segment) {
+  return segment.HasOption(wire::kSackOption) &&
+         wire::LoadSackBlock(segment.sack, 0).right <= segment.ack;
+}
+
 void TimeRoundTrip(Tcb& tcb, const Segment& segment, Env& env) {
   if (tcb.Has(kRttTiming) && segment.ack >= tcb.rtt_seq) {
     tcb.Clear(kRttTiming);
@@ -19,8 +24,9 @@ void TimeRoundTrip(Tcb& tcb, const Segment& segment, Env& env) {
     return;
   }
   // Karn's rule (MUST-18) forbade timing what was retransmitted; a timestamp tells which copy
-  // arrived. An echo that we cannot have sent is ignored.
-  if (tcb.backoff != 0) SampleRttByTimestamp(tcb, segment, env);
+  // arrived. An echo that we cannot have sent is ignored; and the answer to a duplicate, which a
+  // D-SACK tells, echoes what came before the ACKs were lost: the whole silence, not a round trip.
+  if (tcb.backoff != 0 && !AnswersDuplicate(segment)) SampleRttByTimestamp(tcb, segment, env);
 }
 
 }  // namespace
