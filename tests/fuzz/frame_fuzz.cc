@@ -256,7 +256,7 @@ void CheckStraightPath(const ExactBytes& frame, const Choice& choice, const Pars
   MR_CHECK(parsed.kind == FrameKind::kTcp && plain.drop == parsed.drop);
   CheckSameSegment(parsed, plain);
   MR_CHECK(plain.link_group == parsed.link_group && plain.ttl == parsed.ttl);
-  MR_CHECK(plain.network_header == parsed.network_header);
+  MR_CHECK(plain.network_header == parsed.network_header && plain.tcp.ecn == parsed.tcp.ecn);
 }
 
 void CheckFrame(const ExactBytes& frame, const Choice& choice) {

@@ -112,8 +112,7 @@ TEST(Eifel, EchoInTheAnswerToADuplicateIsNotARoundTrip) {
   const uint32_t first = *t.Sent()->tsval;
   t.Advance(Duration::Seconds(3));
   ASSERT_GE(t.counters().timeouts, 3u);
-  t.Receives({.flags = kAck, .seq = 1, .ack = 501, .tsval = 3, .tsecr = first,
-              .sack = {{1, 501}}});
+  t.Receives({.flags = kAck, .seq = 1, .ack = 501, .tsval = 3, .tsecr = first, .sack = {{1, 501}}});
   EXPECT_LT(t.tcb()->rtt.srtt_us(), 100'000u);
 }
 
