@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -39,7 +40,7 @@ Bytes Packet(const Trace& t, uint8_t protocol, Bytes message, uint8_t hop_limit 
               wire::ChecksumV6(from, to, protocol, message.data(),
                                static_cast<uint32_t>(message.size())));
   }
-  Bytes frame(kIcmpAt);
+  Bytes frame(kIcmpAt + message.size());
   const MacAddress mac = wire::IsMulticastV6(to) ? wire::GroupMacV6(to) : Trace::kHostMac;
   wire::EmitEthernet(frame.data(), mac, Trace::kPeerMac, wire::kEtherTypeIpv6);
   wire::EmitIpv6(&frame[wire::kEthernetHeaderBytes],
@@ -48,7 +49,7 @@ Bytes Packet(const Trace& t, uint8_t protocol, Bytes message, uint8_t hop_limit 
                   .hop_limit = hop_limit,
                   .source = from,
                   .destination = to});
-  frame.insert(frame.end(), message.begin(), message.end());
+  std::copy(message.begin(), message.end(), frame.begin() + kIcmpAt);
   return frame;
 }
 

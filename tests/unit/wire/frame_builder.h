@@ -5,6 +5,7 @@
 #define MILLRACE_TESTS_UNIT_WIRE_FRAME_BUILDER_H_
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -83,10 +84,11 @@ inline void FixChecksums(Bytes& frame) {
 inline Bytes BuildTransport(const FrameSpec& spec) {
   Bytes bytes;
   if (spec.protocol == kIpProtocolTcp) {
-    bytes.resize(kTcpHeaderBytesMax);
+    // Twice what a header may take: link-time optimisation cannot see that options fit, and warns.
+    std::array<std::byte, 2 * kTcpHeaderBytesMax> header{};
     TcpFields fields = spec.tcp;
     if (!spec.raw_tcp_options.empty()) fields.options.present = 0;
-    bytes.resize(EmitTcp(bytes.data(), fields));
+    bytes.assign(header.begin(), header.begin() + EmitTcp(header.data(), fields));
     bytes.insert(bytes.end(), spec.raw_tcp_options.begin(), spec.raw_tcp_options.end());
     const size_t header_bytes = std::min<size_t>(bytes.size(), kTcpHeaderBytesMax);
     bytes[kTcpDataOffsetAt] = static_cast<std::byte>(header_bytes / 4 << 4);
