@@ -99,7 +99,7 @@ TEST(TcpOptions, KindWithoutALengthIsImpossible) {
 // PAR-09 (MUST-6)
 TEST(TcpOptions, UnknownOnesAreSkippedByTheirLength) {
   const auto [possible, segment] =
-      ParseBytes(ToBytes({254, 6, 2, 4, 9, 9, 34, 2, 99, 10, 0, 0, 0, 1, 0, 0, 0, 2, 3, 3, 7}));
+      ParseBytes(ToBytes({254, 6, 2, 4, 9, 9, 33, 2, 99, 10, 0, 0, 0, 1, 0, 0, 0, 2, 3, 3, 7}));
   EXPECT_TRUE(possible);
   EXPECT_EQ(segment.options, kWindowScaleOption);
   EXPECT_EQ(segment.window_scale, 7);
