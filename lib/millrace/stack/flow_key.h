@@ -26,7 +26,7 @@ struct FlowKey {
   static constexpr FlowKey V4(uint32_t local, uint16_t local_port, uint32_t remote,
                               uint16_t remote_port) {
     // Made of two words, so that it is also stored as two: a wide load of what two narrow stores
-    // have just written waits for them (6 % of the time of the whole exchange).
+    // have just written waits for them (5 % of the time of the whole exchange).
     return std::bit_cast<FlowKey>(
         Words{uint64_t{local} << 32 | remote, uint64_t{remote_port} << 16 | local_port});
   }

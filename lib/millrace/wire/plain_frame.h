@@ -5,7 +5,8 @@
 // What is constant in it is compared eight octets at a time. Whatever has a reason against it goes
 // to ParseFrame, which knows the reasons by name. What Parse accepts, ParseFrame accepts with the
 // same result (tests/fuzz/frame_fuzz.cc compares them).
-// Cost: 75 instructions and the software checksums, where layer by layer takes 160.
+// Cost, without software checksums: 130 instructions, where layer by layer took 190 (callgrind, the
+// plain exchange).
 #ifndef MILLRACE_WIRE_PLAIN_FRAME_H_
 #define MILLRACE_WIRE_PLAIN_FRAME_H_
 
