@@ -15,6 +15,8 @@ enum ExitCode : int {
   kUsage = 2,        // command line or configuration
   kEnvironment = 3,  // NIC, permission, memory, cores
   kFailed = 4,       // it ran, but the objective was not reached
+  kInvalid = 5,      // it ran, but the generator was the limit
+  kRegression = 6,   // worse than what it was compared with
   kInterrupted = 130,
 };
 

@@ -25,7 +25,8 @@ class Histogram {
 
   // `digits`: significant decimal digits, 1 to 5. `highest`: what is above counts as this.
   explicit Histogram(int digits = 3, uint64_t highest = kHighestNs)
-      : half_bits_(HalfBits(digits)),
+      : digits_(digits),
+        half_bits_(HalfBits(digits)),
         sub_mask_((uint64_t{2} << half_bits_) - 1),
         highest_(highest),
         counts_(IndexOf(highest) + 1) {}
@@ -40,15 +41,42 @@ class Histogram {
     max_ = std::max(max_, value);
   }
 
-  // Adds all of `other`. REQUIRES: constructed with the same arguments.
+  // Whether both were constructed with the same arguments.
+  bool SameLayout(const Histogram& other) const {
+    return other.digits_ == digits_ && other.highest_ == highest_;
+  }
+
+  // Adds all of `other`. REQUIRES: SameLayout(other).
   void Add(const Histogram& other) {
-    MR_CHECK(other.half_bits_ == half_bits_);
-    MR_CHECK(other.highest_ == highest_);
+    MR_CHECK(SameLayout(other));
     for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
     count_ += other.count_;
     sum_ += other.sum_;
     min_ = std::min(min_, other.min_);
     max_ = std::max(max_, other.max_);
+  }
+
+  // To make a histogram again from what ForEach gave, into an empty one: each counter by any of its
+  // values, then the exact figures. False, without effect, for what no histogram of this layout can
+  // have said.
+  bool RestoreCounter(uint64_t value, uint64_t count) {
+    if (value > HighestOf(counts_.size() - 1) || count > UINT64_MAX - count_) return false;
+    counts_[IndexOf(value)] += count;
+    count_ += count;
+    return true;
+  }
+  bool RestoreTotals(uint64_t sum, uint64_t min, uint64_t max) {
+    if (count_ == 0) return sum == 0 && min == 0 && max == 0;
+    if (min > max || max > highest_) return false;
+    const auto used = [](uint64_t n) { return n != 0; };
+    const auto first = std::find_if(counts_.begin(), counts_.end(), used) - counts_.begin();
+    const auto last = counts_.rend() - std::find_if(counts_.rbegin(), counts_.rend(), used) - 1;
+    if (IndexOf(min) != static_cast<size_t>(first)) return false;
+    if (IndexOf(max) != static_cast<size_t>(last)) return false;
+    sum_ = sum;
+    min_ = min;
+    max_ = max;
+    return true;
   }
 
   void Clear() {
@@ -81,7 +109,12 @@ class Histogram {
     }
   }
 
+  bool operator==(const Histogram&) const = default;
+
+  int digits() const { return digits_; }
+  uint64_t highest() const { return highest_; }
   uint64_t count() const { return count_; }
+  uint64_t sum() const { return sum_; }
   uint64_t min() const { return count_ == 0 ? 0 : min_; }  // exact; 0 when empty
   uint64_t max() const { return max_; }                    // exact; 0 when empty
   // Exact while the sum of all values is below 2^64 (584 years). 0 when empty.
@@ -112,6 +145,7 @@ class Histogram {
     return ((sub + 1) << bucket) - 1;
   }
 
+  int digits_;
   uint32_t half_bits_;
   uint64_t sub_mask_;
   uint64_t highest_;

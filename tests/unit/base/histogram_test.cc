@@ -152,5 +152,32 @@ TEST(Histogram, ClearForgetsEverything) {
   EXPECT_EQ(histogram.ValueAtQuantile(1), 5u);
 }
 
+TEST(Histogram, IsMadeAgainFromItsCountersAndTotals) {
+  Histogram histogram(2, 1'000'000);
+  Prng random(7);
+  for (int i = 0; i < 1000; ++i) histogram.Record(random.Below(1'500'000));
+  Histogram again(2, 1'000'000);
+  histogram.ForEach(
+      [&](uint64_t highest, uint64_t n) { EXPECT_TRUE(again.RestoreCounter(highest, n)); });
+  EXPECT_FALSE(again == histogram);
+  EXPECT_TRUE(again.RestoreTotals(histogram.sum(), histogram.min(), histogram.max()));
+  EXPECT_TRUE(again == histogram);
+}
+
+TEST(Histogram, RestoringRefusesWhatCannotHaveBeen) {
+  Histogram histogram(3, 10'000);
+  EXPECT_FALSE(histogram.RestoreCounter(1'000'000, 1));
+  EXPECT_FALSE(histogram.RestoreTotals(0, 0, 1));
+  EXPECT_TRUE(histogram.RestoreTotals(0, 0, 0));
+  EXPECT_TRUE(histogram.RestoreCounter(5, 1));
+  EXPECT_FALSE(histogram.RestoreCounter(6, UINT64_MAX));
+  EXPECT_TRUE(histogram.RestoreCounter(9'000, 1));
+  EXPECT_FALSE(histogram.RestoreTotals(9'005, 4, 9'000));
+  EXPECT_FALSE(histogram.RestoreTotals(9'005, 5, 8'000));
+  EXPECT_FALSE(histogram.RestoreTotals(9'005, 5, 20'000));
+  EXPECT_FALSE(histogram.RestoreTotals(9'005, 9'000, 5));
+  EXPECT_TRUE(histogram.RestoreTotals(9'005, 5, 9'000));
+}
+
 }  // namespace
 }  // namespace millrace
