@@ -93,11 +93,11 @@ absl::StatusOr<std::unique_ptr<Loopback>> Loopback::Create(const LoopbackOptions
   (options.plan.client_closes ? client : server).limits.time_wait = loopback->time_waits_;
 
   auto client_stack = HostedStack<LoadClient>::Create(
-      loopback->rings_->first(), loopback->client_app_, client, options.impairment, now);
+      loopback->rings_->first(), loopback->client_app_, client, options.layers, now);
   if (!client_stack.ok()) return client_stack.status();
   loopback->client_ = *std::move(client_stack);
   auto server_stack = HostedStack<ResponseServer>::Create(
-      loopback->rings_->second(), loopback->server_app_, server, std::nullopt, now);
+      loopback->rings_->second(), loopback->server_app_, server, LayerOptions(), now);
   if (!server_stack.ok()) return server_stack.status();
   loopback->server_ = *std::move(server_stack);
   const absl::Status known =

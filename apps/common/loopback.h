@@ -9,14 +9,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "absl/status/statusor.h"
 #include "apps/common/hosted_stack.h"
 #include "apps/common/load_client.h"
 #include "apps/common/pattern.h"
 #include "millrace/dpdk/ring_pair.h"
-#include "millrace/sim/impairment.h"
 
 namespace millrace::apps {
 
@@ -24,8 +22,8 @@ struct LoopbackOptions {
   LoadPlan plan;  // `target` is set by Create
   tcp::Config tcp;
   Region::Pages pages = Region::Pages::kPreferHuge;
-  std::optional<sim::Impairment> impairment;  // on the client's port, both directions
-  uint32_t time_waits = 0;                    // of the side that closes first; 0: TimeWaitsFor
+  LayerOptions layers;      // on the client's port
+  uint32_t time_waits = 0;  // of the side that closes first; 0: TimeWaitsFor
 };
 
 // TIME-WAIT entries that a run can need at 2 M connections/s, bounded by a quarter of the memory.

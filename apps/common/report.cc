@@ -73,7 +73,7 @@ nlohmann::ordered_json LatencyJson(std::span<const LatencyRow> rows) {
   return json;
 }
 
-std::string CountersText(const stack::Engine& engine) {
+std::string CountersText(const stack::Engine& engine, const PortLayers* layers) {
   std::string text;
   const auto add = [&text](std::string_view name, uint64_t value) {
     if (value == 0) return;
@@ -84,16 +84,18 @@ std::string CountersText(const stack::Engine& engine) {
   };
   engine.counters().ForEach(add);
   engine.tcp_counters().ForEach(add);
+  if (layers != nullptr) layers->ForEachCounter(add);
   return text;
 }
 
-nlohmann::ordered_json CountersJson(const stack::Engine& engine) {
+nlohmann::ordered_json CountersJson(const stack::Engine& engine, const PortLayers* layers) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   const auto add = [&json](std::string_view name, uint64_t value) {
     json[std::string(name)] = value;
   };
   engine.counters().ForEach(add);
   engine.tcp_counters().ForEach(add);
+  if (layers != nullptr) layers->ForEachCounter(add);
   return json;
 }
 

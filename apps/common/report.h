@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apps/common/load_client.h"
+#include "apps/common/port_layers.h"
 #include "millrace/base/histogram.h"
 #include "millrace/stack/engine.h"
 
@@ -24,8 +25,10 @@ std::string LatencyTable(std::span<const LatencyRow> rows);
 nlohmann::ordered_json LatencyJson(std::span<const LatencyRow> rows);
 
 // The counters that are not zero, "name value" in columns, two spaces in front; "" for none.
-std::string CountersText(const stack::Engine& engine);
-nlohmann::ordered_json CountersJson(const stack::Engine& engine);
+// `layers`: what HostedStack::layers() says.
+std::string CountersText(const stack::Engine& engine, const PortLayers* layers = nullptr);
+nlohmann::ordered_json CountersJson(const stack::Engine& engine,
+                                    const PortLayers* layers = nullptr);
 
 // "3 timed out, 1 reset"; "" when nothing failed.
 std::string FailuresText(const LoadResult& result);

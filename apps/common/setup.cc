@@ -7,7 +7,6 @@
 #include <variant>
 #include <vector>
 
-#include "apps/common/hosted_stack.h"
 #include "millrace/dpdk/packet_pool.h"
 #include "millrace/wire/ipv6.h"
 
@@ -96,15 +95,19 @@ void MachineFlags::AddTo(CLI::App& app) {
   app.add_option("--impair", impair,
                  "a bad network, both ways: loss=1%,delay=20ms,jitter=2ms,reorder=1%,...")
       ->type_name("SPEC");
+  app.add_flag("--reassemble", reassemble,
+               "put fragments together, at most 128 datagrams at a time (default: drop them)");
 }
 
-absl::StatusOr<std::optional<sim::Impairment>> MachineFlags::Impairment() const {
-  if (impair.empty()) return std::optional<sim::Impairment>();
+absl::StatusOr<LayerOptions> MachineFlags::Layers() const {
+  LayerOptions layers{.reassemble = reassemble};
+  if (impair.empty()) return layers;
   std::variant<sim::Impairment, std::string> parsed = sim::ParseImpairment(impair);
   if (const std::string* error = std::get_if<std::string>(&parsed)) {
     return absl::InvalidArgumentError("--impair: " + *error);
   }
-  return std::optional<sim::Impairment>(std::get<sim::Impairment>(parsed));
+  layers.impairment = std::get<sim::Impairment>(parsed);
+  return layers;
 }
 
 uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
@@ -151,9 +154,9 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   absl::StatusOr<dpdk::IdleMode> idle = ParseIdle(flags.idle);
   if (!idle.ok()) return idle.status();
   device.idle = *idle;
-  auto impairment = flags.machine.Impairment();
-  if (!impairment.ok()) return impairment.status();
-  device.impairment = *impairment;
+  absl::StatusOr<LayerOptions> layers = flags.machine.Layers();
+  if (!layers.ok()) return layers.status();
+  device.layers = *layers;
   absl::StatusOr<dpdk::PortConfig> port = dpdk::ParsePortConfig(flags.dev);
   if (!port.ok()) return port.status();
   if (port->kind == dpdk::DeviceKind::kRing) {
@@ -166,7 +169,7 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   if (!warning.empty()) std::fprintf(stderr, "millrace: warning: %s\n", warning.c_str());
 
   dpdk::DpdkPortOptions options = port->PortOptions();
-  if (device.impairment) options.packets += 2 * kHeldPacketsMax;
+  if (device.layers.impairment) options.packets += 2 * kHeldPacketsMax;
   dpdk::EalOptions eal{.memory_mb = flags.machine.MemoryMb(options.packets),
                        .huge_pages = flags.machine.huge_pages()};
   if (port->kind == dpdk::DeviceKind::kPci) eal.pci_allowed.push_back(port->target);

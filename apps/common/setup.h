@@ -4,16 +4,15 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/common/flags.h"
+#include "apps/common/port_layers.h"
 #include "millrace/dpdk/eal.h"
 #include "millrace/dpdk/port_config.h"
 #include "millrace/dpdk/worker.h"
-#include "millrace/sim/impairment.h"
 #include "millrace/stack/engine_config.h"
 
 namespace millrace::apps {
@@ -34,9 +33,10 @@ struct MachineFlags {
   bool no_huge = false;
   uint32_t memory_mb = 0;  // of packets; 0: computed
   std::string impair;      // "" for none
+  bool reassemble = false;
 
   void AddTo(CLI::App& app);
-  absl::StatusOr<std::optional<sim::Impairment>> Impairment() const;
+  absl::StatusOr<LayerOptions> Layers() const;
   dpdk::HugePages huge_pages() const {
     return no_huge ? dpdk::HugePages::kOff : dpdk::HugePages::kAuto;
   }
@@ -64,7 +64,7 @@ absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text);
 struct Device {
   std::unique_ptr<dpdk::Eal> eal;
   std::unique_ptr<dpdk::AttachedPort> port;
-  std::optional<sim::Impairment> impairment;
+  LayerOptions layers;
   dpdk::IdleMode idle = dpdk::IdleMode::kSleep;
   stack::EngineConfig config;  // address, gateway, pages, tcp; limits are the subcommand's
 };

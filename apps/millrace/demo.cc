@@ -87,8 +87,8 @@ absl::Status StartWorkers(Demo& demo, const std::vector<int>& cpus, const dpdk::
 }
 
 absl::StatusOr<Demo> Start(const DemoFlags& flags, const std::vector<int>& cpus) {
-  auto impairment = flags.machine.Impairment();
-  if (!impairment.ok()) return impairment.status();
+  const absl::StatusOr<LayerOptions> layers = flags.machine.Layers();
+  if (!layers.ok()) return layers.status();
   Demo demo;
   const uint64_t packets = 2 * uint64_t{Loopback::kPacketsPerPort} + 1;
   auto eal = dpdk::Eal::Start(
@@ -99,7 +99,7 @@ absl::StatusOr<Demo> Start(const DemoFlags& flags, const std::vector<int>& cpus)
   auto loopback = Loopback::Create({.plan = flags.plan,
                                     .tcp = flags.tcp.Config(),
                                     .pages = flags.machine.pages(),
-                                    .impairment = *impairment,
+                                    .layers = *layers,
                                     .time_waits = flags.time_waits},
                                    clock.Now());
   if (!loopback.ok()) return loopback.status();
@@ -285,7 +285,8 @@ void PrintJson(const DemoFlags& flags, Demo& demo, size_t cores) {
   for (size_t i = demo.workers.size(); i-- > 0;) {
     json["busy_share"].push_back(demo.workers[i]->Load().busy_share());
   }
-  json["counters"] = {{"client", CountersJson(demo.loopback->client().engine())},
+  HostedStack<LoadClient>& client = demo.loopback->client();
+  json["counters"] = {{"client", CountersJson(client.engine(), client.layers())},
                       {"server", CountersJson(demo.loopback->server().engine())}};
   const ExitCode verdict = figures.Verdict(demo);
   json["verdict"] = verdict == kPass ? "pass" : verdict == kFailed ? "fail" : "interrupted";

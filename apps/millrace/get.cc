@@ -42,7 +42,9 @@ std::vector<LatencyRow> LatenciesOf(const LoadResult& load) {
           {"whole", &load.total_ns}};
 }
 
-void PrintSummary(const GetFlags& flags, const FetchResult& result, stack::Engine& engine) {
+void PrintSummary(const GetFlags& flags, const FetchResult& result,
+                  HostedStack<HttpFetcher>& stack) {
+  const stack::Engine& engine = stack.engine();
   const LoadResult& load = result.load;
   const double seconds = load.window.seconds();
   const double mbit = seconds > 0 ? static_cast<double>(result.body_bytes) * 8e-6 / seconds : 0;
@@ -56,12 +58,12 @@ void PrintSummary(const GetFlags& flags, const FetchResult& result, stack::Engin
                  GroupDigits(result.http_failed).c_str(), GroupDigits(result.incomplete).c_str(),
                  LatencyTable(LatenciesOf(load)).c_str());
   }
-  std::fprintf(stderr, "%s", CountersText(engine).c_str());
+  std::fprintf(stderr, "%s", CountersText(engine, stack.layers()).c_str());
   if (!result.error.empty()) std::fprintf(stderr, "millrace: %s\n", result.error.c_str());
   if (result.write_failed) std::fprintf(stderr, "millrace: the body could not be written\n");
 }
 
-void PrintJson(const GetFlags& flags, const FetchResult& result, stack::Engine& engine) {
+void PrintJson(const GetFlags& flags, const FetchResult& result, HostedStack<HttpFetcher>& stack) {
   nlohmann::ordered_json json;
   json["schema"] = 1;
   json["command"] = "get";
@@ -76,7 +78,7 @@ void PrintJson(const GetFlags& flags, const FetchResult& result, stack::Engine& 
   json["failures"] = FailuresJson(result.load);
   json["error"] = result.error;
   json["latency"] = LatencyJson(LatenciesOf(result.load));
-  json["counters"] = CountersJson(engine);
+  json["counters"] = CountersJson(stack.engine(), stack.layers());
   std::fprintf(stderr, "%s\n", json.dump(2).c_str());
 }
 
@@ -100,7 +102,7 @@ int RunOn(const GetFlags& flags, Device& device, const FetchPlan& plan, StopSign
   HttpFetcher fetcher(plan, live);
   dpdk::Clock clock = dpdk::Clock::Calibrate();
   auto stack = HostedStack<HttpFetcher>::Create(device.port->port(), fetcher, device.config,
-                                                device.impairment, clock.Now());
+                                                device.layers, clock.Now());
   if (!stack.ok()) return Report(stack.status());
   if (absl::Status ready = (*stack)->AwaitAddress(clock); !ready.ok()) return Report(ready);
   auto worker = dpdk::Worker::Start({.name = "get", .idle = device.idle}, clock,
@@ -109,9 +111,8 @@ int RunOn(const GetFlags& flags, Device& device, const FetchPlan& plan, StopSign
   const bool interrupted = Watch(flags, live, signals);
   (*worker)->RequestStop();
   (*worker)->Join();
-  stack::Engine& engine = (*stack)->engine();
   const FetchResult& result = fetcher.result();
-  flags.json ? PrintJson(flags, result, engine) : PrintSummary(flags, result, engine);
+  flags.json ? PrintJson(flags, result, **stack) : PrintSummary(flags, result, **stack);
   if (interrupted) return kInterrupted;
   return result.all_ok(flags.connections) ? kPass : kFailed;
 }

@@ -176,19 +176,20 @@ void PrintNonZero(const nlohmann::ordered_json& counters) {
 }
 
 // Prints the counters and writes them to `file` unless that is "".
-absl::Status FinishReport(const ServeApp& app, stack::Engine& engine, const Device& device,
+absl::Status FinishReport(const ServeApp& app, HostedStack<ServeApp>& stack, const Device& device,
                           const std::string& file) {
+  const stack::Engine& engine = stack.engine();
   const nlohmann::ordered_json device_json = DeviceJson(device.port->port());
   std::printf("stopped\n");
   PrintNonZero(app.Json());
-  std::printf("%s", CountersText(engine).c_str());
+  std::printf("%s", CountersText(engine, stack.layers()).c_str());
   PrintNonZero(device_json);
   if (file.empty()) return absl::OkStatus();
   nlohmann::ordered_json json;
   json["schema"] = 1;
   json["command"] = "serve";
   json["services"] = app.Json();
-  json["counters"] = CountersJson(engine);
+  json["counters"] = CountersJson(engine, stack.layers());
   json["open"] = {{"connections", engine.connections().used()},
                   {"half_open", engine.half_opens().used()},
                   {"time_wait", engine.time_waits().used()}};
@@ -209,7 +210,7 @@ int Run(const ServeFlags& flags, StopSignals& signals) {
   ServeApp app;
   dpdk::Clock clock = dpdk::Clock::Calibrate();
   auto stack = HostedStack<ServeApp>::Create(device->port->port(), app, device->config,
-                                             device->impairment, clock.Now());
+                                             device->layers, clock.Now());
   if (!stack.ok()) return Report(stack.status());
   stack::Engine& engine = (*stack)->engine();
   const absl::Status listening = ListenAll(engine, *services, device->config.limits.half_open);
@@ -225,7 +226,7 @@ int Run(const ServeFlags& flags, StopSignals& signals) {
   }
   (*worker)->RequestStop();
   (*worker)->Join();
-  const absl::Status reported = FinishReport(app, engine, *device, flags.stats);
+  const absl::Status reported = FinishReport(app, **stack, *device, flags.stats);
   return reported.ok() ? kPass : Report(reported);
 }
 

@@ -316,9 +316,29 @@ def segments():
     return seeds
 
 
+def fragments():
+    def piece(which, begin, length, more=True, ce=False):  # begin and length in 8 octets
+        return bytes([which | more << 2 | ce << 3, begin, length - 1])
+    halves = [piece(which, 0, 60) + piece(which, 60, 65, False) for which in range(4)]
+    raw = ether(ip(bytes(32), 17, fragment=0x2000)), ether(ip(bytes(8), 17, fragment=4))
+    return {
+        "in-order": b"".join(halves),
+        "reverse": b"".join(half[3:] + half[:3] for half in halves),
+        "sixteen": b"".join(piece(0, 8 * i, 8, i < 15) for i in range(16)),
+        "seventeen": b"".join(piece(2, 4 * i, 4) for i in range(17)),
+        "overlap": piece(1, 0, 60) + piece(1, 59, 66, False) + halves[1],
+        "marked": piece(3, 0, 60, ce=True) + piece(3, 60, 65, False),
+        "evicted": b"".join(half[:3] for half in halves) + halves[0],
+        "too-late": halves[0][:3] + b"\xfd\xfd\xfd" + halves[0][3:],
+        "raw": b"".join(b"\xff" + bytes([len(frame)]) + frame for frame in raw),
+    }
+
+
 def main():
     corpus = pathlib.Path(__file__).resolve().parent / "corpus"
-    for target, seeds in {"frame": frames(), "options": options(), "segments": segments()}.items():
+    targets = {"frame": frames(), "fragments": fragments(), "options": options(),
+               "segments": segments()}
+    for target, seeds in targets.items():
         folder = corpus / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in seeds.items():

@@ -116,6 +116,7 @@ class Transfer {
   BulkReceiver& receiver() { return receiver_.app(); }
   const tcp::Counters& counters() { return sender_.engine().tcp_counters(); }
   stack::Engine& sender_engine() { return sender_.engine(); }
+  stack::Engine& receiver_engine() { return receiver_.engine(); }
 
  private:
   static sim::SimPortOptions PortOf(uint8_t last) {
