@@ -49,7 +49,7 @@ absl::Status ListenOn(stack::Engine& engine, const Endpoint& endpoint) {
 absl::Status KnowClients(stack::Engine& server, const MacAddress& client_mac) {
   constexpr uint32_t kCount = 1u << (32 - kClientBits);
   constexpr uint32_t kFirst = kClientV4 & ~(kCount - 1);
-  for (uint32_t i = 1; i + 1 < kCount; ++i) {
+  for (uint32_t i = 0; i < kCount; ++i) {
     if (!server.neighbors().AddStatic(IpAddress::V4(kFirst + i), client_mac)) {
       return absl::InternalError("the neighbour table has no room for the client's addresses");
     }

@@ -1,6 +1,6 @@
 // apps/common/loopback.h - a client and a server engine joined by rings in one process.
 //
-// The server is 198.18.0.1:80, the client has the 510 addresses of 198.18.128.0/23 (RFC 2544's
+// The server is 198.18.0.1:80, the client has the 512 addresses of 198.18.128.0/23 (RFC 2544's
 // range for benchmarks). The client finds the server by ARP; the server knows the client's
 // addresses. Threading: made and destroyed by one thread; client and server may be polled by
 // different workers, or by the same one in turn.

@@ -26,6 +26,35 @@ BENCHMARK(Next)
     ->Args({24, 1})
     ->Args({16, 1024});
 
+// One of several workers: ports whose answers come home.
+void NextOfWorker(benchmark::State& state) {
+  const auto workers = static_cast<uint32_t>(state.range(0));
+  const Steering steering(Steering::DrawPattern(7, 512), 512, workers);
+  SourcePorts ports({.addresses = {IpAddress::V4(0x0A00'0000), 28},
+                     .secret = {0x0706'0504'0302'0100, 0x0F0E'0D0C'0B0A'0908},
+                     .steering = &steering,
+                     .worker = 1});
+  const Endpoint server{IpAddress::V4(0x0A01'0000), 80};
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(ports.Choose(
+        server, [](SourcePorts::Candidate c) { return uint64_t{c.port}; },
+        [](SourcePorts::Candidate, uint64_t) { return true; }));
+  }
+}
+BENCHMARK(NextOfWorker)->Name("choose_of_worker")->ArgName("workers")->Arg(2)->Arg(8)->Arg(32);
+
+void Choose(benchmark::State& state) {
+  SourcePorts ports({.addresses = {IpAddress::V4(0x0A00'0000), 28},
+                     .secret = {0x0706'0504'0302'0100, 0x0F0E'0D0C'0B0A'0908}});
+  const Endpoint server{IpAddress::V4(0x0A01'0000), 80};
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(ports.Choose(
+        server, [](SourcePorts::Candidate c) { return uint64_t{c.port}; },
+        [](SourcePorts::Candidate, uint64_t) { return true; }));
+  }
+}
+BENCHMARK(Choose)->Name("choose");
+
 }  // namespace
 }  // namespace millrace::stack
 

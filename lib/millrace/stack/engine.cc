@@ -23,11 +23,37 @@ wire::LocalNet NetOf(const EngineConfig& config, const PortCapabilities& port) {
   return net;
 }
 
+// Whether our addresses are some of a network, without its own and its broadcast address.
+bool IsInside(const EngineConfig& config) {
+  const uint32_t ours = MaskOf(config.owned_bits), network = MaskOf(config.address.length_bits);
+  const uint32_t first = config.address.address.v4() & ours;
+  return (first & ~network) != 0 && ((first | ~ours) & ~network) != ~network;
+}
+
+SourcePortConfig PortsOf(const EngineConfig& config, const IpPrefix& addresses,
+                         const EngineSecrets& secrets) {
+  return {.addresses = addresses,
+          .first_port = config.source_port_min,
+          .last_port = config.source_port_max,
+          .secret = secrets.ports,
+          .all_addresses = IsInside(config),
+          .steering = config.steering,
+          .worker = config.worker};
+}
+
 tcp::Config TcpConfigOf(const tcp::Config& config, const PortCapabilities& port) {
   tcp::Config tcp = config;
   // RFC 9293 3.7.1 (MUST-67): what the link carries, less both headers without options.
   tcp.mss = std::min<uint16_t>(tcp.mss, static_cast<uint16_t>(port.mtu - 40));
   return tcp;
+}
+
+// The share of a worker that owns connections; one that owns none needs next to nothing.
+template <class T>
+T Part(T limit, const Steering& of, uint32_t index) {
+  constexpr T kOfDispatcher = 64;
+  if (index < of.first_owner()) return std::min(limit, kOfDispatcher);
+  return ShareOf(limit, index - of.first_owner(), of.workers() - of.first_owner());
 }
 
 uint32_t FlowCapacity(const Limits& limits) {
@@ -36,6 +62,23 @@ uint32_t FlowCapacity(const Limits& limits) {
 }
 
 }  // namespace
+
+EngineConfig EngineConfig::ForWorker(const Steering& of, uint32_t index) const {
+  EngineConfig part = *this;
+  part.steering = &of;
+  part.worker = index;
+  Limits& l = part.limits;
+  for (uint32_t* limit :
+       {&l.connections, &l.half_open, &l.time_wait, &l.send_extents, &l.send_chunks,
+        &l.receive_nodes, &l.receive_chunks, &l.extras, &l.recoveries, &l.sent_runs,
+        &l.address_pairs, &part.stateless_replies_per_s, &part.stateless_replies_burst}) {
+    *limit = Part(*limit, of, index);
+  }
+  tcp::Config& t = part.tcp;
+  t.fast_open_pending_max = Part(t.fast_open_pending_max, of, index);
+  t.receive_tuning_bytes_max = Part(t.receive_tuning_bytes_max, of, index);
+  return part;
+}
 
 Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
                const EngineSecrets& secrets, Instant now)
@@ -59,14 +102,8 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
       time_wait_wheel_(static_cast<uint32_t>(now.ns() >> kTimeWaitShift)),
       neighbors_(net_, {.hash_secret = secrets.neighbor}),
       route_{net_.address_v4, net_.network_mask, config.gateway_v4},
-      source_ports_({.addresses = {IpAddress::V4(net_.address_v4), config.owned_bits},
-                     .first_port = config.source_port_min,
-                     .last_port = config.source_port_max,
-                     .secret = secrets.ports}),
-      source_ports_v6_({.addresses = {},
-                        .first_port = config.source_port_min,
-                        .last_port = config.source_port_max,
-                        .secret = secrets.ports}),
+      source_ports_(PortsOf(config, {IpAddress::V4(net_.address_v4), config.owned_bits}, secrets)),
+      source_ports_v6_(PortsOf(config, {}, secrets)),
       path_mtus_(secrets.neighbor),
       fast_open_cache_(config.tcp.fast_open_client),
       stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {

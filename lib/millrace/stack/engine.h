@@ -34,6 +34,7 @@
 #include "millrace/stack/timer_wheel.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
+#include "millrace/tcp/isn.h"
 #include "millrace/tcp/syn_cookie.h"
 #include "millrace/wire/plain_frame.h"
 
@@ -59,6 +60,9 @@ class Engine {
   ConnectResult Connect(const Endpoint& remote, uint64_t user_data, Socket* socket);
   ConnectResult ConnectFrom(const Endpoint& local, const Endpoint& remote, uint64_t user_data,
                             Socket* socket);
+  // Share of the tuples (source address and port of this worker) for an IPv4 destination that are
+  // not to be had, in thousandths, from 256 samples: a gauge, exact to about 4. Cost: 20 us.
+  uint32_t SourcePortFill(const Endpoint& remote);
 
   // Changes the protocol's constants while connections live: for what happens from now on.
   void SetTcpConfig(const tcp::Config& config);
@@ -222,6 +226,11 @@ class Engine {
   void EnterTimeWait(Connection& connection);
   void LeaveTable(Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
+  ConnectResult OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
+                         uint64_t user_data, Socket* socket);
+  bool MayReuse(FlowRef ref) const;
+  ConnectResult Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uint64_t user_data,
+                       Socket* socket);
   bool Check(const Endpoint& remote, ConnectResult* why) const;
   void DoClose(Connection& connection);
   uint32_t time_wait_tick() const { return static_cast<uint32_t>(env_.now.ns() >> kTimeWaitShift); }

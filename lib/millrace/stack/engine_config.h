@@ -10,6 +10,7 @@
 #include "millrace/base/siphash.h"
 #include "millrace/stack/flow_table.h"
 #include "millrace/stack/host_v6.h"
+#include "millrace/stack/steering.h"
 #include "millrace/tcp/config.h"
 
 namespace millrace::stack {
@@ -47,6 +48,14 @@ struct EngineConfig {
   uint32_t stateless_replies_per_s = 1000;
   uint32_t stateless_replies_burst = 100;
   Region::Pages pages = Region::Pages::kPreferHuge;
+  // Several workers over one device: how tuples are shared out (read when the engine is made), and
+  // which worker this is. Null: one worker.
+  const Steering* steering = nullptr;
+  uint32_t worker = 0;
+
+  // The part of worker `index` of `steering`: limits and rates are split exactly, so that together
+  // they are what they were. `steering` outlives the making of the engine.
+  EngineConfig ForWorker(const Steering& of, uint32_t index) const;
 };
 
 // Different keys for different purposes (tcp-ISN, table, ports), from the operating system; the

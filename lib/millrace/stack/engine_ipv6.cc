@@ -83,18 +83,23 @@ ConnectResult Engine::ConnectV6(const Endpoint& remote, uint64_t user_data, Sock
   }
   // A candidate is drawn ahead of its use, and the pair may have another number by then: nothing
   // can be prepared.
+  source_ports_v6_.SetLocal(local);
   uint64_t hash = 0;
+  FlowRef reused;
   const auto choice = source_ports_v6_.Choose(
       remote, [](SourcePorts::Candidate) { return uint64_t{0}; },
       [&](SourcePorts::Candidate c, uint64_t) {
         key.local_port = c.port;
         hash = table_.Hash(key);
-        return !FindFlow(hash, key);
+        reused = FindFlow(hash, key);
+        return !reused || MayReuse(reused);
       });
   if (!choice.has_value()) {
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
   }
+  if (reused) [[unlikely]]
+    return Reopen(key, hash, reused, user_data, socket);
   return Open(key, hash, user_data, socket);
 }
 

@@ -11,7 +11,7 @@ const char* ToString(ConnectResult result) {
     case ConnectResult::kOk:
       return "ok";
     case ConnectResult::kNoPorts:
-      return "no free source port";
+      return "every source port for this destination is in use or in TIME-WAIT";
     case ConnectResult::kNoMemory:
       return "connection pool full";
     case ConnectResult::kNoRoute:
@@ -92,6 +92,7 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
   const auto key_of = [&](SourcePorts::Candidate c) {
     return FlowKey::V4(c.address_v4, c.port, remote_v4, remote.port);
   };
+  FlowRef reused;
   const auto choice = source_ports_.Choose(
       remote,
       [&](SourcePorts::Candidate c) {
@@ -99,12 +100,60 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
         table_.PrefetchBucket(hash);
         return hash;
       },
-      [&](SourcePorts::Candidate c, uint64_t hash) { return !FindFlow(hash, key_of(c)); });
+      [&](SourcePorts::Candidate c, uint64_t hash) {
+        reused = FindFlow(hash, key_of(c));
+        return !reused || MayReuse(reused);
+      });
   if (!choice.has_value()) {
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
   }
+  if (reused) [[unlikely]]
+    return Reopen(key_of(choice->candidate), choice->prepared, reused, user_data, socket);
   return Open(key_of(choice->candidate), choice->prepared, user_data, socket);
+}
+
+// An opening of ours may take a tuple out of its TIME-WAIT when what protects a listener's (RFC
+// 6191 2) protects the peer: both had timestamps, which have advanced since, so that the peer,
+// should it still know the old incarnation, sees the SYN as new, and old duplicates fail PAWS. As
+// Linux, a second must have passed. The ISS is put above the old one's last sequence number.
+bool Engine::MayReuse(FlowRef ref) const {
+  if (ref.kind() != FlowKind::kTimeWait || !env_.config.time_wait_reuse) return false;
+  const TimeWait& old = time_waits_[ref.index()];
+  if (!old.tcp.timestamps || !env_.config.timestamps) return false;
+  constexpr auto kTicksOf = [](Duration d) {
+    return static_cast<uint32_t>(d.ns() >> kTimeWaitShift);
+  };
+  const uint32_t left = old.timer.tick - time_wait_tick();
+  return left + kTicksOf(Duration::Seconds(1)) + 1 <= kTicksOf(env_.config.time_wait);
+}
+
+ConnectResult Engine::Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uint64_t user_data,
+                             Socket* socket) {
+  if (NextHop(key) == Neighbors::kNone) {  // then the old incarnation stays
+    ++counters_.tx_no_route;
+    return ConnectResult::kNoRoute;
+  }
+  const tcp::TimeWait last = time_waits_[old.index()].tcp;
+  RemoveTimeWait(old.index(), true);
+  ++env_.counters.time_wait_recycled;
+  tcp::TupleSecrets secrets =
+      tcp::DeriveTupleSecrets(secrets_.isn, key.addresses, key.ports(), env_.now);
+  secrets.iss = tcp::IssAbove(last, secrets.iss);
+  return OpenWith(key, hash, secrets, user_data, socket);
+}
+
+uint32_t Engine::SourcePortFill(const Endpoint& remote) {
+  constexpr uint32_t kSamples = 256;
+  if (!remote.address.IsV4()) return 0;
+  uint32_t used = 0, samples = 0;
+  source_ports_.Sample(remote, kSamples, [&](SourcePorts::Candidate c) {
+    const FlowKey key = FlowKey::V4(c.address_v4, c.port, remote.address.v4(), remote.port);
+    const FlowRef ref = FindFlow(table_.Hash(key), key);
+    used += ref && !MayReuse(ref) ? 1 : 0;
+    ++samples;
+  });
+  return samples == 0 ? 1000 : used * 1000 / samples;
 }
 
 ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote, uint64_t user_data,
@@ -124,6 +173,13 @@ ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
 }
 
 ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket) {
+  return OpenWith(key, hash,
+                  tcp::DeriveTupleSecrets(secrets_.isn, key.addresses, key.ports(), env_.now),
+                  user_data, socket);
+}
+
+ConnectResult Engine::OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
+                               uint64_t user_data, Socket* socket) {
   const uint16_t neighbor = NextHop(key);
   if (neighbor == Neighbors::kNone) {
     ++counters_.tx_no_route;
@@ -140,8 +196,6 @@ ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data
     FreeConnection(connection);
     return ConnectResult::kNoMemory;
   }
-  const tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(secrets_.isn, key.addresses, key.ports(), env_.now);
   uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
   if (!path_mtus_.empty()) [[unlikely]]
     mss = PathMss(key, mss);

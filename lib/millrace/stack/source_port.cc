@@ -1,5 +1,6 @@
 #include "millrace/stack/source_port.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "millrace/base/check.h"
@@ -12,31 +13,51 @@ namespace {
 // the network from the ports he sees would learn the order of his own ports.
 constexpr uint32_t kRounds = 6;
 
-uint64_t Fold(uint64_t a, uint64_t b) {
+uint64_t Mix(uint64_t a, uint64_t b) {
   const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-uint64_t AddressCount(const IpPrefix& prefix) {
-  if (!prefix.address.IsV4()) return 1;
-  MR_CHECK(prefix.length_bits >= 0 && prefix.length_bits <= 32);
-  const uint64_t all = uint64_t{1} << (32 - prefix.length_bits);
-  return all <= 2 ? all : all - 2;
+// Whether the prefix has a network's own and its broadcast address in it.
+bool LeavesOutEnds(const SourcePortConfig& config) {
+  return config.addresses.length_bits <= 30 && !config.all_addresses;
 }
 
-uint32_t FirstAddress(const IpPrefix& prefix) {
+uint64_t AddressCount(const SourcePortConfig& config) {
+  const IpPrefix& prefix = config.addresses;
+  if (!prefix.address.IsV4()) return 1;
+  MR_CHECK(prefix.length_bits >= 0 && prefix.length_bits <= 32);
+  return (uint64_t{1} << (32 - prefix.length_bits)) - (LeavesOutEnds(config) ? 2 : 0);
+}
+
+uint32_t FirstAddress(const SourcePortConfig& config) {
+  const IpPrefix& prefix = config.addresses;
   if (!prefix.address.IsV4()) return 0;
   const uint64_t host_mask = (uint64_t{1} << (32 - prefix.length_bits)) - 1;
   const uint32_t network = prefix.address.v4() & ~static_cast<uint32_t>(host_mask);
-  return host_mask <= 1 ? network : network + 1;
+  return LeavesOutEnds(config) ? network + 1 : network;
 }
 
+uint32_t FirstBlock(uint16_t first_port, uint32_t buckets) {
+  return (first_port + buckets - 1) / buckets * buckets;
+}
+
+// Ports of one address that this worker opens from.
 uint32_t PortCount(const SourcePortConfig& config) {
   MR_CHECK(config.first_port > 0 && config.first_port <= config.last_port);
-  return uint32_t{config.last_port} - config.first_port + 1;
+  if (config.steering == nullptr) return uint32_t{config.last_port} - config.first_port + 1;
+  const uint32_t buckets = config.steering->buckets();
+  return SteerablePorts(config.first_port, config.last_port, buckets) / buckets *
+         config.steering->BucketsOf(config.worker);
 }
 
 }  // namespace
+
+uint32_t SteerablePorts(uint16_t first_port, uint16_t last_port, uint32_t buckets) {
+  const uint32_t first = FirstBlock(first_port, buckets);
+  const uint32_t end = (last_port + 1u) / buckets * buckets;
+  return end > first ? end - first : 0;
+}
 
 KeyedPermutation::KeyedPermutation(uint64_t size) : size_(size) {
   MR_CHECK(size >= 1 && size <= uint64_t{1} << 48);
@@ -50,9 +71,9 @@ uint64_t KeyedPermutation::Once(uint64_t key, uint64_t n) const {
   uint64_t low = n & low_mask_, high = n >> low_bits_;
   for (uint32_t round = 0; round < kRounds; round += 2) {
     key += 0x9E37'79B9'7F4A'7C15;
-    high ^= Fold(low ^ key, key | 1) & high_mask_;
+    high ^= Mix(low ^ key, key | 1) & high_mask_;
     key += 0x9E37'79B9'7F4A'7C15;
-    low ^= Fold(high ^ key, key | 1) & low_mask_;
+    low ^= Mix(high ^ key, key | 1) & low_mask_;
   }
   return high << low_bits_ | low;
 }
@@ -66,15 +87,27 @@ uint64_t KeyedPermutation::operator()(uint64_t key, uint64_t n) const {
 }
 
 SourcePorts::SourcePorts(const SourcePortConfig& config)
-    : first_address_v4_(FirstAddress(config.addresses)),
+    : first_address_v4_(FirstAddress(config)),
       first_port_(config.first_port),
       port_count_(PortCount(config)),
-      permutation_(AddressCount(config.addresses) * PortCount(config)),
+      capacity_(AddressCount(config) * port_count_),
+      permutation_(std::max<uint64_t>(capacity_, 1)),
       secret_(config.secret),
       counters_(kCounters) {
+  if (port_count_ == 0) port_count_ = 1;  // a divisor; capacity_ says that there is none
+  if (config.steering != nullptr && capacity_ > 0) {
+    steered_ = true;
+    steering_ = *config.steering;
+    first_port_ = static_cast<uint16_t>(FirstBlock(config.first_port, steering_->buckets()));
+    for (uint32_t i = 0; i < steering_->buckets(); ++i) {
+      if (steering_->OwnerOfBucket(i) == config.worker) {
+        buckets_.push_back(static_cast<uint16_t>(i));
+      }
+    }
+  }
   // RFC 6056 3.3.4: the counters start at random values.
   for (uint64_t i = 0; i < kCounters; ++i) {
-    counters_[i] = SipHash24(secret_, i, kCounters) % capacity();
+    counters_[i] = SipHash24(secret_, i, kCounters) % permutation_.size();
   }
 }
 
@@ -82,20 +115,31 @@ SourcePorts::SourcePorts(const SourcePortConfig& config)
 SourcePorts::Walk SourcePorts::WalkTo(const Endpoint& destination) {
   const uint64_t hash =
       SipHash24(secret_, destination.address.high(), destination.address.low(), destination.port);
-  return {.key = hash, .counter = &counters_[Fold(hash, secret_.k1 | 1) % kCounters]};
+  return {.key = hash,
+          .counter = &counters_[Mix(hash, secret_.k1 | 1) % kCounters],
+          .fold = static_cast<Fold>(FoldOf(destination.address) ^ destination.port ^ local_)};
 }
 
 SourcePorts::Candidate SourcePorts::Step(const Walk& walk) {
   const uint64_t number = permutation_(walk.key, *walk.counter);
-  if (++*walk.counter == capacity()) *walk.counter = 0;
-  return {.address_v4 = first_address_v4_ + static_cast<uint32_t>(number / port_count_),
-          .port = static_cast<uint16_t>(first_port_ + number % port_count_)};
+  if (++*walk.counter == permutation_.size()) *walk.counter = 0;
+  return CandidateOf(walk, number);
+}
+
+SourcePorts::Candidate SourcePorts::SteeredCandidateOf(const Walk& walk, uint64_t number) const {
+  const uint32_t address = first_address_v4_ + static_cast<uint32_t>(number / port_count_);
+  const auto of_address = static_cast<uint32_t>(number % port_count_);
+  const auto owned = static_cast<uint32_t>(buckets_.size());
+  const uint32_t block = first_port_ + of_address / owned * steering_->buckets();
+  const auto rest = static_cast<Fold>(walk.fold ^ FoldOf(address));
+  const uint32_t port = steering_->LowPort(buckets_[of_address % owned], rest, block);
+  return {.address_v4 = address, .port = static_cast<uint16_t>(port)};
 }
 
 void SourcePorts::LeaveLast() {
   if (last_walk_.counter == nullptr) return;
   uint64_t& counter = *last_walk_.counter;
-  counter = (counter + kAhead * capacity() - kAhead) % capacity();
+  counter = (counter + kAhead * permutation_.size() - kAhead) % permutation_.size();
   ahead_at_ = 0;
   last_walk_.counter = nullptr;
 }

@@ -9,6 +9,11 @@
 //
 // The counters are few: destinations with the same hash share one, and each then skips what the
 // other took. That shortens no distance between two uses of a tuple.
+//
+// With several workers each walks only the tuples whose answers come home to it: blocks of ports
+// times the buckets of the redirection table that it owns are numbered, and the port is computed by
+// inverting the Toeplitz hash (stack/steering.h). Nothing is tried, and the workers' tuples are
+// disjoint and together all.
 // Threading: one owner; each worker has its own, with its own secret.
 // Memory: 8 KiB. Cost: Next about 30 ns.
 #ifndef MILLRACE_STACK_SOURCE_PORT_H_
@@ -23,6 +28,7 @@
 
 #include "millrace/base/ip_address.h"
 #include "millrace/base/siphash.h"
+#include "millrace/stack/steering.h"
 
 namespace millrace::stack {
 
@@ -51,7 +57,16 @@ struct SourcePortConfig {
   uint16_t first_port = 1024;  // RFC 6056 3.2: "SHOULD use the range 1024-65535"
   uint16_t last_port = 65535;  // inclusive
   SipKey secret;
+  // The prefix lies inside of a network: its first and last address are hosts' too.
+  bool all_addresses = false;
+  // Several workers: how tuples are shared out, copied; and which of them this is. Only whole
+  // blocks of steering->buckets() ports are used then, counted from port 0.
+  const Steering* steering = nullptr;
+  uint32_t worker = 0;
 };
+
+// Ports of the range that several workers share: what is left of it in whole blocks.
+uint32_t SteerablePorts(uint16_t first_port, uint16_t last_port, uint32_t buckets);
 
 class SourcePorts {
  public:
@@ -83,9 +98,28 @@ class SourcePorts {
   template <class Prepare, class IsFree>
   std::optional<Choice> Choose(const Endpoint& destination, Prepare&& prepare, IsFree&& is_free);
 
-  uint64_t capacity() const { return permutation_.size(); }  // tuples per destination
-  uint64_t taken() const { return taken_; }                  // candidates that were in use
-  uint64_t exhausted() const { return exhausted_; }          // Choose found none
+  // IPv6 and several workers: the address that Choose opens from, from now on.
+  void SetLocal(const IpAddress& local) {
+    const Fold fold = FoldOf(local);
+    if (fold == local_) return;
+    LeaveLast();
+    local_ = fold;
+  }
+
+  // Calls visit(Candidate) for `count` tuples spread evenly over the walk of a destination: a gauge
+  // of how many are in use costs no more than that.
+  template <class Visit>
+  void Sample(const Endpoint& destination, uint32_t count, Visit&& visit) {
+    const Walk walk = WalkTo(destination);
+    for (uint64_t i = 0; i < count && capacity() > 0; ++i) {
+      visit(CandidateOf(walk, permutation_(walk.key, capacity() * i / count)));
+    }
+  }
+
+  // Tuples per destination; 0 for a worker that owns none.
+  uint64_t capacity() const { return capacity_; }
+  uint64_t taken() const { return taken_; }          // candidates that were in use
+  uint64_t exhausted() const { return exhausted_; }  // Choose found none
 
  private:
   static constexpr size_t kCounters = 1024;  // RFC 6056 3.3.4: TABLE_LENGTH, "e.g., 1024"
@@ -94,15 +128,25 @@ class SourcePorts {
   struct Walk {
     uint64_t key;                 // of the destination's permutation
     uint64_t* counter = nullptr;  // position in it
+    Fold fold = 0;                // of the destination, and of an IPv6 source
   };
   Walk WalkTo(const Endpoint& destination);
   // Puts back what was drawn ahead for the last destination.
   void LeaveLast();
   Candidate Step(const Walk& walk);
+  Candidate CandidateOf(const Walk& walk, uint64_t number) const {
+    if (steered_) [[unlikely]]
+      return SteeredCandidateOf(walk, number);
+    return {.address_v4 = first_address_v4_ + static_cast<uint32_t>(number / port_count_),
+            .port = static_cast<uint16_t>(first_port_ + number % port_count_)};
+  }
+  Candidate SteeredCandidateOf(const Walk& walk, uint64_t number) const;
 
   uint32_t first_address_v4_ = 0;
   uint16_t first_port_;
-  uint32_t port_count_;
+  bool steered_ = false;
+  uint32_t port_count_;  // that one address has for this worker
+  uint64_t capacity_;
   KeyedPermutation permutation_;
   SipKey secret_;
   std::vector<uint64_t> counters_;
@@ -113,6 +157,10 @@ class SourcePorts {
   std::array<Choice, kAhead> ahead_{};
   size_t ahead_at_ = 0;
   uint64_t taken_ = 0, exhausted_ = 0;
+  // Several workers.
+  std::optional<Steering> steering_;
+  std::vector<uint16_t> buckets_;  // ours
+  Fold local_ = 0;
 };
 
 // Inline definitions

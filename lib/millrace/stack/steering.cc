@@ -38,7 +38,7 @@ uint16_t Steering::DrawPattern(uint64_t random, uint32_t buckets) {
 }
 
 Steering::Steering(uint16_t pattern, uint32_t buckets, uint32_t workers, uint32_t first_owner)
-    : pattern_(pattern), workers_(workers), bucket_mask_(buckets - 1) {
+    : pattern_(pattern), workers_(workers), first_owner_(first_owner), bucket_mask_(buckets - 1) {
   MR_CHECK(std::has_single_bit(buckets) && buckets >= kBucketsMin && buckets <= kBucketsMax);
   MR_CHECK(first_owner < workers && workers <= kWorkersMax);
   MR_CHECK(IsGoodPattern(pattern, buckets));

@@ -20,6 +20,7 @@
 #define MILLRACE_STACK_STEERING_H_
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -55,6 +56,7 @@ class Steering {
     return static_cast<uint8_t>(i % 2 == 0 ? pattern_ >> 8 : pattern_);
   }
   uint32_t workers() const { return workers_; }
+  uint32_t first_owner() const { return first_owner_; }
   uint32_t buckets() const { return bucket_mask_ + 1; }
   uint32_t OwnerOfBucket(uint32_t bucket) const { return owners_[bucket]; }
   void SetOwner(uint32_t bucket, uint32_t worker) {
@@ -79,7 +81,7 @@ class Steering {
 
  private:
   uint16_t pattern_;
-  uint32_t workers_;
+  uint32_t workers_, first_owner_;
   uint32_t bucket_mask_;
   std::array<uint16_t, 256> hash_low_{}, hash_high_{};
   std::array<uint8_t, kBucketsMax> owners_{};
@@ -87,7 +89,8 @@ class Steering {
 };
 
 // What worker `index` of `count` gets of a total: the shares differ by one at most and add up.
-constexpr uint32_t ShareOf(uint32_t total, uint32_t index, uint32_t count) {
+template <std::unsigned_integral T>
+constexpr T ShareOf(T total, uint32_t index, uint32_t count) {
   return total / count + (index < total % count ? 1 : 0);
 }
 

@@ -145,6 +145,8 @@ struct Config {
   Duration time_wait = Duration::Seconds(60);
   // RFC 1337: a RST does not end TIME-WAIT. true follows RFC 9293's letter instead.
   bool time_wait_honours_rst = false;
+  // An opening of ours may end a TIME-WAIT of a second and more, when both sides had timestamps.
+  bool time_wait_reuse = true;
   // FIN-WAIT-2 of a connection that the application has closed altogether, as Linux.
   Duration fin_wait_2_orphan = Duration::Seconds(60);
 
