@@ -95,6 +95,12 @@ inline void ReadEnvironment(CLI::App& app) {
   }
 }
 
+// "millrace", "millrace report show": what the user writes to get to `app`.
+inline std::string CommandOf(const CLI::App& app) {
+  if (app.get_parent() == nullptr) return "millrace";
+  return CommandOf(*app.get_parent()) + " " + app.get_name();
+}
+
 // What is wrong with `unknown`: the option it was probably meant to be.
 inline std::string UnknownOptionMessage(CLI::App& app, const std::string& unknown) {
   std::vector<std::string> names;
@@ -105,10 +111,8 @@ inline std::string UnknownOptionMessage(CLI::App& app, const std::string& unknow
     names.push_back(sub->get_name());
   }
   const std::string near = Nearest(unknown.substr(0, unknown.find('=')), names);
-  const std::string program =
-      app.get_parent() == nullptr ? "millrace" : "millrace " + app.get_name();
   return "unknown argument " + unknown +
-         (near.empty() ? "; `" + program + " --help` lists what there is"
+         (near.empty() ? "; `" + CommandOf(app) + " --help` lists what there is"
                        : "; did you mean " + near + "?");
 }
 

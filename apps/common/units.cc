@@ -130,6 +130,14 @@ std::optional<double> ParseRate(std::string_view text) {
   return rate;
 }
 
+std::optional<double> ParseShare(std::string_view text) {
+  const std::optional<Quantity> quantity = Split(text);
+  if (!quantity || (!quantity->unit.empty() && quantity->unit != "%")) return std::nullopt;
+  const double share = quantity->unit.empty() ? quantity->number : quantity->number / 100;
+  if (share >= 1) return std::nullopt;
+  return share;
+}
+
 std::optional<Duration> ParseDuration(std::string_view text) {
   const std::optional<Quantity> quantity = Split(text);
   if (!quantity) return std::nullopt;

@@ -20,6 +20,8 @@ std::optional<uint64_t> ParseSize(std::string_view text);
 std::optional<uint64_t> ParseCount(std::string_view text);
 // Things per second, above 0: like a count, with fractions and with or without "/s" behind.
 std::optional<double> ParseRate(std::string_view text);
+// A part of a whole, 0 to less than 1: "3%", "0.5%", "0.03".
+std::optional<double> ParseShare(std::string_view text);
 // "250us", "200ms", "5s", "2m", "1h"; a number without a unit is seconds. At most 1000 hours.
 std::optional<Duration> ParseDuration(std::string_view text);
 

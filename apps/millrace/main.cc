@@ -13,10 +13,10 @@
 namespace millrace::apps {
 namespace {
 
-// The parsed subcommand, or the program itself when there is none.
+// The parsed subcommand, or of a subcommand's the innermost; the program itself when there is none.
 CLI::App& Chosen(CLI::App& program) {
   const std::vector<CLI::App*> parsed = program.get_subcommands();
-  return parsed.empty() ? program : *parsed.front();
+  return parsed.empty() ? program : Chosen(*parsed.front());
 }
 
 int ExitOf(CLI::App& program, const CLI::ParseError& error) {
@@ -35,6 +35,7 @@ int Run(int argc, char** argv) {
   program.set_version_flag("--version", "millrace " MILLRACE_VERSION);
   program.footer("First steps: `millrace demo` needs no NIC, no root and no huge pages.");
   std::vector<Subcommand> subcommands{AddDemo(program), AddServe(program), AddGet(program)};
+  for (Subcommand& report : AddReport(program)) subcommands.push_back(std::move(report));
   for (const Subcommand& subcommand : subcommands) ReadEnvironment(*subcommand.app);
   try {
     program.parse(argc, argv);
@@ -45,7 +46,7 @@ int Run(int argc, char** argv) {
   for (const Subcommand& subcommand : subcommands) {
     if (subcommand.app->parsed()) return subcommand.run(signals);
   }
-  std::fputs(program.help().c_str(), stdout);
+  std::fputs(Chosen(program).help().c_str(), stdout);
   return kUsage;
 }
 

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <vector>
 
 #include "apps/common/stop_signals.h"
 
@@ -18,6 +19,7 @@ struct Subcommand {
 Subcommand AddDemo(CLI::App& program);
 Subcommand AddServe(CLI::App& program);
 Subcommand AddGet(CLI::App& program);
+std::vector<Subcommand> AddReport(CLI::App& program);
 
 }  // namespace millrace::apps
 

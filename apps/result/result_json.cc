@@ -1,13 +1,6 @@
 #include "apps/result/result_json.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
-#include <system_error>
+#include <algorithm>
 
 #include "apps/result/field_reader.h"
 #include "apps/result/field_writer.h"
@@ -56,10 +49,6 @@ void Print(const Json& json, size_t indent, std::string& text) {
   text += "\n" + std::string(indent, ' ') + (json.is_object() ? "}" : "]");
 }
 
-absl::Status CannotWrite(const std::string& path, int error) {
-  return absl::FailedPreconditionError("cannot write " + path + ": " + std::strerror(error));
-}
-
 }  // namespace
 
 Json ToJson(const Result& result) {
@@ -103,38 +92,6 @@ absl::StatusOr<Result> ParseResult(std::string_view text, const std::string& nam
   absl::StatusOr<Result> result = ResultFromJson(json);
   if (result.ok()) return result;
   return absl::InvalidArgumentError(name + ": " + std::string(result.status().message()));
-}
-
-absl::StatusOr<Result> ReadResult(const std::string& path) {
-  if (path == "-") {
-    const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-    return ParseResult(text, path);
-  }
-  std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(path, ignored);
-  const std::string file =
-      is_folder ? (std::filesystem::path(path) / "result.json").string() : path;
-  std::ifstream in(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in.is_open() || in.bad()) {
-    return absl::InvalidArgumentError("cannot read " + file + ": " + std::strerror(errno));
-  }
-  return ParseResult(text, file);
-}
-
-absl::Status WriteResult(const Result& result, const std::string& path) {
-  const std::string beside = path + ".part";
-  std::ofstream out(beside, std::ios::binary);
-  out << ResultText(result);
-  out.close();
-  std::error_code error;
-  if (out.good()) {
-    std::filesystem::rename(beside, path, error);
-    return error ? CannotWrite(path, error.value()) : absl::OkStatus();
-  }
-  const int cause = errno;
-  std::filesystem::remove(beside, error);
-  return CannotWrite(path, cause);
 }
 
 }  // namespace millrace::apps

@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/result/result.h"
 
@@ -26,11 +25,6 @@ nlohmann::ordered_json ResultSchema();
 std::string ResultText(const Result& result);
 // kInvalidArgument when the text is no result; the message begins with `name`, "-" or a path.
 absl::StatusOr<Result> ParseResult(std::string_view text, const std::string& name);
-
-// `path`: a file, a folder with a result.json in it, or "-" for the standard input.
-absl::StatusOr<Result> ReadResult(const std::string& path);
-// Writes beside `path` first and renames, so that a full disk leaves no half of a result.
-absl::Status WriteResult(const Result& result, const std::string& path);
 
 }  // namespace millrace::apps
 

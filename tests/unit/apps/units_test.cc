@@ -70,5 +70,15 @@ TEST(Units, NearestFindsATypingErrorAndNothingFarAway) {
   EXPECT_EQ(Nearest("--zzz", {"--rate", "--duration"}), "");
 }
 
+TEST(Units, SharesArePercentOrParts) {
+  EXPECT_EQ(ParseShare("3%"), 0.03);
+  EXPECT_EQ(ParseShare("0.5%"), 0.005);
+  EXPECT_EQ(ParseShare("0.03"), 0.03);
+  EXPECT_EQ(ParseShare("0"), 0.0);
+  for (const char* bad : {"", "%", "1", "100%", "-1%", "3 %", "3%%", "x"}) {
+    EXPECT_EQ(ParseShare(bad), std::nullopt) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace millrace::apps

@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <cstdio>
-#include <filesystem>
 #include <string>
 
 #include "testing/golden.h"
@@ -12,7 +10,6 @@
 namespace millrace::apps {
 namespace {
 
-using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using Json = nlohmann::ordered_json;
 
@@ -113,30 +110,9 @@ TEST(ResultJson, WrongTypesAndContradictionsNameTheirField) {
   EXPECT_EQ(ErrorOf(Json::array()), "is no result");
 }
 
-TEST(ResultJson, TextThatIsNoJsonNamesFileAndPlace) {
+TEST(ResultJson, TextThatIsNoJsonNamesPlace) {
   EXPECT_EQ(ParseResult("{\"schema\": }", "a.json").status().message(),
             "a.json: is no JSON (at octet 12)");
-  EXPECT_THAT(std::string(ReadResult("/nowhere/at.json").status().message()),
-              HasSubstr("cannot read /nowhere/at.json: No such file"));
-}
-
-TEST(ResultJson, IsWrittenWholeOrNotAtAll) {
-  const std::string folder = ::testing::TempDir() + "/result_json_test";
-  std::filesystem::create_directories(folder);
-  ASSERT_TRUE(WriteResult(SampleResult(), folder + "/result.json").ok());
-  EXPECT_TRUE(ReadResult(folder).ok());
-  std::filesystem::remove_all(folder);
-  EXPECT_THAT(std::string(WriteResult(SampleResult(), folder + "/result.json").message()),
-              HasSubstr("cannot write"));
-  // The device that is always full.
-  if (std::filesystem::exists("/dev/full")) {
-    std::filesystem::create_directories(folder);
-    std::filesystem::create_symlink("/dev/full", folder + "/result.json.part");
-    EXPECT_THAT(std::string(WriteResult(SampleResult(), folder + "/result.json").message()),
-                HasSubstr("No space left on device"));
-    EXPECT_FALSE(std::filesystem::exists(folder + "/result.json"));
-    std::filesystem::remove_all(folder);
-  }
 }
 
 }  // namespace

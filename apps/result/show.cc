@@ -1,0 +1,212 @@
+#include "apps/result/show.h"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include "apps/common/units.h"
+#include "apps/result/field_writer.h"
+#include "apps/result/text.h"
+
+namespace millrace::apps {
+namespace {
+
+constexpr size_t kLabel = 10;  // columns of the word that begins a line
+
+std::string Line(std::string label, const std::string& text) {
+  return Left(std::move(label), kLabel) + Printable(text) + "\n";
+}
+
+// A list with commas, broken before 100 columns.
+std::string Wrapped(const std::string& label, const std::vector<std::string>& parts) {
+  constexpr size_t kColumns = 98;
+  std::string text, line;
+  for (const std::string& part : parts) {
+    if (!line.empty() && kLabel + line.size() + part.size() + 2 > kColumns) {
+      text += Line(text.empty() ? label : "", line + ",");
+      line.clear();
+    }
+    line += (line.empty() ? "" : ", ") + part;
+  }
+  return line.empty() ? text : text + Line(text.empty() ? label : "", line);
+}
+
+std::string SecondsText(double seconds) {
+  return FormatDuration(Duration::Nanoseconds(std::llround(seconds * 1e9)));
+}
+
+std::string Head(const Result& r) {
+  std::string load = r.load.loop + " loop";
+  if (r.load.offered_per_s > 0) {
+    load += ", " + FormatCount(r.load.offered_per_s) + " connections/s " + r.load.arrival;
+  }
+  load += ", close " + r.load.close + ", " + SecondsText(r.window.seconds());
+  std::string machine = r.machine.device;
+  if (!r.machine.core_list.empty()) {
+    machine += ", cores";
+    for (const uint32_t core : r.machine.core_list) machine += " " + std::to_string(core);
+  }
+  machine += r.machine.huge_pages ? ", huge pages" : ", plain memory";
+  std::vector<std::string> run = {r.run.id, FormatUnixNs(r.window.start_unix_ns)};
+  if (r.rank.count > 1) {
+    run.push_back("rank " + std::to_string(r.rank.index) + " of " + std::to_string(r.rank.count));
+  }
+  for (const auto& [name, value] : r.run.labels) run.push_back(name + "=" + value);
+  return Wrapped("run", run) + Line("target", r.load.target + "   " + load) +
+         Line("machine", machine) +
+         Line("", r.machine.host + ", " + r.machine.cpu + ", " + r.machine.kernel + ", " +
+                      r.machine.dpdk);
+}
+
+std::string Rates(const Result& r) {
+  const bool open = r.load.offered_per_s > 0;
+  std::string text = "\n" + Left("", 16) + Left("offered", 13) + Left("achieved", 13) +
+                     Left("ok", 13) + "failed\n";
+  text += Left("connections/s", 16) + Left(open ? FormatRate(r.load.offered_per_s) : "-", 13) +
+          Left(FormatRate(r.load.achieved_per_s), 13) + Left(FormatRate(r.load.ok_per_s), 13) +
+          GroupDigits(r.counts.failed) + " (" + FormatShare(FailedShare(r.counts)) + ")\n";
+  std::vector<std::string> more;
+  more.push_back(FormatRate(r.load.requests_per_s) + " requests/s");
+  more.push_back(FormatCount(r.load.rx_bits_per_s) + "bit/s in");
+  more.push_back(FormatCount(r.load.tx_bits_per_s) + "bit/s out");
+  if (r.load.packets_per_connection > 0) {
+    std::array<char, 64> packets;
+    std::snprintf(packets.data(), packets.size(), "%.2f packets each",
+                  r.load.packets_per_connection);
+    more.push_back(packets.data());
+  }
+  if (r.counts.held > 0) more.push_back("held open " + GroupDigits(r.counts.held));
+  if (r.counts.put_off > 0) more.push_back("opens put off " + GroupDigits(r.counts.put_off));
+  return text + Wrapped("", more);
+}
+
+std::string LatencyRow(const std::string& name, const Histogram& histogram) {
+  constexpr size_t kName = 15, kWidth = 9;
+  std::string row = "  " + Left(name, kName);
+  if (histogram.count() == 0) return row + Right("-", kWidth) + "\n";
+  for (const auto& [label, quantile] : kPercentiles) {
+    row += Right(FormatNs(histogram.ValueAtQuantile(quantile)), kWidth);
+  }
+  return row + Right(FormatNs(histogram.max()), kWidth) + "\n";
+}
+
+std::string Latencies(const Result& r) {
+  if (r.latency.empty()) return "";
+  std::string text =
+      "\nlatency (from the intended start; [from the actual start])\n  " + Left("state", 15);
+  for (const auto& [label, quantile] : kPercentiles) {
+    const std::string name = label;
+    text += Right(name.substr(0, name.size() - 3), 9);  // without _ns
+  }
+  text += Right("max", 9) + "\n";
+  for (const auto& [state, latency] : r.latency) {
+    text += LatencyRow(Printable(state), latency.intended);
+    if (!(latency.actual == latency.intended)) text += LatencyRow("  [actual]", latency.actual);
+  }
+  return text;
+}
+
+std::vector<std::string> Counted(const ByName<uint64_t>& counters) {
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : counters) {
+    if (count != 0) parts.push_back(name + " " + GroupDigits(count));
+  }
+  return parts;
+}
+
+std::string Transport(const Result& r) {
+  const uint64_t sent = CounterOf(r.counters, "TcpOutSegs");
+  const uint64_t again = CounterOf(r.counters, "TcpRetransSegs");
+  std::vector<std::string> tcp = {"retransmits " + GroupDigits(again)};
+  if (sent > 0) {
+    tcp[0] += " (" + FormatShare(static_cast<double>(again) / static_cast<double>(sent)) + ")";
+  }
+  constexpr std::array<std::pair<const char*, const char*>, 5> kShown{
+      {{"TcpExtTCPTimeouts", "timeouts"},
+       {"TcpExtTCPSynRetrans", "SYNs again"},
+       {"TcpExtRstReceived", "resets in"},
+       {"TcpOutRsts", "resets out"},
+       {"TcpExtPortsExhausted", "ports exhausted"}}};
+  for (const auto& [name, shown] : kShown) {
+    tcp.push_back(shown + (" " + GroupDigits(CounterOf(r.counters, name))));
+  }
+  for (const auto& [name, count] : r.counters) {
+    if (count != 0 && name.starts_with("Drop.")) tcp.push_back(name + " " + GroupDigits(count));
+  }
+  return Wrapped("tcp", tcp) + Wrapped("nic", Counted(r.nic));
+}
+
+std::string Health(const Result& r) {
+  const GeneratorHealth& g = r.generator;
+  return Wrapped("generator", {"busiest core " + FormatShare(BusiestCore(g)) + " busy",
+                               "worst schedule lag " + FormatNs(g.worst_lag_ns),
+                               "packet pool low water " + FormatShare(g.packet_pool_low_share),
+                               "tx dropped " + GroupDigits(g.tx_dropped),
+                               "rx missed " + GroupDigits(g.rx_missed)});
+}
+
+std::string Measured(double value, const std::string& unit) {
+  if (unit == "ns") return FormatNs(static_cast<uint64_t>(std::llround(std::max(value, 0.0))));
+  if (unit == "share") return FormatShare(value);
+  return FormatRate(value) + (unit == "per_s" ? "/s" : " " + unit);
+}
+
+std::string Objectives(const Result& r) {
+  std::string text;
+  for (const Objective& o : r.objectives) {
+    text += Line(text.empty() ? "SLO" : "", o.objective + "   " + (o.passed ? "PASS" : "FAIL") +
+                                                " (" + Measured(o.measured, o.unit) + ")");
+  }
+  return text;
+}
+
+std::string SearchText(const Search& search) {
+  std::string text = "\n" + Left("trial", 8) + Left("offered/s", 13) + Left("achieved/s", 13) +
+                     Left("length", 9) + Left("failed", 10) + Left("connect p99", 13) +
+                     Left("gen busy", 10) + "verdict\n";
+  for (size_t i = 0; i < search.trials.size(); ++i) {
+    const Trial& t = search.trials[i];
+    text += Left(Right(std::to_string(i + 1), 3), 8) + Left(FormatRate(t.offered_per_s), 13) +
+            Left(FormatRate(t.achieved_per_s), 13) + Left(SecondsText(t.length_s), 9) +
+            Left(FormatShare(t.failed_share), 10) + Left(FormatNs(t.connect_p99_ns), 13) +
+            Left(FormatShare(t.generator_busy_share), 10) + Printable(t.verdict) + "\n";
+  }
+  for (const Goal& g : search.goals) {
+    const std::string above = g.above_per_s > 0 ? ", not " + FormatRate(g.above_per_s) + "/s" : "";
+    text += Line("RESULT", g.goal + " " + FormatRate(g.rate_per_s) + "/s" + above +
+                               "   limited by: " + g.limited_by);
+  }
+  return text;
+}
+
+std::string Ranks(const Result& r) {
+  if (r.ranks.empty()) return "";
+  std::string text = "\n" + Left("rank", 6) + Left("host", 16) + Left("achieved/s", 13) +
+                     Left("ok", 14) + Left("failed", 10) + Left("busy", 9) + Left("lag", 9) +
+                     "verdict\n";
+  for (const RankRow& row : r.ranks) {
+    text += Left(std::to_string(row.rank), 6) + Left(Printable(row.host), 16) +
+            Left(FormatRate(row.achieved_per_s), 13) + Left(GroupDigits(row.ok), 14) +
+            Left(GroupDigits(row.failed), 10) + Left(FormatShare(row.busiest_core_share), 9) +
+            Left(FormatNs(row.worst_lag_ns), 9) + Printable(row.verdict) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string ShowResult(const Result& r) {
+  std::string text = Head(r) + Rates(r) + Latencies(r) + "\n";
+  text += Wrapped("failures",
+                  r.counts.failed == 0 ? std::vector<std::string>{"none"} : Counted(r.failures));
+  text += Transport(r) + Health(r) + Objectives(r);
+  if (r.search) text += SearchText(*r.search);
+  text += Ranks(r);
+  text += "\nVERDICT " + VerdictText(r.verdict) + "\n";
+  for (const std::string& reason : r.verdict.reasons) text += Line("", reason);
+  for (const std::string& note : r.notes) text += Line("note", note);
+  return text;
+}
+
+}  // namespace millrace::apps

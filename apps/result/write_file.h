@@ -1,0 +1,17 @@
+// result/write_file.h - writes a file whole or not at all.
+#ifndef MILLRACE_APPS_RESULT_WRITE_FILE_H_
+#define MILLRACE_APPS_RESULT_WRITE_FILE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace millrace::apps {
+
+// Writes beside `path` first and renames, so that a full disk leaves no half of a file; "-" is the
+// standard output. kFailedPrecondition: "cannot write PATH: No space left on device".
+absl::Status WriteFile(const std::string& path, const std::string& text);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_RESULT_WRITE_FILE_H_
