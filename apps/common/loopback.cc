@@ -9,10 +9,8 @@
 namespace millrace::apps {
 namespace {
 
-constexpr uint32_t kServerV4 = 0xC612'0001;  // 198.18.0.1
 constexpr uint32_t kClientV4 = 0xC612'8001;  // 198.18.128.1
 constexpr int kNetworkBits = 16, kClientBits = 23;
-constexpr uint16_t kServerPort = 80;
 
 uint64_t MemoryBytes() {
   return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
@@ -20,7 +18,7 @@ uint64_t MemoryBytes() {
 }
 
 LoadPlan WithTarget(LoadPlan plan) {
-  plan.target = {IpAddress::V4(kServerV4), kServerPort};
+  plan.target = kLoopbackTarget;
   return plan;
 }
 
@@ -34,6 +32,11 @@ stack::EngineConfig CommonConfig(const LoopbackOptions& options) {
   config.limits.half_open = room;
   config.limits.time_wait = 65'536;
   return config;
+}
+
+uint32_t CloserTimeWaits(const LoopbackOptions& options) {
+  if (options.time_waits != 0) return options.time_waits;
+  return TimeWaitsFor(options.plan, options.tcp.time_wait);
 }
 
 absl::Status ListenOn(stack::Engine& engine, const Endpoint& endpoint) {
@@ -69,42 +72,51 @@ uint32_t TimeWaitsFor(const LoadPlan& plan, Duration time_wait) {
   return static_cast<uint32_t>(std::min(wanted, kHighest));
 }
 
-Loopback::Loopback(const LoopbackOptions& options, const LoadPlan& plan)
-    : plan_(plan),
-      time_waits_(options.time_waits != 0 ? options.time_waits
-                                          : TimeWaitsFor(plan, options.tcp.time_wait)),
-      client_app_(plan_, pattern_, live_),
-      server_app_(plan_, pattern_) {}
+stack::EngineConfig LoopbackClientConfig(const LoopbackOptions& options) {
+  stack::EngineConfig config = CommonConfig(options);
+  config.address = {IpAddress::V4(kClientV4), kNetworkBits};
+  config.owned_bits = kClientBits;
+  if (options.plan.client_closes) config.limits.time_wait = CloserTimeWaits(options);
+  return config;
+}
+
+stack::EngineConfig LoopbackServerConfig(const LoopbackOptions& options) {
+  stack::EngineConfig config = CommonConfig(options);
+  config.address = {kLoopbackTarget.address, kNetworkBits};
+  if (!options.plan.client_closes) config.limits.time_wait = CloserTimeWaits(options);
+  return config;
+}
+
+absl::Status PrepareLoopbackServer(stack::Engine& server, const MacAddress& client_mac) {
+  const absl::Status known = KnowClients(server, client_mac);
+  return known.ok() ? ListenOn(server, kLoopbackTarget) : known;
+}
+
+Loopback::Loopback(const LoadPlan& plan)
+    : plan_(plan), client_app_(plan_, pattern_, live_), server_app_(plan_, pattern_) {}
 
 absl::StatusOr<std::unique_ptr<Loopback>> Loopback::Create(const LoopbackOptions& options,
                                                            Instant now) {
-  std::unique_ptr<Loopback> loopback(new Loopback(options, WithTarget(options.plan)));
+  std::unique_ptr<Loopback> loopback(new Loopback(WithTarget(options.plan)));
   dpdk::RingPairOptions rings;
   rings.port.packets = kPacketsPerPort;
   auto pair = dpdk::RingPair::Create(rings);
   if (!pair.ok()) return pair.status();
   loopback->rings_ = *std::move(pair);
 
-  stack::EngineConfig client = CommonConfig(options);
-  client.address = {IpAddress::V4(kClientV4), kNetworkBits};
-  client.owned_bits = kClientBits;
-  stack::EngineConfig server = CommonConfig(options);
-  server.address = {IpAddress::V4(kServerV4), kNetworkBits};
-  (options.plan.client_closes ? client : server).limits.time_wait = loopback->time_waits_;
-
-  auto client_stack = HostedStack<LoadClient>::Create(
-      loopback->rings_->first(), loopback->client_app_, client, options.layers, now);
+  auto client_stack =
+      HostedStack<LoadClient>::Create(loopback->rings_->first(), loopback->client_app_,
+                                      LoopbackClientConfig(options), options.layers, now);
   if (!client_stack.ok()) return client_stack.status();
   loopback->client_ = *std::move(client_stack);
-  auto server_stack = HostedStack<ResponseServer>::Create(
-      loopback->rings_->second(), loopback->server_app_, server, LayerOptions(), now);
+  auto server_stack =
+      HostedStack<ResponseServer>::Create(loopback->rings_->second(), loopback->server_app_,
+                                          LoopbackServerConfig(options), LayerOptions(), now);
   if (!server_stack.ok()) return server_stack.status();
   loopback->server_ = *std::move(server_stack);
-  const absl::Status known =
-      KnowClients(loopback->server_->engine(), loopback->rings_->first().capabilities().mac);
-  if (!known.ok()) return known;
-  const absl::Status listening = ListenOn(loopback->server_->engine(), loopback->plan_.target);
-  if (!listening.ok()) return listening;
+  const absl::Status prepared = PrepareLoopbackServer(loopback->server_->engine(),
+                                                      loopback->rings_->first().capabilities().mac);
+  if (!prepared.ok()) return prepared;
   return loopback;
 }
 

@@ -26,6 +26,13 @@ struct LoopbackOptions {
   uint32_t time_waits = 0;  // of the side that closes first; 0: TimeWaitsFor
 };
 
+// The two ends one by one, for those who join them by something else than rings.
+inline const Endpoint kLoopbackTarget = {IpAddress::V4(0xC612'0001), 80};
+stack::EngineConfig LoopbackClientConfig(const LoopbackOptions& options);
+stack::EngineConfig LoopbackServerConfig(const LoopbackOptions& options);
+// Listens on the target and makes the client's addresses known.
+absl::Status PrepareLoopbackServer(stack::Engine& server, const MacAddress& client_mac);
+
 // TIME-WAIT entries that a run can need at 2 M connections/s, bounded by a quarter of the memory.
 uint32_t TimeWaitsFor(const LoadPlan& plan, Duration time_wait);
 
@@ -44,15 +51,16 @@ class Loopback {
   uint32_t still_open() const { return client_app_.open(); }
   LiveLoad& live() { return live_; }
   const LoadPlan& plan() const { return plan_; }
-  uint32_t time_waits() const { return time_waits_; }
+  uint32_t time_waits() const { return closer().config().limits.time_wait; }
   // The engine of the side that closes first.
-  stack::Engine& closer() { return plan_.client_closes ? client_->engine() : server_->engine(); }
+  stack::Engine& closer() const {
+    return plan_.client_closes ? client_->engine() : server_->engine();
+  }
 
  private:
-  Loopback(const LoopbackOptions& options, const LoadPlan& plan);
+  explicit Loopback(const LoadPlan& plan);
 
   LoadPlan plan_;
-  uint32_t time_waits_;
   Pattern pattern_;
   LiveLoad live_;
   LoadClient client_app_;

@@ -13,57 +13,46 @@
 #include <cstdint>
 #include <span>
 
+#include "bench/rate/end.h"
+#include "bench/rate/metered_port.h"
 #include "millrace/dpdk/dpdk_port.h"
 #include "millrace/stack/port.h"
 #include "millrace/wire/segment.h"
 
 namespace millrace::bench {
 
-// One end. The client opens a new connection for every one that ended.
-class NullEnd {
+// The client opens a new connection for every one that ended. A packet that is wrong, or that the
+// port has no room for, ends the run: nothing repeats it.
+class NullEnd final : public End {
  public:
-  NullEnd(dpdk::DpdkPort& port, bool timestamps)
-      : port_(port), options_bytes_(timestamps ? 12 : 0), syn_options_bytes_(timestamps ? 20 : 8) {}
+  NullEnd(dpdk::DpdkPort& port, const Plan& plan, bool client);
 
-  // Starts one connection with the next Poll; false when that has no room for more or the pool is
-  // empty.
-  bool Open();
-
-  // Answers a burst; returns how many frames came.
-  size_t Poll(Instant now) {
-    std::array<stack::RxFrame, stack::kBurst> burst;
-    const size_t received = port_.RxBurst(now, burst);
-    for (const stack::RxFrame& frame : std::span(burst).first(received)) Answer(frame);
-    Send(now);
-    packets_ += received;
-    return received;
-  }
-
-  uint64_t completed = 0;  // exchanges whose last packet came here
-  uint64_t broken = 0;     // packets that were wrong or lost
-  uint64_t packets() const { return packets_; }
+  size_t Poll(Instant now) override;
+  bool done() const override { return broken_ > 0 || (window_over_ && completed_ == opened_); }
 
  private:
-  static constexpr size_t kFrameBytesMax = 14 + 20 + 40 + 1;
-
+  EndReport Count() const override;
+  void OpenSome(Instant now);
+  // Starts one connection with the next Send; false when that has no room for more or the pool is
+  // empty.
+  bool Open();
   void Answer(const stack::RxFrame& frame);
   void Finish(wire::PacketHandle packet, std::byte* frame, unsigned flags, uint32_t payload);
-
-  // What the ring has no room for is lost, and counted as broken.
-  void Send(Instant now) {
-    if (out_count_ == 0) return;
-    const size_t sent = port_.TxBurst(now, std::span(out_).first(out_count_));
-    if (sent < out_count_) {
-      broken += out_count_ - sent;
-      port_.Free(std::span(out_).subspan(sent, out_count_ - sent));
-    }
-    out_count_ = 0;
+  size_t Receive(Instant now, std::span<stack::RxFrame> frames) {
+    return metered_ ? meter_.RxBurst(now, frames) : port_.RxBurst(now, frames);
   }
+  void Send(Instant now);
 
   dpdk::DpdkPort& port_;
+  MeteredPort meter_;
+  bool metered_, client_;
+  apps::LoadPlan load_;
   uint32_t options_bytes_, syn_options_bytes_;
-  uint32_t opened_ = 0;
-  uint64_t packets_ = 0;
+  uint64_t opened_ = 0, completed_ = 0, completed_in_window_ = 0;
+  uint64_t broken_ = 0, packets_ = 0;
+  bool started_ = false, window_over_ = false;
+  Instant start_;
+  Duration window_;
   size_t out_count_ = 0;
   std::array<wire::PacketHandle, 2 * stack::kBurst> out_{};
 };

@@ -1,181 +1,116 @@
-// bench/rate/rate.cc - connections per second of the whole engine: client and server on one core,
-// over rings, polled in turn and never idle.
+// bench/rate/rate.cc - connections per second of the whole engine, and octets and transactions.
 //
-//   rate --seconds 5             for five seconds
-//   rate --count 2000            a fixed number of connections, for callgrind
+//   rate --seconds 5             client and server on one core, over rings, polled in turn
+//   rate --cores 2               a core each
+//   rate --memif                 a process each, over shared memory: dperf's setting
+//   rate --dev D --role server   one end over any device; the other is another `rate --dev`
 //   rate --null                  the floor: the same packets without a TCP (null_exchange.h)
+//   rate --bulk, --transactions  other work than connections
+//   rate --driver                and how much of it is the driver's, by a second run
+//   rate --count 2000            a fixed number of connections, for callgrind
 // One connection is open, 1 octet, 1 octet with FIN, FIN, ACK: six packets, each sent and received.
 
-#include <sys/resource.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "apps/common/exit_code.h"
-#include "apps/common/flags.h"
-#include "apps/common/loopback.h"
-#include "apps/common/report.h"
 #include "apps/common/setup.h"
-#include "bench/rate/null_exchange.h"
+#include "apps/common/stop_signals.h"
+#include "bench/rate/flags.h"
+#include "bench/rate/modes.h"
+#include "bench/rate/processes.h"
+#include "bench/rate/report.h"
 #include "millrace/dpdk/clock.h"
 #include "millrace/dpdk/eal.h"
 
 namespace millrace::bench {
 namespace {
 
-struct Flags {
-  Duration seconds = Duration::Seconds(5);
-  uint64_t count = 0;
-  uint32_t concurrency = 64;
-  bool null = false, json = false;
-  uint32_t time_waits = 0;
-  apps::TcpFlags tcp;
-  apps::MachineFlags machine;
-};
+absl::StatusOr<std::unique_ptr<dpdk::Eal>> StartEal(const Flags& flags, uint64_t ports,
+                                                    const std::vector<std::string>& pci) {
+  const uint64_t packets = ports * (uint64_t{apps::Loopback::kPacketsPerPort} + 1);
+  // Packets of a jumbo frame are five times as large.
+  const uint64_t scale = flags.mtu > 1500 ? 5 : 1;
+  return dpdk::Eal::Start({.memory_mb = flags.machine.MemoryMb(packets * scale),
+                           .huge_pages = flags.machine.huge_pages(),
+                           .pci_allowed = pci});
+}
 
-// Of this thread: on a machine that others use too it says more than the clock on the wall.
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+int Conclude(const Flags& flags, const Measured& measured) {
+  if (flags.json) {
+    std::printf("%s\n", Json(flags, measured).dump(2).c_str());
+  } else {
+    std::printf("%s", Text(flags, measured).c_str());
+  }
+  const std::string objection = Objection(flags, measured.run);
+  if (objection.empty()) return apps::kPass;
+  std::fprintf(stderr, "rate: %s\n", objection.c_str());
+  return apps::kFailed;
+}
+
+// One end over a device: its own counts, as a line of JSON.
+int RunOneEnd(const Flags& flags, apps::StopSignals& stop) {
+  const auto port = dpdk::ParsePortConfig(flags.dev);
+  if (!port.ok()) return apps::Report(port.status());
+  if (flags.owned) prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (flags.cpu != Flags::kNoCpu) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(flags.cpu, &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);
+  }
+  std::vector<std::string> pci;
+  if (port->kind == dpdk::DeviceKind::kPci) pci.push_back(port->target);
+  auto eal = StartEal(flags, 1, pci);
+  if (!eal.ok()) return apps::Report(eal.status());
+  const bool server = flags.role == "server";
+  const auto tell = [&](const EndReport& report) {
+    std::printf("%s\n", EndToJson(report).dump().c_str());
+    std::fflush(stdout);
+    // The other end still polls: the device stays open until it has stopped.
+    if (flags.owned && !server) stop.Wait(Duration::Seconds(60));
   };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  const absl::Status ran =
+      RunOverDevice(flags.ToPlan(flags.driver), {.port = *port, .server = server},
+                    dpdk::Clock::Calibrate(), stop, tell);
+  return ran.ok() ? apps::kPass : apps::Report(ran);
 }
 
-struct Measured {
-  double seconds = 0;
-  double cpu_seconds = 0;
-  uint64_t connections = 0, failed = 0, packets = 0;
-  uint64_t retransmits = 0, evicted = 0;
-
-  double rate_per_s() const { return static_cast<double>(connections) / seconds; }
-  double ns_per_connection() const { return 1e9 * seconds / static_cast<double>(connections); }
-  double cpu_ns_per_connection() const {
-    return 1e9 * cpu_seconds / static_cast<double>(connections);
-  }
-  double ns_per_packet() const { return 1e9 * seconds / static_cast<double>(packets); }
-  double packets_per_connection() const {
-    return static_cast<double>(packets) / static_cast<double>(connections);
-  }
-};
-
-absl::StatusOr<Measured> MeasureEngine(const Flags& flags, dpdk::Clock clock) {
-  apps::LoadPlan plan{.concurrency = flags.concurrency, .count = flags.count};
-  if (flags.count == 0) plan.duration = flags.seconds;
-  auto loopback = apps::Loopback::Create({.plan = plan,
-                                          .tcp = flags.tcp.Config(),
-                                          .pages = flags.machine.pages(),
-                                          .time_waits = flags.time_waits},
-                                         clock.Now());
-  if (!loopback.ok()) return loopback.status();
-  apps::Loopback& l = **loopback;
-  const double cpu_start = CpuSeconds();
-  const Instant give_up = clock.Now() + flags.seconds + Duration::Seconds(3600);
-  while (!l.live().done.load(std::memory_order_relaxed) && clock.Now() < give_up) {
-    const Instant now = clock.Now();
-    l.client().Poll(now);
-    l.server().Poll(now);
-  }
-  const apps::LoadResult& result = l.result();
-  Measured measured;
-  measured.seconds = result.window.seconds();
-  measured.cpu_seconds = CpuSeconds() - cpu_start;
-  measured.connections = result.ok_in_window;
-  measured.failed = result.failed_total() + l.still_open();
-  // Those after the window are few, but they have packets too.
-  measured.packets =
-      result.ok == 0 ? 0 : apps::TcpFrames(l.client().engine()) * result.ok_in_window / result.ok;
-  measured.retransmits = l.client().engine().tcp_counters().retrans_segs +
-                         l.server().engine().tcp_counters().retrans_segs;
-  measured.evicted = l.closer().tcp_counters().time_wait_evicted;
-  return measured;
-}
-
-absl::StatusOr<Measured> MeasureNull(const Flags& flags, dpdk::Clock clock) {
-  dpdk::RingPairOptions options;
-  options.port.packets = apps::Loopback::kPacketsPerPort;
-  auto rings = dpdk::RingPair::Create(options);
-  if (!rings.ok()) return rings.status();
-  NullEnd client((*rings)->first(), !flags.tcp.no_timestamps);
-  NullEnd server((*rings)->second(), !flags.tcp.no_timestamps);
-  const double cpu_start = CpuSeconds();
-  const Instant start = clock.Now();
-  uint64_t opened = 0;
-  Instant now = start;
-  while (flags.count != 0 ? client.completed < flags.count : now - start < flags.seconds) {
-    now = clock.Now();
-    while (opened - client.completed < flags.concurrency && client.Open()) ++opened;
-    client.Poll(now);
-    server.Poll(now);
-    if (client.broken + server.broken > 0) return absl::InternalError("a packet went wrong");
-  }
-  Measured measured;
-  measured.seconds = (now - start).seconds();
-  measured.cpu_seconds = CpuSeconds() - cpu_start;
-  measured.connections = client.completed;
-  measured.packets = client.packets() + server.packets();
-  return measured;
-}
-
-void Print(const Flags& flags, const Measured& m) {
-  std::printf("%s, one core, %u at a time, %s: %s connections in %.3f s\n",
-              flags.null ? "null exchange" : "engine", flags.concurrency,
-              flags.tcp.OptionsText().c_str(), apps::GroupDigits(m.connections).c_str(), m.seconds);
-  std::printf("  %10.0f connections/s, both ends\n  %10.1f ns per connection (%.1f of CPU time)\n",
-              m.rate_per_s(), m.ns_per_connection(), m.cpu_ns_per_connection());
-  std::printf("  %10.1f ns per packet, sent and received\n  %10.3f packets per connection\n",
-              m.ns_per_packet(), m.packets_per_connection());
-  if (!flags.null) {
-    std::printf("  %10llu failed, %llu retransmits, %llu TIME-WAIT entries evicted\n",
-                static_cast<unsigned long long>(m.failed),
-                static_cast<unsigned long long>(m.retransmits),
-                static_cast<unsigned long long>(m.evicted));
-  }
-}
-
-nlohmann::ordered_json Json(const Flags& flags, const Measured& m, bool huge_pages) {
-  nlohmann::ordered_json json;
-  json["schema"] = 1;
-  json["command"] = flags.null ? "rate --null" : "rate";
-  json["machine"] = apps::MachineJson();
-  json["huge_pages"] = huge_pages;
-  json["cores"] = 1;
-  json["concurrency"] = flags.concurrency;
-  json["options"] = flags.tcp.OptionsText();
-  json["seconds"] = m.seconds;
-  json["connections"] = m.connections;
-  json["failed"] = m.failed;
-  json["retransmits"] = m.retransmits;
-  json["time_wait_evicted"] = m.evicted;
-  json["connections_per_s"] = m.rate_per_s();
-  json["connection_ns"] = m.ns_per_connection();
-  json["connection_cpu_ns"] = m.cpu_ns_per_connection();
-  json["packet_ns"] = m.ns_per_packet();
-  json["packets_per_connection"] = m.packets_per_connection();
-  return json;
-}
-
-int Run(const Flags& flags) {
-  const uint64_t packets = 2 * uint64_t{apps::Loopback::kPacketsPerPort} + 1;
-  auto eal = dpdk::Eal::Start(
-      {.memory_mb = flags.machine.MemoryMb(packets), .huge_pages = flags.machine.huge_pages()});
+int RunBothEnds(const Flags& flags, apps::StopSignals& stop) {
+  auto eal = StartEal(flags, 2, {});
   if (!eal.ok()) return apps::Report(eal.status());
   const dpdk::Clock clock = dpdk::Clock::Calibrate();
-  const auto measured = flags.null ? MeasureNull(flags, clock) : MeasureEngine(flags, clock);
-  if (!measured.ok()) return apps::Report(measured.status());
-  if (measured->connections == 0) {
-    return apps::Report(absl::InternalError("not one connection came to its end"));
+  Measured measured{.cycles_per_s = clock.cycles_per_second(), .huge_pages = (*eal)->huge_pages()};
+  auto run = RunOverRings(flags.ToPlan(false), flags.cores, flags.mtu, clock, stop);
+  if (!run.ok()) return apps::Report(run.status());
+  measured.run = *run;
+  if (flags.driver) {
+    run = RunOverRings(flags.ToPlan(true), flags.cores, flags.mtu, clock, stop);
+    if (!run.ok()) return apps::Report(run.status());
+    measured.metered = *run;
   }
-  if (flags.json) {
-    std::printf("%s\n", Json(flags, *measured, (*eal)->huge_pages()).dump(2).c_str());
-  } else {
-    Print(flags, *measured);
+  return Conclude(flags, measured);
+}
+
+int RunPair(const Flags& flags, const std::vector<std::string>& arguments) {
+  Measured measured{.cycles_per_s = dpdk::Clock::Calibrate().cycles_per_second(),
+                    .huge_pages = !flags.machine.no_huge && dpdk::UsableHugePagesMb() > 0};
+  auto run = RunMemifPair(flags, arguments, false);
+  if (!run.ok()) return apps::Report(run.status());
+  measured.run = *run;
+  if (flags.driver) {
+    run = RunMemifPair(flags, arguments, true);
+    if (!run.ok()) return apps::Report(run.status());
+    measured.metered = *run;
   }
-  return measured->failed == 0 ? apps::kPass : apps::kFailed;
+  return Conclude(flags, measured);
 }
 
 }  // namespace
@@ -184,17 +119,11 @@ int Run(const Flags& flags) {
 int main(int argc, char** argv) {
   using namespace millrace;  // NOLINT: the one function outside
   bench::Flags flags;
-  CLI::App app("connection rate of the whole engine on one core", "rate");
-  apps::AddDuration(app, {"--seconds", "TIME", "how long", "5"}, &flags.seconds,
-                    Duration::Milliseconds(1), Duration::Seconds(86'400));
-  apps::AddCount(app, {"--count", "N", "so many connections instead", ""}, &flags.count, 1);
-  apps::AddCount(app, {"--concurrency", "N", "at a time", "64"}, &flags.concurrency, 1, 100'000);
-  apps::AddCount(app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: 2 M/s)", ""},
-                 &flags.time_waits, 1, 500'000'000);
-  app.add_flag("--null", flags.null, "the floor: the same packets without a TCP");
-  app.add_flag("--json", flags.json, "JSON instead of text");
-  flags.tcp.AddTo(app);
-  flags.machine.AddTo(app);
+  CLI::App app("connections, octets and transactions of the whole engine", "rate");
+  flags.AddTo(app);
   CLI11_PARSE(app, argc, argv);
-  return bench::Run(flags);
+  if (flags.memif) return bench::RunPair(flags, std::vector<std::string>(argv + 1, argv + argc));
+  apps::StopSignals stop;
+  if (flags.dev.empty()) return bench::RunBothEnds(flags, stop);
+  return bench::RunOneEnd(flags, stop);
 }

@@ -263,6 +263,12 @@ TEST(AttachedPort, DeviceThatDpdkRefusesIsQuotedInOneLine) {
   EXPECT_EQ(message.find('\n'), std::string::npos);
 }
 
+TEST(AttachedPort, MemifClientWithoutServerSaysWhatToDo) {
+  const auto port = AttachedPort::Open(Parsed("memif:/tmp/millrace-nobody.sock"));
+  EXPECT_EQ(port.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(port.status().message()), HasSubstr("start the end with role=server"));
+}
+
 TEST(AttachedPort, ChecksComeBeforeDpdk) {
   const auto attached = AttachedPort::Open(Parsed("afpacket:nosuchiface0"));
   ASSERT_FALSE(attached.ok());

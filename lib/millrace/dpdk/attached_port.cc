@@ -104,8 +104,15 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
     ours.octets[5] ^= 1;
     options.mac = ours;
   }
+  // The driver tells 1500, but what a packet may have is what the buffers were made for.
+  if (config.kind == DeviceKind::kMemif) options.mtu_set_outside = true;
   auto port = DpdkPort::Create(port_id, options);
   const std::string log = capture.Stop();
+  if (!port.ok() && config.kind == DeviceKind::kMemif && !config.memif_server) {
+    // The driver connects when it starts, and calls every failure "not permitted".
+    return absl::UnavailableError(
+        absl::StrCat(config.text, ": nobody listens there: start the end with role=server first"));
+  }
   if (!port.ok()) {
     const std::string line = MostRelevantLine(log);
     return absl::Status(port.status().code(),

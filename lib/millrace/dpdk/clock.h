@@ -27,8 +27,10 @@ class Clock {
   // Without the counter, for machines that have none that can be used, and for tests.
   static Clock Monotonic();
 
-  Instant Now() { return AtCycles(rte_rdtsc()); }
-  // The instant at a reading of the counter (rte_rdtsc) that the caller has made already. Behind a
+  Instant Now() { return AtCycles(Cycles()); }
+  // A reading of the counter, for AtCycles and for measuring; about 10 ns.
+  static uint64_t Cycles() { return rte_rdtsc(); }
+  // The instant at a reading of the counter (Cycles) that the caller has made already. Behind a
   // later reading it returns the later instant.
   Instant AtCycles(uint64_t cycles);
 

@@ -62,6 +62,11 @@ void DpdkPort::Stop() {
   started_ = false;
 }
 
+bool DpdkPort::LinkIsUp() const {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(port_id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
 absl::Status DpdkPort::Configure(const DpdkPortOptions& options) {
   rte_eth_dev_info info;
   if (const int error = rte_eth_dev_info_get(port_id_, &info); error != 0) {

@@ -75,6 +75,9 @@ class DpdkPort {
   // is closed, because net_memif and net_ring may still look at their peer's packets.
   void Stop();
 
+  // Whether there is somebody at the other end: a memif has to find its peer first. A system call,
+  // or a register of the device.
+  bool LinkIsUp() const;
   // Reads the device's statistics: microseconds, not for the packet path.
   DpdkPortCounters ReadCounters() const;
   // Packets of the pool that wait in this port for Allocate and count as in use.

@@ -1,0 +1,69 @@
+#include "bench/rate/flags.h"
+
+#include "apps/common/flags.h"
+#include "apps/common/pattern.h"
+
+namespace millrace::bench {
+
+void Flags::AddTo(CLI::App& app) {
+  constexpr uint64_t kBytesMax = apps::Pattern::kBlockBytes - apps::Pattern::kPeriod;
+  apps::AddDuration(app, {"--seconds", "TIME", "how long", "5"}, &seconds,
+                    Duration::Milliseconds(1), Duration::Seconds(86'400));
+  apps::AddCount(app, {"--count", "N", "so many connections instead", ""}, &count, 1);
+  apps::AddCount(app, {"--concurrency", "N", "connections at a time", "64; 1 with --bulk"},
+                 &concurrency, 1, 100'000);
+  apps::AddSize(app, {"--request", "SIZE", "octets of a request", "1"}, &request_bytes, 1,
+                kBytesMax);
+  apps::AddSize(app, {"--response", "SIZE", "octets of a response", "1"}, &response_bytes, 1,
+                kBytesMax);
+  apps::AddCount(app, {"--cores", "N", "over rings: 1, both ends in turn, or 2", "1"}, &cores, 1,
+                 2);
+  app.add_flag("--memif", memif, "over a memif: two processes, a core each")->excludes("--cores");
+  app.add_option("--dev", dev, "one end over a device, as `millrace serve --dev`; see --role")
+      ->excludes("--memif");
+  app.add_option("--role", role, "which end with --dev: client (default) or server")
+      ->check(CLI::IsMember({"client", "server"}));
+  apps::AddCount(app, {"--cpu", "N", "CPU to run on, with --dev", ""}, &cpu, 0, 1023);
+  apps::AddSize(app, {"--mtu", "N", "octets of an IP packet, over rings and memif", "1500"}, &mtu,
+                576, 9216);
+  app.add_flag("--bulk", bulk, "octets from client to server instead of connections");
+  app.add_flag("--transactions", transactions,
+               "requests and responses on connections that stay, one at a time on each")
+      ->excludes("--bulk");
+  app.add_flag("--null", null, "the floor: the same packets without a TCP")
+      ->excludes("--bulk")
+      ->excludes("--transactions");
+  apps::AddCount(app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: 2 M/s)", ""},
+                 &time_waits, 1, 500'000'000);
+  app.add_flag("--driver", driver, "a second run that counts the driver's cycles");
+  app.add_flag("--json", json, "JSON instead of text");
+  app.add_flag("--owned", owned)->group("");
+  tcp.AddTo(app);
+  machine.AddTo(app);
+}
+
+Plan Flags::ToPlan(bool metered) const {
+  Plan plan;
+  plan.work = bulk ? Work::kBulk : transactions ? Work::kTransactions : Work::kConnections;
+  plan.null = null;
+  plan.metered = metered;
+  apps::LoadPlan& load = plan.exchange.plan;
+  load.target = apps::kLoopbackTarget;
+  load.concurrency = bulk && concurrency == Flags().concurrency ? 1 : concurrency;
+  load.count = count;
+  if (count == 0) load.duration = seconds;
+  load.request_bytes = request_bytes;
+  load.response_bytes = response_bytes;
+  plan.exchange.tcp = tcp.Config();
+  plan.exchange.pages = machine.pages();
+  plan.exchange.time_waits = time_waits;
+  return plan;
+}
+
+std::string Flags::ModeText() const {
+  if (memif) return "memif, two processes";
+  if (!dev.empty()) return dev;
+  return cores == 1 ? "ring, one core" : "ring, two cores";
+}
+
+}  // namespace millrace::bench
