@@ -226,6 +226,7 @@ void ImpairedPort<P>::Take(Direction& direction, Instant now, const stack::RxFra
     FreeOne(frame.packet);
     return;
   }
+  if (fate.congested) (void)MarkCe(frame.data, frame.length);
   if (fate.copies == 2) HoldCopy(direction, fate.arrival[1], frame);
   if (fate.corrupt_bit != Fate::kNoBit && !FlipBit(frame.data, frame.length, fate.corrupt_bit)) {
     ++counters_.stopped_by_fcs;

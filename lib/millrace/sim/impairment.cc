@@ -6,6 +6,8 @@
 #include "millrace/base/check.h"
 #include "millrace/base/endian.h"
 #include "millrace/wire/ethernet.h"
+#include "millrace/wire/ipv4.h"
+#include "millrace/wire/segment.h"
 
 namespace millrace::sim {
 namespace {
@@ -104,6 +106,7 @@ Fate ImpairmentModel::Decide(Instant now, uint32_t length) {
   if (dice.burst_lost) return dropped(DropCause::kBurst, counters_.burst_lost);
 
   Fate fate{.copies = 1};
+  fate.congested = impairment_.mark_packets > 0 && departures_.size() > impairment_.mark_packets;
   fate.arrival[0] = ArrivalOf(departure, dice);
   ++counters_.passed;
   counters_.reordered += dice.reordered ? 1 : 0;
@@ -119,6 +122,29 @@ Fate ImpairmentModel::Decide(Instant now, uint32_t length) {
     ++counters_.corrupted;
   }
   return fate;
+}
+
+bool MarkCe(std::byte* frame, uint32_t length) {
+  constexpr uint32_t kAt = wire::kEthernetHeaderBytes;
+  if (length < kAt + wire::kIpv4HeaderBytes) return false;
+  const uint16_t ether_type = LoadBe16(frame + wire::kEthernetTypeAt);
+  const uint16_t word = LoadBe16(frame + kAt);
+  if (ether_type == wire::kEtherTypeIpv6) {
+    constexpr uint16_t kCe = 0x0030;  // below the differentiated services of the traffic class
+    if ((word & kCe) == 0) return false;
+    StoreBe16(frame + kAt, word | kCe);
+    return true;
+  }
+  if (ether_type != wire::kEtherTypeIpv4 || (word & wire::kEcnCe) == 0) return false;
+  const uint16_t marked = word | wire::kEcnCe;
+  StoreBe16(frame + kAt, marked);
+  // RFC 1624, equation 3: HC' = ~(~HC + ~m + m').
+  std::byte* const checksum = frame + kAt + wire::kIpv4ChecksumAt;
+  uint32_t sum = static_cast<uint16_t>(~LoadBe16(checksum)) + static_cast<uint16_t>(~word) + marked;
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  StoreBe16(checksum, static_cast<uint16_t>(~sum));
+  return true;
 }
 
 bool FlipBit(std::byte* frame, uint32_t length, uint32_t bit) {

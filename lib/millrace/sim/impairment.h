@@ -37,6 +37,8 @@ struct Impairment {
   Duration jitter;                    // +- around delay, uniform
   int64_t rate_bps = 0;               // bottleneck, bits of frame per second; 0 is unlimited
   uint32_t queue_packets_max = 1000;  // waiting for the bottleneck; more are dropped
+  // A frame that finds this many there, and is capable of ECN, gets CE (RFC 3168); 0: none does.
+  uint32_t mark_packets = 0;
   uint64_t seed = 1;
 
   // True when frames pass at once and unchanged.
@@ -45,8 +47,8 @@ struct Impairment {
 };
 
 // Reads "loss=1%,burst=1%:4,reorder=1%:5ms,duplicate=0.5%,corrupt=0.1%,delay=20ms,jitter=2ms,
-// rate=100M,queue=1000,seed=7" (each key at most once, any order). On error returns one line for
-// the user that names the culprit and the valid keys.
+// rate=100M,queue=1000,mark=20,seed=7" (each key at most once, any order). On error returns one
+// line for the user that names the culprit and the valid keys.
 [[nodiscard]] std::variant<Impairment, std::string> ParseImpairment(std::string_view text);
 
 // The text that ParseImpairment reads back to an equal value.
@@ -62,6 +64,7 @@ struct Fate {
   uint8_t copies = 0;                // 0 (dropped) to 2
   std::array<Instant, 2> arrival{};  // of each copy
   uint32_t corrupt_bit = kNoBit;     // to flip in the first copy; bit 0 is the lowest of octet 0
+  bool congested = false;            // to be marked by MarkCe
 
   bool operator==(const Fate&) const = default;
 };
@@ -113,6 +116,9 @@ class ImpairmentModel {
   Instant latest_arrival_ = kLongAgo;  // of the frames that keep their order
   std::deque<Instant> departures_;     // of the frames that wait for the bottleneck or cross it
 };
+
+// Sets CE in the IP header of a frame that is capable of ECN, and its checksum. False: it is not.
+bool MarkCe(std::byte* frame, uint32_t length);
 
 // Flips `bit` of a frame in a way that only checksums can find. Returns false, and the frame is to
 // be dropped, when it has none: only IPv4 is protected behind the frame check sequence, which a

@@ -129,6 +129,8 @@ constexpr Key kKeys[] = {
      [](std::string_view text, Impairment& out) {
        return ParseInteger(text, out.queue_packets_max);
      }},
+    {"mark", "a number of packets",
+     [](std::string_view text, Impairment& out) { return ParseInteger(text, out.mark_packets); }},
     {"seed", "a whole number",
      [](std::string_view text, Impairment& out) { return ParseInteger(text, out.seed); }},
 };
@@ -207,6 +209,7 @@ std::string ToString(const Impairment& impairment) {
   text += ",jitter=" + DurationText(impairment.jitter);
   if (impairment.rate_bps > 0) text += ",rate=" + std::to_string(impairment.rate_bps);
   text += ",queue=" + std::to_string(impairment.queue_packets_max);
+  if (impairment.mark_packets > 0) text += ",mark=" + std::to_string(impairment.mark_packets);
   text += ",seed=" + std::to_string(impairment.seed);
   return text;
 }

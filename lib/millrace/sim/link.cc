@@ -27,6 +27,7 @@ void Link::Send(Instant now, Frame frame) {
     return;
   }
   const Fate fate = model_.Decide(now, frame.length());
+  if (fate.congested && MarkCe(frame.data(), frame.length())) ++counters_.marked;
   if (fate.copies == 2) Push(fate.arrival[1], Frame::CopyOf(frame.octets()));
   if (fate.corrupt_bit != Fate::kNoBit &&
       !FlipBit(frame.data(), frame.length(), fate.corrupt_bit)) {

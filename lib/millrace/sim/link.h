@@ -25,6 +25,7 @@ struct LinkCounters {
   uint64_t filtered = 0;        // dropped by the filter
   uint64_t stopped_by_fcs = 0;  // corrupted, without a checksum that could tell: see FlipBit
   uint64_t in_flight_full = 0;  // dropped because too many were in flight
+  uint64_t marked = 0;          // given CE
   uint64_t delivered = 0;       // handed to the port, which counts what it drops
 };
 

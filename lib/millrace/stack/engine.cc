@@ -127,8 +127,8 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
         env_.receive_pool.nodes.capacity() == l.receive_nodes &&
         env_.receive_pool.chunks.capacity() == l.receive_chunks &&
         env_.extras.capacity() == l.extras &&
-        env_.recovery_pool.records.capacity() == l.recoveries &&
-        env_.recovery_pool.runs.capacity() == l.sent_runs;
+        env_.recovery_pool.IsComplete(l.recoveries, l.sent_runs,
+                                      config.tcp.congestion == tcp::CongestionKind::kBbr);
 }
 
 void Engine::SetTcpConfig(const tcp::Config& config) {

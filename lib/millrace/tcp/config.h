@@ -42,9 +42,10 @@ enum class CongestionKind : uint8_t {
   kNewReno,  // RFC 5681
   kDctcp,    // RFC 8257; where ECN is not negotiated it is NewReno
   kNone,     // a fixed window, for links that are one's own alone
+  kBbr,      // draft-ietf-ccwg-bbr (version 3); NewReno for a peer without SACK
 };
 
-inline constexpr int kCongestionKinds = 4;
+inline constexpr int kCongestionKinds = 5;
 
 // Explicit congestion notification (RFC 3168, 8311).
 enum class Ecn : uint8_t {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "millrace/tcp/bbr.h"
+
 namespace millrace::tcp {
 namespace {
 
@@ -48,6 +50,9 @@ void GrowWindow(Congestion& c, CongestionState& s, const AckSample& ack, const C
     case CongestionKind::kNone:
       SetWindow(c, config.fixed_window_bytes, ack.mss, config);
       return;
+    case CongestionKind::kBbr:
+      if (s.bbr == nullptr) c.OnAck(ack.acked_bytes, ack.flight_bytes, ack.mss, config);
+      return;
   }
 }
 
@@ -84,10 +89,32 @@ void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t 
     case CongestionKind::kNone:
       c.ssthresh = c.cwnd;
       return;
+    case CongestionKind::kBbr:
+      if (s.bbr != nullptr) {
+        s.bbr->OnRecovery(c.cwnd);
+      } else {
+        c.ssthresh = Congestion::HalfFlight(flight, mss);
+      }
+      return;
   }
 }
 
-void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, const Config& config) {
+void ReduceForProbe(Congestion& c, CongestionState& s, uint32_t length, uint32_t mss,
+                    uint32_t now_us, const Config& config) {
+  if (s.bbr != nullptr) {
+    s.bbr->OnLossRepaired(length, c.cwnd, now_us);
+    return;
+  }
+  ReduceForLoss(c, s, c.cwnd, mss, config);
+  c.cwnd = c.ssthresh;
+}
+
+void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, uint32_t now_us,
+                   const Config& config) {
+  if (s.bbr != nullptr) {
+    s.bbr->OnEcho(c.cwnd, now_us);
+    return;
+  }
   c.acked_bytes = 0;
   uint64_t reduced = c.cwnd;
   switch (config.congestion) {
@@ -96,6 +123,7 @@ void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, const Config
       reduced = reduced * Cubic::kBetaPercent / 100;
       break;
     case CongestionKind::kNewReno:
+    case CongestionKind::kBbr:
       reduced /= 2;
       break;
     case CongestionKind::kDctcp:
@@ -122,7 +150,8 @@ void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t flight, uint32
 }
 
 void RestartAfterIdle(Congestion& c, CongestionState& s, uint32_t mss, const Config& config) {
-  if (config.congestion == CongestionKind::kNone) return;
+  // "When restarting from idle in ProbeBW states, BBR leaves C.cwnd as-is".
+  if (config.congestion == CongestionKind::kNone || s.bbr != nullptr) return;
   const uint32_t restart = Congestion::InitialWindow(mss, config);
   if (c.cwnd <= restart) return;
   // RFC 5681 4.1: "a TCP SHOULD set cwnd to no more than RW before beginning transmission if the

@@ -27,10 +27,13 @@ struct DctcpState {
   bool started = false;
 };
 
+class Bbr;
+
 struct CongestionState {
   Cubic cubic;
   HyStart hystart;
   DctcpState dctcp;
+  Bbr* bbr = nullptr;  // in RecoveryPool::bbrs; of kBbr, null: it is NewReno
 };
 
 // What an ACK of new data says to the algorithm.
@@ -44,7 +47,8 @@ struct AckSample {
   SeqNum snd_una, snd_nxt;
 };
 
-// An ACK outside of recovery: the window grows.
+// An ACK outside of recovery: the window grows. Not by BBR, which takes every ACK (FollowModel of
+// tcp/loss_recovery.h).
 void GrowWindow(Congestion& c, CongestionState& s, const AckSample& ack, const Config& config);
 
 // DCTCP's bookkeeping, for every ACK of new data of a connection with ECN. `echo`: ECE was set.
@@ -55,11 +59,15 @@ void CountMarks(CongestionState& s, const AckSample& ack, bool echo);
 void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
                    const Config& config);
 // ECE: ssthresh and cwnd at once (RFC 3168 6.1.2, RFC 8257 3.3, RFC 9438 4.6).
-void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, const Config& config);
+void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, uint32_t now_us,
+                   const Config& config);
 // The retransmission timer expired: the loss window. `first`: not a repeated time-out of the same
 // data, which leaves ssthresh (RFC 5681 3.1).
 void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss, bool first,
                       const Config& config);
+// A tail loss probe of `length` octets has repaired the single loss of a flight: as for a loss.
+void ReduceForProbe(Congestion& c, CongestionState& s, uint32_t length, uint32_t mss,
+                    uint32_t now_us, const Config& config);
 // RFC 5681 4.1: nothing was sent for longer than the RTO.
 void RestartAfterIdle(Congestion& c, CongestionState& s, uint32_t mss, const Config& config);
 

@@ -24,7 +24,7 @@ void OnEcho(Tcb& tcb, Env& env) {
     r->gate_us = env.us + static_cast<uint32_t>(RetransmitTimeout(tcb, env.config).us());
     return;
   }
-  ReduceForEcho(tcb.congestion, r->congestion, tcb.snd_mss, env.config);
+  ReduceForEcho(tcb.congestion, r->congestion, tcb.snd_mss, env.us, env.config);
 }
 
 }  // namespace

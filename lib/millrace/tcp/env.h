@@ -27,7 +27,7 @@ struct Env {
         send_pool(extents_max, chunks_max),
         receive_pool(nodes_max, receive_chunks_max),
         extras(extras_max),
-        recovery_pool(recoveries_max, sent_runs_max),
+        recovery_pool(recoveries_max, sent_runs_max, config_in.congestion == CongestionKind::kBbr),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
         initial_bits(InitialBits(config_in)) {}
 

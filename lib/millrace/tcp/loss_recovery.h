@@ -72,10 +72,23 @@ void RememberForUndo(Tcb& tcb, Recovery& r);
 void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered);
 // The window in fast recovery, after an ACK or timer that reported `delivered` octets.
 void FollowPrr(Tcb& tcb, Recovery& r, uint32_t delivered, bool safe, const Env& env);
+void EndRecovery(Tcb& tcb, Recovery& r);
 // RFC 4015: the reduction was for nothing. `acked`: octets that this ACK acknowledged.
 void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env);
 // RFC 3522: the ACK echoes a timestamp from before the first retransmission.
 bool EchoIsOlder(const Tcb& tcb, const Recovery& r, const wire::Segment& segment);
+
+// tcp/bbr_recovery.cc: what joins BBR and the record. REQUIRES: r.congestion.bbr.
+// A model for a fresh record, if the configuration asks for one and the peer has SACK.
+void TakeModel(const Tcb& tcb, Recovery& r, Env& env);
+// Losses that were found since the last call.
+void NoteLosses(Tcb& tcb, Recovery& r, Env& env);
+// After an ACK whose pieces the model was told of: recovery begins or ends, window and rate follow.
+void FollowModel(Tcb& tcb, Recovery& r, uint32_t rtt_us, Env& env);
+// An ACK of `acked` octets that were on no scoreboard: a segment alone in the network.
+void FollowModelAlone(Tcb& tcb, Recovery& r, uint32_t acked, uint32_t rtt_us, Env& env);
+// After sending as much as may go.
+void NoteSendLimit(Tcb& tcb, Recovery& r);
 
 // Acknowledgments, of a connection with a record.
 // An ACK above SND.UNA, within SND.NXT.

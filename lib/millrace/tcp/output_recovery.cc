@@ -61,16 +61,27 @@ bool IsGateOpen(Tcb& tcb, Recovery& r, const Env& env) {
   return false;
 }
 
+constexpr uint32_t kPacingGapMaxUs = 1'000'000;  // whatever a model says of a path
+
 // A segment of `length` octets has gone: the next one may follow when its share of the round trip
 // is over. The rate is above cwnd per SRTT, twice in slow start and 5/4 later as Linux, so that
-// pacing does not limit the window. Credit of one tick makes up for the timer's lateness.
+// pacing does not limit the window. Credit of one tick makes up for the timer's lateness. BBR has a
+// rate of its own, whatever the configuration says of pacing.
 void Pace(Tcb& tcb, Recovery& r, uint32_t length, Env& env) {
-  if (!env.config.pacing || !tcb.rtt.has_sample()) return;
-  const uint64_t percent = tcb.congestion.InSlowStart() ? 200 : 125;
-  const uint64_t span_us = uint64_t{length} * tcb.rtt.srtt_us() * 100;
+  uint64_t span_ns;
+  if (const Bbr* const bbr = r.congestion.bbr; bbr != nullptr) {
+    span_ns = uint64_t{length} * 1'000'000'000 / bbr->pacing_rate();
+  } else if (env.config.pacing && tcb.rtt.has_sample()) {
+    const uint64_t percent = tcb.congestion.InSlowStart() ? 200 : 125;
+    span_ns = uint64_t{length} * tcb.rtt.srtt_us() * 100'000 / (tcb.congestion.cwnd * percent);
+  } else {
+    return;
+  }
   const uint32_t credit_from = env.us - static_cast<uint32_t>(kTick.us());
   if (static_cast<int32_t>(r.gate_us - credit_from) < 0) r.gate_us = credit_from;
-  r.gate_us += static_cast<uint32_t>(span_us / (tcb.congestion.cwnd * percent));
+  span_ns += r.gate_ns;
+  r.gate_us += static_cast<uint32_t>(std::min<uint64_t>(span_ns / 1000, kPacingGapMaxUs));
+  r.gate_ns = static_cast<uint16_t>(span_ns % 1000);
   r.gated = static_cast<int32_t>(r.gate_us - env.us) > 0;
   if (r.gated) ++env.counters.paced;
 }
@@ -84,6 +95,10 @@ SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
     if (env.config.restart_after_idle) {
       RestartAfterIdle(tcb.congestion, r.congestion, tcb.snd_mss, env.config);
     }
+  }
+  Bbr* const bbr = r.congestion.bbr;
+  if (bbr != nullptr && tcb.flight() == 0 && tcb.send.size_bytes() > 0) {
+    tcb.congestion.cwnd = bbr->OnRestart(tcb.congestion.cwnd, env.us);
   }
   size_t before = out.size();
   for (;;) {
@@ -115,6 +130,7 @@ SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
     if (!SendRepair(tcb, r, true, env, out)) break;
   }
   r.limited_transmit = false;
+  if (bbr != nullptr) NoteSendLimit(tcb, r);
   return SendProgress::kDone;
 }
 

@@ -22,6 +22,7 @@ Recovery* TakeRecord(Tcb& tcb, Env& env) {
   if (tcb.rtt.has_sample()) r.rack.SeedMinRtt(tcb.rtt.srtt_us(), env.us);
   tcb.recovery = index;
   tcb.Set(kRecord);
+  if (env.config.congestion == CongestionKind::kBbr) TakeModel(tcb, r, env);
   return &r;
 }
 
@@ -29,7 +30,7 @@ void MaybeGiveRecord(Tcb& tcb, Env& env) {
   const Recovery& r = RecordOf(tcb, env);
   // A window that has grown or shrunk has a history; one in its first slow start has none yet.
   const Congestion& c = tcb.congestion;
-  const bool untouched = c.IsFirstSlowStart(env.config) &&
+  const bool untouched = c.IsFirstSlowStart(env.config) && r.congestion.bbr == nullptr &&
                          c.cwnd == Congestion::InitialWindow(tcb.snd_mss, env.config);
   if (!untouched || tcb.flight() != 0) return;
   if (r.duplicate_due || r.cwr_due || r.probe.in_flight) return;
@@ -37,17 +38,32 @@ void MaybeGiveRecord(Tcb& tcb, Env& env) {
 }
 
 void GiveRecord(Tcb& tcb, Env& env) {
-  RecordOf(tcb, env).board.Clear(env.recovery_pool.runs);
+  Recovery& r = RecordOf(tcb, env);
+  r.board.Clear(env.recovery_pool.runs);
+  if (r.congestion.bbr != nullptr) {
+    env.recovery_pool.bbrs.Give(env.recovery_pool.bbrs.IndexOf(*r.congestion.bbr));
+  }
   env.recovery_pool.records.Give(tcb.recovery);
   tcb.Clear(kRecord);
 }
+
+namespace {
+
+// What goes with `length` octets behind `in_flight` others; null without BBR.
+const SendMark* MarkOf(Recovery& r, uint32_t in_flight, uint32_t length, uint32_t sent_us) {
+  Bbr* const bbr = r.congestion.bbr;
+  return bbr == nullptr ? nullptr : bbr->rate().OnSent(in_flight, length, sent_us);
+}
+
+}  // namespace
 
 void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   SentRunPool& runs = env.recovery_pool.runs;
   const uint32_t runs_max = env.config.sent_runs_max;
   if (IsTracked(tcb, env)) {
     Recovery& r = RecordOf(tcb, env);
-    (void)r.board.Append(seq, end, env.us, runs_max, runs);  // never the first run
+    const SendMark* const mark = MarkOf(r, PipeOf(tcb, r), end.Since(seq), env.us);
+    (void)r.board.Append(seq, end, env.us, runs_max, runs, mark);  // never the first run
     r.prr.OnSent(end.Since(seq));
     ArmLossTimer(tcb, r, false, env);
     return;
@@ -58,8 +74,10 @@ void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   if (r == nullptr || !tcb.Has(kSackOn)) return;
   // What is in flight already is one timed segment, unless Karn's rule forbade to time it.
   const uint32_t sent_us = tcb.Has(kRttTiming) ? tcb.rtt_start_us : env.us;
-  if (!r->board.Append(tcb.snd_una, seq, sent_us, runs_max, runs)) return;
-  (void)r->board.Append(seq, end, env.us, runs_max, runs);
+  const SendMark* mark = MarkOf(*r, 0, tcb.flight(), sent_us);
+  if (!r->board.Append(tcb.snd_una, seq, sent_us, runs_max, runs, mark)) return;
+  mark = MarkOf(*r, tcb.flight(), end.Since(seq), env.us);
+  (void)r->board.Append(seq, end, env.us, runs_max, runs, mark);
   r->reorder_pending = false;
   r->rto_tick = tcb.timers.at[static_cast<int>(Timer::kRetransmit)];
   ArmLossTimer(tcb, *r, !tcb.timers.IsArmed(Timer::kRetransmit), env);
@@ -79,9 +97,10 @@ void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   }
   if (r.board.empty()) return;
   SentRunPool& runs = env.recovery_pool.runs;
-  r.board.MarkRetransmitted(seq, old_end, env.us, env.config.sent_runs_max, runs);
+  const SendMark* const mark = MarkOf(r, PipeOf(tcb, r), end.Since(seq), env.us);
+  r.board.MarkRetransmitted(seq, old_end, env.us, env.config.sent_runs_max, runs, mark);
   if (end > tcb.snd_nxt) {
-    (void)r.board.Append(tcb.snd_nxt, end, env.us, env.config.sent_runs_max, runs);
+    (void)r.board.Append(tcb.snd_nxt, end, env.us, env.config.sent_runs_max, runs, mark);
   }
   r.prr.OnSent(end.Since(seq));
   if (tcb.Has(kFastRecovery | kTimeoutRecovery)) ArmLossTimer(tcb, r, false, env);
@@ -195,6 +214,7 @@ bool OnLossTimer(Tcb& tcb, Env& env) {
   if (r.board.unrepaired_bytes() > 0 && !tcb.Has(kFastRecovery | kTimeoutRecovery)) {
     EnterFastRecovery(tcb, r, env, 0);
   }
+  if (r.congestion.bbr != nullptr) NoteLosses(tcb, r, env);
   if (tcb.Has(kFastRecovery)) FollowPrr(tcb, r, 0, false, env);
   ArmLossTimer(tcb, r, false, env);
   return true;
@@ -224,6 +244,7 @@ void OnRecordTimeout(Tcb& tcb, Recovery& r, bool first, Env& env) {
       return true;
     });
   }
+  if (r.congestion.bbr != nullptr) NoteLosses(tcb, r, env);
   if (env.config.congestion != CongestionKind::kNone) {
     // What RACK believes to be on its way still counts; the loss window is one segment more.
     tcb.congestion.cwnd = PipeOf(tcb, r) + tcb.snd_mss;
@@ -258,7 +279,7 @@ void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
 }
 
 void FollowPrr(Tcb& tcb, Recovery& r, uint32_t delivered, bool safe, const Env& env) {
-  if (env.config.congestion == CongestionKind::kNone) return;
+  if (env.config.congestion == CongestionKind::kNone || r.congestion.bbr != nullptr) return;
   Congestion& c = tcb.congestion;
   const uint32_t cwnd = r.prr.OnAck(delivered, PipeOf(tcb, r), c.ssthresh, tcb.snd_mss, safe);
   c.cwnd = std::max<uint32_t>(cwnd, tcb.snd_mss);
@@ -283,12 +304,16 @@ void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env) {
   } else {
     ++env.counters.spurious_recoveries;
   }
-  // RFC 4015 step (7): "cwnd <- FlightSize + min (bytes_acked, IW)"; "ssthresh <- pipe_prev".
   Congestion& c = tcb.congestion;
-  const uint32_t restored =
-      tcb.flight() + std::min(acked, Congestion::InitialWindow(tcb.snd_mss, env.config));
-  c.cwnd = std::clamp<uint32_t>(restored, c.cwnd, env.config.congestion_window_max_bytes);
-  c.ssthresh = undo.pipe_prev;
+  if (r.congestion.bbr != nullptr) {
+    c.cwnd = r.congestion.bbr->OnSpurious(c.cwnd);
+  } else {
+    // RFC 4015 step (7): "cwnd <- FlightSize + min (bytes_acked, IW)"; "ssthresh <- pipe_prev".
+    const uint32_t restored =
+        tcb.flight() + std::min(acked, Congestion::InitialWindow(tcb.snd_mss, env.config));
+    c.cwnd = std::clamp<uint32_t>(restored, c.cwnd, env.config.congestion_window_max_bytes);
+    c.ssthresh = undo.pipe_prev;
+  }
   r.congestion = undo.state;
   r.board.ForgetLosses(env.recovery_pool.runs);
   r.frto = Frto::kOff;

@@ -12,6 +12,7 @@
 
 #include "millrace/base/seq.h"
 #include "millrace/base/slab.h"
+#include "millrace/tcp/bbr.h"
 #include "millrace/tcp/congestion_control.h"
 #include "millrace/tcp/prr.h"
 #include "millrace/tcp/rack.h"
@@ -59,6 +60,7 @@ struct Recovery {
   SeqNum flight_end;
   SeqNum echo_end;       // with echo_guard: no reaction to ECE before this is acknowledged
   uint32_t gate_us = 0;  // with gated: the next segment may go at this Env::us
+  uint16_t gate_ns = 0;  // and so many nanoseconds
   LossTimer timer = LossTimer::kRetransmission;
   Frto frto = Frto::kOff;
   bool reorder_pending = false;
@@ -73,9 +75,19 @@ struct Recovery {
 };
 
 struct RecoveryPool {
-  RecoveryPool(uint32_t records_max, uint32_t runs_max) : records(records_max), runs(runs_max) {}
+  // `with_bbr`: what BBR needs beside each record and run.
+  RecoveryPool(uint32_t records_max, uint32_t runs_max, bool with_bbr)
+      : records(records_max),
+        runs(runs_max, Region::Pages::kPreferHuge, with_bbr),
+        bbrs(with_bbr ? records_max : 0) {}
+  // False: memory for less than was asked for.
+  bool IsComplete(uint32_t records_max, uint32_t runs_max, bool with_bbr) const {
+    return records.capacity() == records_max && runs.capacity() == runs_max &&
+           (!with_bbr || (bbrs.capacity() == records_max && runs.has_marks()));
+  }
   Slab<Recovery> records;
   SentRunPool runs;
+  Slab<Bbr> bbrs;
 };
 
 }  // namespace millrace::tcp

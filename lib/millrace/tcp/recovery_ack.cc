@@ -41,7 +41,10 @@ struct Collector {
   const Env& env;
   Delivered& delivered;
 
-  void operator()(const SentRun& piece) const {
+  void operator()(const SentRun& piece, uint32_t run) const {
+    if (r.congestion.bbr != nullptr) {
+      r.congestion.bbr->rate().OnDelivered(piece, env.recovery_pool.runs.mark(run), env.us);
+    }
     delivered.bytes += piece.length();
     const bool repeated = piece.Has(kRunRepeated);
     if (!repeated) {
@@ -104,8 +107,7 @@ void OnProbeAck(Tcb& tcb, Recovery& r, const Segment& segment, const Delivered& 
     // "The TLP episode ended with the probe repairing a single loss": to be answered like any.
     probe.in_flight = false;
     ++env.counters.loss_probe_recovery;
-    ReduceForLoss(tcb.congestion, r.congestion, tcb.congestion.cwnd, tcb.snd_mss, env.config);
-    tcb.congestion.cwnd = tcb.congestion.ssthresh;
+    ReduceForProbe(tcb.congestion, r.congestion, tcb.snd_mss, tcb.snd_mss, env.us, env.config);
     r.cwr_due = tcb.Has(kEcnOn);
   } else if (!advances && !segment.HasOption(wire::kSackOption)) {
     probe.in_flight = false;  // a duplicate ACK: the original had arrived
@@ -167,12 +169,6 @@ bool IsSpurious(Tcb& tcb, Recovery& r, const Segment& segment, const Delivered& 
   return older_echo || all_duplicates || frto;
 }
 
-void EndRecovery(Tcb& tcb, Recovery& r) {
-  r.rack.OnRecoveryEnd();
-  r.frto = Frto::kOff;
-  tcb.Clear(kFastRecovery | kTimeoutRecovery);
-}
-
 // Cuts or grows the window after the scoreboard was brought up to date.
 void GovernWindow(Tcb& tcb, Recovery& r, const AckSample& sample, const Delivered& delivered,
                   bool safe, Env& env) {
@@ -214,6 +210,7 @@ uint32_t LargestFlight(const Tcb& tcb, Recovery& r) {
 void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
   Delivered delivered;
   const Collector collect{tcb, r, segment, env, delivered};
+  if (r.congestion.bbr != nullptr) r.congestion.bbr->rate().BeginAck();
   const uint32_t flight = LargestFlight(tcb, r);
   const bool advances = segment.ack > tcb.snd_una;
   uint32_t acked = 0;
@@ -238,7 +235,11 @@ void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
                          .snd_una = tcb.snd_una,
                          .snd_nxt = tcb.snd_nxt};
   if (tcb.Has(kEcnOn)) CountMarks(r.congestion, sample, segment.Has(wire::kEce));
-  GovernWindow(tcb, r, sample, delivered, safe, env);
+  if (r.congestion.bbr != nullptr) {
+    FollowModel(tcb, r, delivered.rtt_us, env);
+  } else {
+    GovernWindow(tcb, r, sample, delivered, safe, env);
+  }
   if (tcb.flight() == 0) {
     tcb.timers.Stop(Timer::kRetransmit);
     r.reorder_pending = false;
@@ -249,6 +250,12 @@ void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
 }
 
 }  // namespace
+
+void EndRecovery(Tcb& tcb, Recovery& r) {
+  r.rack.OnRecoveryEnd();
+  r.frto = Frto::kOff;
+  tcb.Clear(kFastRecovery | kTimeoutRecovery);
+}
 
 void FindLosses(Tcb& tcb, Recovery& r, Env& env) {
   r.reorder_pending = false;
@@ -275,9 +282,13 @@ void OnRecordAck(Tcb& tcb, const Segment& segment, Env& env) {
   }
   Delivered delivered;
   const uint32_t flight = LargestFlight(tcb, r);
+  const bool timed = tcb.Has(kRttTiming) && segment.ack >= tcb.rtt_seq;
   const uint32_t acked = Advance(tcb, segment, env);
   OnProbeAck(tcb, r, segment, delivered, true, env);
   OnNewRenoAck(tcb, &r, segment, acked, flight, env);
+  if (r.congestion.bbr != nullptr) {
+    FollowModelAlone(tcb, r, acked, timed ? env.us - tcb.rtt_start_us : 0, env);
+  }
   if (tcb.flight() == 0) MaybeGiveRecord(tcb, env);
 }
 

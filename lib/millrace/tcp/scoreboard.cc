@@ -17,12 +17,13 @@ void Scoreboard::SetBits(SentRun& run, uint8_t bits) {
 }
 
 bool Scoreboard::Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
-                        SentRunPool& pool) {
+                        SentRunPool& pool, const SendMark* mark) {
   if (tail_ != kNoIndex) {
     SentRun& tail = pool[tail_];
     MR_DCHECK(tail.end < to);
     if (tail.bits == 0 && tail.sent_us == now_us) {
       tail.end = to;
+      pool.SetMark(tail_, mark);
       return true;
     }
     from = tail.end;
@@ -35,9 +36,11 @@ bool Scoreboard::Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_m
     SetBits(tail, tail.bits & kRunRepeated);
     tail.sent_us = now_us;
     tail.end = to;
+    pool.SetMark(tail_, mark);
     return true;
   }
   pool[index] = {kNoIndex, from, to, now_us, 0};
+  pool.SetMark(index, mark);
   (tail_ == kNoIndex ? head_ : pool[tail_].next) = index;
   tail_ = index;
   ++runs_;
@@ -50,6 +53,7 @@ bool Scoreboard::Split(uint32_t index, SeqNum at, uint32_t runs_max, SentRunPool
   const uint32_t second = runs_ < runs_max ? pool.Take() : kNoIndex;
   if (second == kNoIndex) return false;
   pool[second] = run;
+  pool.CopyMark(index, second);
   pool[second].begin = at;
   run.end = at;
   run.next = second;
@@ -59,7 +63,7 @@ bool Scoreboard::Split(uint32_t index, SeqNum at, uint32_t runs_max, SentRunPool
 }
 
 void Scoreboard::MarkRetransmitted(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
-                                   SentRunPool& pool) {
+                                   SentRunPool& pool, const SendMark* mark) {
   for (uint32_t index = head_; index != kNoIndex; index = pool[index].next) {
     if (pool[index].begin >= to) return;
     if (pool[index].end <= from || pool[index].Has(kRunSacked)) continue;
@@ -69,12 +73,13 @@ void Scoreboard::MarkRetransmitted(SeqNum from, SeqNum to, uint32_t now_us, uint
     SentRun& run = pool[index];
     SetBits(run, run.bits | kRunRetransmitted | kRunRepeated);
     run.sent_us = now_us;
+    pool.SetMark(index, mark);
   }
 }
 
 void Scoreboard::MarkLost(SentRun& run) {
   MR_DCHECK(!run.Has(kRunSacked));
-  SetBits(run, static_cast<uint8_t>((run.bits | kRunLost) & ~kRunRetransmitted));
+  SetBits(run, static_cast<uint8_t>((run.bits | kRunLost) & ~(kRunRetransmitted | kRunLossNoted)));
 }
 
 void Scoreboard::ForgetLosses(SentRunPool& pool) {

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "millrace/base/memory.h"
 #include "millrace/base/seq.h"
 #include "millrace/base/slab.h"
 
@@ -24,6 +25,7 @@ enum RunBit : uint8_t {
   kRunLost = 1u << 1,           // the copy sent last of those before the retransmission
   kRunRetransmitted = 1u << 2,  // and a retransmission of it may be in flight
   kRunRepeated = 1u << 3,       // was ever retransmitted: an ACK does not say which copy arrived
+  kRunLossNoted = 1u << 4,      // the congestion control has been told of this loss
 };
 
 struct SentRun {
@@ -38,7 +40,42 @@ struct SentRun {
   bool IsAwaited() const { return !Has(kRunSacked) && (!Has(kRunLost) || Has(kRunRetransmitted)); }
 };
 
-using SentRunPool = Slab<SentRun>;
+// What the sender knew when it sent a run last: the per-packet state of delivery-rate sampling
+// (draft-ietf-ccwg-bbr 4.1.2.1.2, P.*). Octets since the connection began, modulo 2^32; times are
+// Env::us. Kept beside the runs, and only by an engine whose congestion control asks for it.
+struct SendMark {
+  uint32_t delivered = 0;      // C.delivered
+  uint32_t lost = 0;           // C.lost
+  uint32_t delivered_us = 0;   // C.delivered_time
+  uint32_t first_send_us = 0;  // C.first_send_time
+  uint32_t in_flight = 0;      // with the run itself
+  bool app_limited = false;
+};
+
+// The runs of a core, and beside each its mark if the core keeps marks.
+class SentRunPool : public Slab<SentRun> {
+ public:
+  explicit SentRunPool(uint32_t runs_max, Region::Pages pages = Region::Pages::kPreferHuge,
+                       bool with_marks = false)
+      : Slab(runs_max, pages),
+        region_(with_marks ? size_t{runs_max} * sizeof(SendMark) : 0, pages),
+        marks_(reinterpret_cast<SendMark*>(region_.data())) {}
+
+  bool has_marks() const { return marks_ != nullptr; }
+  // `mark` may be null: there is none to set. REQUIRES otherwise: has_marks.
+  void SetMark(uint32_t index, const SendMark* mark) {
+    if (mark != nullptr) marks_[index] = *mark;
+  }
+  void CopyMark(uint32_t from, uint32_t to) {
+    if (has_marks()) marks_[to] = marks_[from];
+  }
+  // REQUIRES: has_marks, and one was set since the run was taken.
+  const SendMark& mark(uint32_t index) const { return marks_[index]; }
+
+ private:
+  Region region_;
+  SendMark* marks_;
+};
 
 class Scoreboard {
  public:
@@ -65,15 +102,15 @@ class Scoreboard {
     return last.Has(kRunSacked) ? begin(pool) : last.begin;
   }
 
-  // Octets [end, `to`) were sent for the first time; on an empty scoreboard [`from`, `to`). False:
-  // empty, and no run left to begin with.
+  // Octets [end, `to`) were sent for the first time; on an empty scoreboard [`from`, `to`). `mark`
+  // may be null. False: empty, and no run left to begin with.
   [[nodiscard]] bool Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
-                            SentRunPool& pool);
+                            SentRunPool& pool, const SendMark* mark = nullptr);
   // Octets [from, to) were sent again.
   void MarkRetransmitted(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
-                         SentRunPool& pool);
-  // Cumulative acknowledgment up to `ack`. Calls visit(run) for each piece that was not SACKed
-  // before, with the bits and time it had.
+                         SentRunPool& pool, const SendMark* mark = nullptr);
+  // Cumulative acknowledgment up to `ack`. Calls visit(run, index) for each piece that was not
+  // SACKed before, with the bits and time it had.
   template <class Visit>
   void Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit);
   // SACK block [from, to), already validated. Visits what it tells that is new.
@@ -123,7 +160,7 @@ void Scoreboard::Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit) {
     SentRun piece = run;
     piece.end = Min(run.end, ack);
     Count(run, piece.length(), false);
-    if (!run.Has(kRunSacked)) visit(piece);
+    if (!run.Has(kRunSacked)) visit(piece, head_);
     if (run.end > ack) {
       run.begin = ack;
       return;
@@ -154,7 +191,7 @@ void Scoreboard::MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPo
         continue;
       }
       if (run.end > to && !Split(index, to, runs_max, pool)) return;
-      visit(run);
+      visit(run, index);
       SetBits(run, static_cast<uint8_t>(kRunSacked | (run.bits & kRunRepeated)));
       ++sacked_runs_;
     }

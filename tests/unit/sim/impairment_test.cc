@@ -178,6 +178,47 @@ TEST(ImpairmentModel, FullQueueDropsFromTheTail) {
   EXPECT_EQ(model.counters().queue_dropped, 1u);
 }
 
+TEST(ImpairmentModel, MarksWhatFindsTheQueueAboveTheThreshold) {
+  ImpairmentModel model({.rate_bps = 8'000'000, .mark_packets = 2});
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(model.Decide(At(0), 1000).congested);
+  EXPECT_TRUE(model.Decide(At(0), 1000).congested);
+  EXPECT_TRUE(model.Decide(At(500), 1000).congested);
+  EXPECT_FALSE(model.Decide(At(3000), 1000).congested) << "one is being sent";
+  ImpairmentModel never({.rate_bps = 8'000'000});
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(never.Decide(At(0), 1000).congested);
+}
+
+TEST(MarkCe, SetsTheFieldAndTheChecksumOfCapableFrames) {
+  for (uint8_t ecn = 0; ecn < 4; ++ecn) {
+    Frame frame = TcpFrame(1);
+    wire::EmitIpv4(frame.data() + kTestIpAt,
+                   {.total_length = 44,
+                    .ttl = 64,
+                    .protocol = wire::kIpProtocolTcp,
+                    .tos = ecn,
+                    .source = kTestSource,
+                    .destination = kTestDestination},
+                   true);
+    EXPECT_EQ(MarkCe(frame.data(), frame.length()), ecn != 0);
+    EXPECT_EQ(LoadU8(frame.data() + kTestIpAt + 1), ecn == 0 ? 0 : 3);
+    EXPECT_EQ(wire::OnesComplementFold(
+                  wire::ChecksumAdd(frame.data() + kTestIpAt, wire::kIpv4HeaderBytes, 0)),
+              wire::kChecksumValid);
+  }
+  Frame arp = ArpFrame();
+  EXPECT_FALSE(MarkCe(arp.data(), arp.length()));
+}
+
+TEST(MarkCe, SetsTheFieldOfTheTrafficClass) {
+  Frame frame(60);
+  wire::EmitEthernet(frame.data(), {}, {}, wire::kEtherTypeIpv6);
+  StoreBe32(frame.data() + kTestIpAt, 0x6000'1234);
+  EXPECT_FALSE(MarkCe(frame.data(), frame.length()));
+  StoreBe32(frame.data() + kTestIpAt, 0x6B91'2345);  // class 0xB9: ECT(1)
+  EXPECT_TRUE(MarkCe(frame.data(), frame.length()));
+  EXPECT_EQ(LoadBe32(frame.data() + kTestIpAt), 0x6BB1'2345u);
+}
+
 TEST(ImpairmentModel, CountersAddUp) {
   ImpairmentModel model(Everything());
   Fates(model, 20'000);

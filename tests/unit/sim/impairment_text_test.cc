@@ -41,9 +41,10 @@ TEST(ParseImpairment, ReadsEveryKey) {
                             .jitter = Duration::Microseconds(1500),
                             .rate_bps = 100'000'000,
                             .queue_packets_max = 50,
+                            .mark_packets = 20,
                             .seed = 7};
   EXPECT_EQ(Parsed("loss=1%,burst=2%:8,reorder=3%:5ms,duplicate=0.5%,corrupt=0.1%,delay=20ms,"
-                   "jitter=1.5ms,rate=100M,queue=50,seed=7"),
+                   "jitter=1.5ms,rate=100M,queue=50,mark=20,seed=7"),
             expected);
 }
 
@@ -104,7 +105,7 @@ TEST(ParseImpairment, ErrorIsOneLineThatNamesCulpritAndKeys) {
     EXPECT_THAT(Error(std::string("duplicate=1%,") + item),
                 AllOf(HasSubstr("\"" + std::string(item) + "\": "),
                       HasSubstr("valid keys: loss, burst, reorder, duplicate, corrupt, delay, "
-                                "jitter, rate, queue, seed"),
+                                "jitter, rate, queue, mark, seed"),
                       Not(HasSubstr("\n"))))
         << item;
   }

@@ -159,11 +159,11 @@ TEST(Dctcp, WindowIsCutByTheShareOfMarks) {
   Congestion c;
   c.Open(kMss, config, false);
   c.cwnd = 100 * kMss;
-  ReduceForEcho(c, state, kMss, config);
+  ReduceForEcho(c, state, kMss, 0, config);
   EXPECT_GT(c.cwnd, 99 * kMss);
   for (int i = 0; i < 100; ++i) window(true);
   EXPECT_GT(state.dctcp.alpha, DctcpState::kOne * 98 / 100);
-  ReduceForEcho(c, state, kMss, config);
+  ReduceForEcho(c, state, kMss, 0, config);
   EXPECT_NEAR(c.cwnd, 50 * kMss, 2 * kMss);
 }
 
@@ -176,7 +176,7 @@ TEST(CongestionControl, NoneKeepsItsWindow) {
   c.Open(kMss, config, false);
   EXPECT_EQ(c.cwnd, 50 * kMss);
   ReduceForTimeout(c, state, 50 * kMss, kMss, true, config);
-  ReduceForEcho(c, state, kMss, config);
+  ReduceForEcho(c, state, kMss, 0, config);
   ReduceForLoss(c, state, 50 * kMss, kMss, config);
   EXPECT_EQ(c.cwnd, 50 * kMss);
   EXPECT_EQ(c.ssthresh, 50 * kMss);

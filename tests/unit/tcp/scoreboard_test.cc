@@ -18,10 +18,11 @@ struct Fixture {
   Scoreboard board;
   uint32_t visited = 0;
   void Sack(SeqNum from, SeqNum to, uint32_t runs_max = kRuns) {
-    board.MarkSacked(from, to, runs_max, pool, [this](const SentRun& r) { visited += r.length(); });
+    board.MarkSacked(from, to, runs_max, pool,
+                     [this](const SentRun& r, uint32_t) { visited += r.length(); });
   }
   void Ack(SeqNum to) {
-    board.Acknowledge(to, pool, [this](const SentRun& r) { visited += r.length(); });
+    board.Acknowledge(to, pool, [this](const SentRun& r, uint32_t) { visited += r.length(); });
   }
 };
 
