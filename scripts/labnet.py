@@ -71,6 +71,17 @@ def why_not():
     return None
 
 
+def has_vlan_devices():
+    """Whether this kernel makes interfaces of type vlan (8021q)."""
+    name = f"mrl{os.getpid()}v"
+    run("ip", "netns", "add", name)
+    try:
+        return run("ip", "-n", name, "link", "add", "link", "lo", "name", "v", "type", "vlan",
+                   "id", "1", check=False).returncode == 0
+    finally:
+        run("ip", "netns", "del", name, check=False)
+
+
 def wait_until(condition, seconds, pause_s=0.05):
     """True as soon as condition() holds; False when it does not within the time."""
     end = time.monotonic() + seconds
@@ -108,9 +119,10 @@ def without_signals():
 class Lab:
     """The namespaces, and the processes started in them. Use as a context manager."""
 
-    def __init__(self, device="afpacket", family=4):
+    def __init__(self, device="afpacket", family=4, vlan=None):
+        """`vlan`: the kernel's end is a VLAN interface with this ID; not with tap."""
         tag = f"mrl{os.getpid()}"
-        self.device, self.family = device, family
+        self.device, self.family, self.vlan = device, family, vlan
         self.millrace_ip = MILLRACE_IP if family == 4 else MILLRACE_IP6
         self.kernel_ip = KERNEL_IP if family == 4 else KERNEL_IP6
         self.kernel_ns = tag + "k"
@@ -170,6 +182,12 @@ class Lab:
             run("ip", "-n", ns, "link", "set", interface, "addrgenmode", "none")
             self.without_offloads(ns, interface)
             run("ip", "-n", ns, "link", "set", interface, "up")
+        if self.vlan is not None:
+            below, self.kernel_if = self.kernel_if, f"{self.kernel_if}.{self.vlan}"
+            run("ip", "-n", self.kernel_ns, "link", "add", "link", below, "name", self.kernel_if,
+                "type", "vlan", "id", str(self.vlan))
+            run("ip", "-n", self.kernel_ns, "link", "set", self.kernel_if, "addrgenmode", "none",
+                "up")
         self.address_kernel()
 
     def without_offloads(self, ns, interface):
@@ -212,14 +230,16 @@ class Lab:
     def millrace_command(self, millrace, *arguments):
         """A millrace command line with the device; with AF_XDP, where its maps have a home."""
         command = [millrace, *arguments, "--dev", self.dev, "--ip", self.ip]
+        if self.vlan is not None:
+            command += ["--vlan", str(self.vlan)]
         if self.device == "afxdp":
             # `ip netns exec` mounts a fresh /sys in a mount namespace of its own.
             mount = 'mount -t bpf bpf /sys/fs/bpf 2>/dev/null; ulimit -l unlimited; exec "$@"'
             command = ["sh", "-c", mount, "sh", *command]
         return command
 
-    def serve(self, millrace, *arguments, seconds=20):
-        """Starts `millrace serve` and waits until it listens and answers a ping."""
+    def serve(self, millrace, *arguments, seconds=20, answers=True):
+        """Starts `millrace serve`, waits until it listens and, with `answers`, answers a ping."""
         log = os.path.join(self.folder, "millrace.log")
         process = self.spawn(self.millrace_ns,
                              self.millrace_command(millrace, "serve", *arguments), log)
@@ -233,7 +253,7 @@ class Lab:
             raise LabError(f"millrace ended with status {process.returncode}:\n{text()}")
         if "listening on" not in text():
             raise LabError(f"millrace did not listen within {seconds} s:\n{text()}")
-        if not wait_until(self.answers, seconds):
+        if answers and not wait_until(self.answers, seconds):
             raise LabError(f"millrace did not answer a ping within {seconds} s:\n{text()}")
         process.log_text = text
         return process

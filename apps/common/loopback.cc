@@ -100,6 +100,7 @@ absl::StatusOr<std::unique_ptr<Loopback>> Loopback::Create(const LoopbackOptions
   std::unique_ptr<Loopback> loopback(new Loopback(WithTarget(options.plan)));
   dpdk::RingPairOptions rings;
   rings.port.packets = kPacketsPerPort;
+  rings.port.vlan = options.layers.vlan.has_value();
   auto pair = dpdk::RingPair::Create(rings);
   if (!pair.ok()) return pair.status();
   loopback->rings_ = *std::move(pair);
@@ -109,9 +110,9 @@ absl::StatusOr<std::unique_ptr<Loopback>> Loopback::Create(const LoopbackOptions
                                       LoopbackClientConfig(options), options.layers, now);
   if (!client_stack.ok()) return client_stack.status();
   loopback->client_ = *std::move(client_stack);
-  auto server_stack =
-      HostedStack<ResponseServer>::Create(loopback->rings_->second(), loopback->server_app_,
-                                          LoopbackServerConfig(options), LayerOptions(), now);
+  auto server_stack = HostedStack<ResponseServer>::Create(
+      loopback->rings_->second(), loopback->server_app_, LoopbackServerConfig(options),
+      {.vlan = options.layers.vlan}, now);
   if (!server_stack.ok()) return server_stack.status();
   loopback->server_ = *std::move(server_stack);
   const absl::Status prepared = PrepareLoopbackServer(loopback->server_->engine(),

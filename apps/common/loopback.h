@@ -22,7 +22,7 @@ struct LoopbackOptions {
   LoadPlan plan;  // `target` is set by Create
   tcp::Config tcp;
   Region::Pages pages = Region::Pages::kPreferHuge;
-  LayerOptions layers;      // on the client's port
+  LayerOptions layers;      // on the client's port; the VLAN is that of both
   uint32_t time_waits = 0;  // of the side that closes first; 0: TimeWaitsFor
 };
 

@@ -1,14 +1,17 @@
 // apps/common/port_layers.h - what stands between a stack and its device, as the flags say.
 //
-// From the device upwards: a bad network, then reassembly of what it cut in pieces.
+// From the device upwards: VLAN tags, a bad network, reassembly.
 // Threading: one worker. Cost: that of the layers that there are; see stack/any_port.h.
 #ifndef MILLRACE_APPS_COMMON_PORT_LAYERS_H_
 #define MILLRACE_APPS_COMMON_PORT_LAYERS_H_
 
 #include <cstdint>
+#include <deque>
 #include <optional>
-#include <string>
+#include <utility>
 
+#include "millrace/dpdk/dpdk_port.h"
+#include "millrace/dpdk/vlan_port.h"
 #include "millrace/sim/impaired_port.h"
 #include "millrace/sim/impairment.h"
 #include "millrace/stack/any_port.h"
@@ -20,49 +23,47 @@ namespace millrace::apps {
 inline constexpr uint32_t kHeldPacketsMax = 8192;
 
 struct LayerOptions {
+  std::optional<uint16_t> vlan;               // 0..dpdk::kVlanIdMax
   std::optional<sim::Impairment> impairment;  // in both directions
   bool reassemble = false;                    // else fragments are dropped
 
-  bool any() const { return impairment.has_value() || reassemble; }
+  bool any() const { return vlan.has_value() || impairment.has_value() || reassemble; }
 };
 
 class PortLayers {
  public:
   // `port` outlives the layers.
-  template <stack::Port P>
-  PortLayers(P& port, const LayerOptions& options) : bottom_(port) {
+  PortLayers(dpdk::DpdkPort& port, const LayerOptions& options) : ports_{stack::AnyPort(port)} {
+    if (options.vlan) Add(vlan_, port, *options.vlan);
     if (options.impairment) {
-      impaired_.emplace(bottom_, *options.impairment, *options.impairment, kHeldPacketsMax);
-      above_impaired_.emplace(*impaired_);
+      Add(impaired_, top(), *options.impairment, *options.impairment, kHeldPacketsMax);
     }
-    if (options.reassemble) {
-      reassembling_.emplace(above_impaired_ ? *above_impaired_ : bottom_,
-                            stack::ReassemblyConfig());
-      above_reassembling_.emplace(*reassembling_);
-    }
+    if (options.reassemble) Add(reassembling_, top(), stack::ReassemblyConfig());
   }
   PortLayers(const PortLayers&) = delete;
   PortLayers& operator=(const PortLayers&) = delete;
 
   // What the stack polls.
-  stack::AnyPort& top() {
-    if (above_reassembling_) return *above_reassembling_;
-    return above_impaired_ ? *above_impaired_ : bottom_;
-  }
+  stack::AnyPort& top() { return ports_.back(); }
 
   // visit(std::string name, uint64_t value) for the counters of the layers that there are.
   template <class Visit>
   void ForEachCounter(Visit&& visit) const {
-    if (!reassembling_) return;
-    reassembling_->reassembler().counters().ForEach(visit);
+    if (vlan_) vlan_->counters().ForEach(visit);
+    if (reassembling_) reassembling_->reassembler().counters().ForEach(visit);
   }
 
  private:
-  stack::AnyPort bottom_;
+  template <class Layer, class... Arguments>
+  void Add(std::optional<Layer>& layer, Arguments&&... arguments) {
+    layer.emplace(std::forward<Arguments>(arguments)...);
+    ports_.emplace_back(*layer);
+  }
+
+  std::deque<stack::AnyPort> ports_;  // each layer borrows the one below it
+  std::optional<dpdk::VlanPort> vlan_;
   std::optional<sim::ImpairedPort<stack::AnyPort>> impaired_;
-  std::optional<stack::AnyPort> above_impaired_;
   std::optional<stack::ReassemblingPort<stack::AnyPort>> reassembling_;
-  std::optional<stack::AnyPort> above_reassembling_;
 };
 
 }  // namespace millrace::apps

@@ -95,12 +95,18 @@ void MachineFlags::AddTo(CLI::App& app) {
   app.add_option("--impair", impair,
                  "a bad network, both ways: loss=1%,delay=20ms,jitter=2ms,reorder=1%,...")
       ->type_name("SPEC");
+  AddParsed(app, {"--vlan", "ID", "of the network, 1 to 4094; 0: take priority tags off", ""},
+            &vlan, "a VLAN, 0 to 4094", [](const std::string& word) -> std::optional<uint16_t> {
+              const auto id = ParseCount(word);
+              if (!id || *id > dpdk::kVlanIdMax) return std::nullopt;
+              return static_cast<uint16_t>(*id);
+            });
   app.add_flag("--reassemble", reassemble,
                "put fragments together, at most 128 datagrams at a time (default: drop them)");
 }
 
 absl::StatusOr<LayerOptions> MachineFlags::Layers() const {
-  LayerOptions layers{.reassemble = reassemble};
+  LayerOptions layers{.vlan = vlan, .reassemble = reassemble};
   if (impair.empty()) return layers;
   std::variant<sim::Impairment, std::string> parsed = sim::ParseImpairment(impair);
   if (const std::string* error = std::get_if<std::string>(&parsed)) {
@@ -169,6 +175,7 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   if (!warning.empty()) std::fprintf(stderr, "millrace: warning: %s\n", warning.c_str());
 
   dpdk::DpdkPortOptions options = port->PortOptions();
+  options.vlan = device.layers.vlan.has_value();
   if (device.layers.impairment) options.packets += 2 * kHeldPacketsMax;
   dpdk::EalOptions eal{.memory_mb = flags.machine.MemoryMb(options.packets),
                        .huge_pages = flags.machine.huge_pages()};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -34,6 +35,7 @@ struct MachineFlags {
   uint32_t memory_mb = 0;  // of packets; 0: computed
   std::string impair;      // "" for none
   bool reassemble = false;
+  std::optional<uint16_t> vlan;
 
   void AddTo(CLI::App& app);
   absl::StatusOr<LayerOptions> Layers() const;

@@ -5,8 +5,8 @@
 // begins and how long it is, in units of 8 octets. 0xF0 to 0xFD let time pass, 0x10 seconds at
 // most. 0xFE and 0xFF: a length and so many octets as a frame of their own, with the checksum made
 // right.
+#include <algorithm>
 #include <array>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -87,7 +87,7 @@ class Tables {
                    ExactBytes* out) {
     ExactBytes exact{std::make_unique<std::byte[]>(frame.size()),
                      static_cast<uint32_t>(frame.size())};
-    std::memcpy(exact.data.get(), frame.data(), frame.size());
+    std::copy(frame.begin(), frame.end(), exact.data.get());
     const auto fragment = wire::ParseFragment(exact.data.get(), exact.length, kMac);
     if (!fragment.has_value() || !r.Take(*fragment, now)) return false;
     const uint32_t length = r.FrameBytes();

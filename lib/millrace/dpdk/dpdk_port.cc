@@ -75,7 +75,7 @@ absl::Status DpdkPort::Configure(const DpdkPortOptions& options) {
   driver_ = info.driver_name;
   if (absl::Status status = ChooseMtu(options, info); !status.ok()) return status;
   offloads_ = PlanOffloads(info, IsVirtual(info), options.rx_checksum, options.tx_checksum,
-                           options.one_pool);
+                           options.one_pool, options.vlan);
 
   const uint32_t room =
       std::max({kRoomDefault, capabilities_.mtu + kLinkOverhead, options.room_octets_min});
@@ -165,7 +165,9 @@ rte_mbuf* DpdkPort::Linearize(rte_mbuf* chain) {
     char* to = rte_pktmbuf_append(copy, static_cast<uint16_t>(chain->pkt_len));
     const void* from = rte_pktmbuf_read(chain, 0, chain->pkt_len, to);
     if (from != nullptr && from != to) std::memcpy(to, from, chain->pkt_len);
-    copy->ol_flags = chain->ol_flags & (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+    copy->ol_flags = chain->ol_flags & (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK |
+                                        RTE_MBUF_F_RX_VLAN_STRIPPED);
+    copy->vlan_tci = chain->vlan_tci;
     copy->port = chain->port;
     if (from == nullptr) {  // the chain is shorter than it says
       rte_pktmbuf_free(copy);
@@ -200,7 +202,9 @@ std::string DpdkPort::Describe() const {
                                                                            : "software";
   return absl::StrCat(driver_, " ", capabilities_.mac.ToString(), ", mtu ", capabilities_.mtu,
                       ", checksums rx ", rx, " tx ", tx, offloads_.fast_free ? ", fast free" : "",
-                      ", ", pool_->capacity(), " packets");
+                      offloads_.vlan_strip ? ", strips VLAN tags" : "",
+                      offloads_.vlan_insert ? ", inserts VLAN tags" : "", ", ", pool_->capacity(),
+                      " packets");
 }
 
 }  // namespace millrace::dpdk

@@ -2,8 +2,9 @@
 //
 // A PacketHandle is an rte_mbuf*. The engine sees every frame as one span: chained mbufs are
 // copied together on receipt, or counted as dropped when they do not fit (PAR-13). Frames with a
-// VLAN tag come as they are. The packet path does not allocate, lock or call virtually.
-// Threading: one worker, which must be registered with EAL to be fast (dpdk/worker.h).
+// VLAN tag come as they are; dpdk/vlan_port.h takes tags off. The packet path does not allocate,
+// lock or call virtually. Threading: one worker, which must be registered with EAL to be fast
+// (dpdk/worker.h).
 #ifndef MILLRACE_DPDK_DPDK_PORT_H_
 #define MILLRACE_DPDK_DPDK_PORT_H_
 
@@ -38,6 +39,7 @@ struct DpdkPortOptions {
   ChecksumPolicy rx_checksum = ChecksumPolicy::kAuto;
   ChecksumPolicy tx_checksum = ChecksumPolicy::kAuto;
   bool one_pool = true;           // false when packets of other pools are sent here (a proxy)
+  bool vlan = false;              // a VlanPort goes around it: the device does the tags if it can
   std::optional<MacAddress> mac;  // instead of the device's; for devices without a filter
 };
 

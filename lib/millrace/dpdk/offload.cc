@@ -3,7 +3,7 @@
 namespace millrace::dpdk {
 
 OffloadPlan PlanOffloads(const rte_eth_dev_info& info, bool is_virtual, ChecksumPolicy rx,
-                         ChecksumPolicy tx, bool one_pool) {
+                         ChecksumPolicy tx, bool one_pool, bool vlan) {
   constexpr uint64_t kRxChecksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
   const auto by_device = [is_virtual](ChecksumPolicy policy) {
     return policy == ChecksumPolicy::kDevice || (policy == ChecksumPolicy::kAuto && !is_virtual);
@@ -23,6 +23,12 @@ OffloadPlan PlanOffloads(const rte_eth_dev_info& info, bool is_virtual, Checksum
   if (one_pool && (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0) {
     plan.tx_offloads |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     plan.fast_free = true;
+  }
+  if (vlan) {
+    plan.vlan_strip = (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+    plan.vlan_insert = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
+    if (plan.vlan_strip) plan.rx_offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+    if (plan.vlan_insert) plan.tx_offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
   }
   return plan;
 }

@@ -1,4 +1,4 @@
-// dpdk/offload.h - which checksums a device does for us, and how far it is believed.
+// dpdk/offload.h - what a device does for us (checksums, VLAN tags), and how far it is believed.
 //
 // Virtual devices pass frames within one machine, and several report "good" for checksums that
 // nobody looked at or that were never filled in (PAR-03). So by default only a physical device's
@@ -29,12 +29,13 @@ struct OffloadPlan {
   bool rx_trusted = false;                    // ChecksumPolicy::kTrusted
   bool tx_ipv4_checksum = false, tx_tcp_checksum = false;
   bool fast_free = false;
+  bool vlan_strip = false, vlan_insert = false;
 };
 
 // What of the device's offer is taken. `one_pool`: every packet sent comes from one pool, is not
-// shared and is not chained, which is what MBUF_FAST_FREE needs.
+// shared and is not chained, which is what MBUF_FAST_FREE needs. `vlan`: tags are wanted.
 OffloadPlan PlanOffloads(const rte_eth_dev_info& info, bool is_virtual, ChecksumPolicy rx,
-                         ChecksumPolicy tx, bool one_pool);
+                         ChecksumPolicy tx, bool one_pool, bool vlan = false);
 
 // The device's verdict on a received packet. CKSUM_NONE means: not filled in, but the data is
 // known to be intact (it never left the machine), which is as good.

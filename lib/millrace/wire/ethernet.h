@@ -26,6 +26,10 @@ inline constexpr uint16_t kEtherTypeArp = 0x0806;
 inline constexpr uint16_t kEtherTypeVlan = 0x8100;
 inline constexpr uint16_t kEtherTypeIpv6 = 0x86DD;
 
+// The tag of IEEE 802.1Q stands where the EtherType was and says what the EtherType was.
+inline constexpr uint32_t kVlanTagBytes = 4;
+inline constexpr uint16_t kVlanIdMask = 0x0FFF;  // below it: priority and drop eligibility
+
 inline MacAddress LoadMac(const std::byte* at) {
   MacAddress mac;
   std::memcpy(mac.octets.data(), at, kMacAddressBytes);
