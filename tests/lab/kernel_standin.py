@@ -94,7 +94,7 @@ def main():
         for option in ("--dev", "--ip", "--impair", "--stats"):
             command.add_argument(option)
         command.add_argument("--port", type=int, default=80)
-        for flag in ("--http", "--echo", "--discard"):
+        for flag in ("--http", "--echo", "--discard", "--reassemble"):
             command.add_argument(flag, action="store_true")
     commands.choices["get"].add_argument("url")
     commands.choices["get"].add_argument("-o", dest="output")
