@@ -98,7 +98,9 @@ void Bulk(benchmark::State& state) {
       hashes[i] = table.Hash(keys[i]);
       table.PrefetchBucket(hashes[i]);
     }
-    for (uint32_t i = 0; i < kBurst; ++i) world.PrefetchRecord(table.FindCandidate(hashes[i]));
+    for (uint32_t i = 0; i < kBurst; ++i) {
+      if (const FlowRef* place = table.FindCandidate(hashes[i])) world.PrefetchRecord(*place);
+    }
     for (uint32_t i = 0; i < kBurst; ++i) {
       benchmark::DoNotOptimize(world.Find(keys[i], hashes[i]));
     }

@@ -152,6 +152,8 @@ class Engine {
     wire::ParsedFrame frame;
     FlowKey key;
     uint64_t hash;
+    const FlowRef* place;  // where the table has an entry that may be the flow's, or null
+    FlowRef candidate;     // which it was
   };
 
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
@@ -162,6 +164,7 @@ class Engine {
 
   // engine_input.cc
   void ParseAll(std::span<const RxFrame> frames);
+  [[gnu::noinline]] bool ParseInLayers(const RxFrame& rx, Parsed& parsed);
   void Demultiplex(Parsed& parsed);
   void OnTcp(Parsed& parsed);
   // True: the packet is taken care of.

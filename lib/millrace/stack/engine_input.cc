@@ -30,22 +30,33 @@ FlowRef Engine::FindFlow(uint64_t hash, const FlowKey& key) const {
   return table_.Find(hash, [&](FlowRef ref) { return KeyOf(ref) == key; });
 }
 
+// What is not plain. False: it belongs to no connection.
+bool Engine::ParseInLayers(const RxFrame& rx, Parsed& p) {
+  wire::ParseFrame(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, net_, p.frame);
+  p.frame.tcp.handle = rx.packet;
+  if (p.frame.kind != wire::FrameKind::kTcp) {
+    return p.frame.kind == wire::FrameKind::kTcpV6 && TakeTcpV6(p);
+  }
+  p.key = FlowKey::V4(p.frame.destination_v4, p.frame.destination_port, p.frame.source_v4,
+                      p.frame.source_port);
+  return true;
+}
+
 void Engine::ParseAll(std::span<const RxFrame> frames) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < frames.size(); ++i) {
     const RxFrame& rx = frames[i];
     Parsed& p = parsed_[i];
     bytes += rx.length;
-    if (!plain_.Parse(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, p.frame)) [[unlikely]] {
-      wire::ParseFrame(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, net_, p.frame);
-    }
-    p.frame.tcp.handle = rx.packet;
-    if (p.frame.kind == wire::FrameKind::kTcp) [[likely]] {
-      p.key = FlowKey::V4(p.frame.destination_v4, p.frame.destination_port, p.frame.source_v4,
-                          p.frame.source_port);
-    } else if (p.frame.kind != wire::FrameKind::kTcpV6 || !TakeTcpV6(p)) {
+    wire::PlainFlow flow;
+    if (plain_.Parse(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, p.frame.tcp, flow))
+        [[likely]] {
+      p.frame.kind = wire::FrameKind::kTcp;
+      p.key = FlowKey::V4(flow);
+    } else if (!ParseInLayers(rx, p)) {
       continue;
     }
+    p.frame.tcp.handle = rx.packet;
     p.hash = table_.Hash(p.key);
     table_.PrefetchBucket(p.hash);
   }
@@ -58,11 +69,13 @@ void Engine::Input(std::span<const RxFrame> frames) {
   for (size_t i = 0; i < frames.size(); ++i) {
     Parsed& p = parsed_[i];
     if (p.frame.kind != wire::FrameKind::kTcp) continue;
-    const FlowRef candidate = table_.FindCandidate(p.hash);
-    if (candidate.kind() == FlowKind::kConnection) {
-      PrefetchConnection(connections_[candidate.index()]);
-    } else if (candidate) {
-      __builtin_prefetch(&KeyOf(candidate));
+    p.place = table_.FindCandidate(p.hash);
+    if (p.place == nullptr) continue;
+    p.candidate = *p.place;
+    if (p.candidate.kind() == FlowKind::kConnection) [[likely]] {
+      PrefetchConnection(connections_[p.candidate.index()]);
+    } else {
+      __builtin_prefetch(&KeyOf(p.candidate));
     }
   }
   for (size_t i = 0; i < frames.size(); ++i) {
@@ -104,7 +117,9 @@ void Engine::Input(std::span<const RxFrame> frames) {
 
 void Engine::OnTcp(Parsed& p) {
   ++env_.counters.in_segs;
-  const FlowRef ref = FindFlow(p.hash, p.key);
+  // The frames before it in the burst may have changed the place, but not to another flow's.
+  const bool found = p.place != nullptr && *p.place == p.candidate && KeyOf(p.candidate) == p.key;
+  const FlowRef ref = found ? p.candidate : FindFlow(p.hash, p.key);
   if (ref.kind() == FlowKind::kConnection) [[likely]] {
     OnConnection(p, connections_[ref.index()]);
     return;

@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "millrace/base/check.h"
+#include "millrace/wire/plain_frame.h"
 
 namespace millrace::stack {
 
@@ -29,6 +30,11 @@ struct FlowKey {
     // have just written waits for them (5 % of the time of the whole exchange).
     return std::bit_cast<FlowKey>(
         Words{uint64_t{local} << 32 | remote, uint64_t{remote_port} << 16 | local_port});
+  }
+
+  // Of a received frame.
+  static constexpr FlowKey V4(const wire::PlainFlow& flow) {
+    return std::bit_cast<FlowKey>(Words{flow.addresses, flow.ports});
   }
 
   constexpr bool IsV4() const { return address_pair == 0; }

@@ -106,19 +106,24 @@ bool FlowTable::SendResidentAway(uint32_t bucket) {
   return false;
 }
 
+FlowRef* FlowTable::LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref) {
+  for (uint32_t mask = MatchTags(bucket, tag); mask != 0; mask &= mask - 1) {
+    FlowRef& found = bucket.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
+    if (found == ref) [[likely]]
+      return &found;
+  }
+  return nullptr;
+}
+
 // Where the entry's reference is stored, or null; `bucket` is set to its bucket, or to
 // bucket_count_ when it is in the stash.
 FlowRef* FlowTable::Locate(uint64_t hash, FlowRef ref, uint32_t* bucket) {
   const uint16_t tag = Tag(hash);
-  const uint32_t home = Home(hash);
-  for (const uint32_t candidate : {home, Other(home, tag)}) {
-    Bucket& b = buckets_[candidate];
-    *bucket = candidate;
-    for (uint32_t mask = MatchTags(b, tag); mask != 0; mask &= mask - 1) {
-      FlowRef& found = b.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
-      if (found == ref) return &found;
-    }
-  }
+  *bucket = Home(hash);
+  if (FlowRef* found = LocateIn(buckets_[*bucket], tag, ref)) [[likely]]
+    return found;
+  *bucket = Other(*bucket, tag);
+  if (FlowRef* found = LocateIn(buckets_[*bucket], tag, ref)) return found;
   *bucket = static_cast<uint32_t>(bucket_count_);
   for (uint32_t i = 0; i < stash_size_; ++i) {
     if (stash_[i].hash == hash && stash_[i].ref == ref) return &stash_[i].ref;

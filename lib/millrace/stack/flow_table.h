@@ -56,9 +56,10 @@ class FlowTable {
 
   void PrefetchBucket(uint64_t hash) const { __builtin_prefetch(&buckets_[Home(hash)]); }
 
-  // The first entry of the home bucket whose tag fits, not verified, or none: for prefetching its
-  // record. A flow that lives elsewhere is not found by it.
-  FlowRef FindCandidate(uint64_t hash) const;
+  // The place of the first entry in the home bucket whose tag fits, not verified, or null: for
+  // prefetching its record. A flow that lives elsewhere is not found by it. As long as the place
+  // holds the same reference, it is that flow's (the table is cleared where it is left).
+  const FlowRef* FindCandidate(uint64_t hash) const;
 
   // The entry for which match(FlowRef) -> bool says that its record has the full key, or none.
   template <class Match>
@@ -131,6 +132,7 @@ class FlowTable {
   bool SendVisitorHome(uint32_t bucket);
   bool SendResidentAway(uint32_t bucket);
   bool Place(uint64_t hash, FlowRef ref);
+  static FlowRef* LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref);
   FlowRef* Locate(uint64_t hash, FlowRef ref, uint32_t* bucket);
   void Unstash(uint32_t freed_bucket);
 
@@ -181,10 +183,10 @@ inline uint32_t FlowTable::MatchTags(const Bucket& bucket, uint16_t tag) {
 #endif
 }
 
-inline FlowRef FlowTable::FindCandidate(uint64_t hash) const {
+inline const FlowRef* FlowTable::FindCandidate(uint64_t hash) const {
   const Bucket& home = buckets_[Home(hash)];
   const uint32_t mask = MatchTags(home, Tag(hash));
-  return mask == 0 ? FlowRef() : home.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
+  return mask == 0 ? nullptr : &home.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
 }
 
 template <class Match>

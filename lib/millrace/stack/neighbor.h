@@ -124,7 +124,15 @@ class Neighbors {
 
   // Index of the entry for an address on the link, made when there is none (and the first request
   // is then due at once). kNone when the table is full of entries in use.
-  uint16_t Lookup(const IpAddress& address, Instant now);
+  uint16_t Lookup(const IpAddress& address, Instant now) {
+    // The one asked for last, when it is in use: a free entry has no address.
+    const Neighbor& last = entries_[last_];
+    if (last.address == address && last.users > 0) [[likely]]
+      return last_;
+    const uint16_t index = LookupOther(address, now);
+    if (index != kNone) last_ = index;
+    return index;
+  }
   uint16_t Find(const IpAddress& address) const;  // kNone when there is none
 
   // Holds the index, or lets go of it.
@@ -178,6 +186,7 @@ class Neighbors {
   const NeighborCounters& counters() const { return counters_; }
 
  private:
+  uint16_t LookupOther(const IpAddress& address, Instant now);
   bool UseUnconfirmed(uint16_t index, Instant now);
   uint16_t BucketOf(const IpAddress& address) const;
   uint16_t Create(const IpAddress& address, NeighborState state);
@@ -206,6 +215,7 @@ class Neighbors {
   size_t released_count_ = 0;
   size_t parked_ = 0;
   uint16_t size_ = 0;
+  uint16_t last_ = 0;                              // of the last Lookup
   uint16_t lru_first_ = kNone, lru_last_ = kNone;  // most and least recently used
   Instant next_poll_ = Instant::Never();
   NeighborCounters counters_;

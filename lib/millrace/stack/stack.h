@@ -51,6 +51,7 @@ class Stack {
   bool TxHasRoom() const { return tx_count_ + tcp::Outbox::kCapacity <= kTxMax; }
   void Visit(Connection& connection);
   void DeliverReadable(Connection& connection, Socket socket);
+  bool SendAll(Connection& connection);
   void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
   void SendControl(const ControlFrame& frame);
   void SendReplies();
@@ -68,6 +69,7 @@ class Stack {
   size_t tx_count_ = 0;
   std::array<wire::PacketHandle, kTxMax> tx_;
   std::array<RxFrame, kBurst> rx_;
+  tcp::TxSegment segment_;
   tcp::Outbox outbox_;
 };
 
@@ -134,19 +136,35 @@ void Stack<P, A>::Visit(Connection& connection) {
       }
     }
   }
+  bool more = false;
+  switch (tcp::SendPlainSegment(tcb, engine_.env(), segment_)) {
+    case tcp::PlainSend::kSegment:
+      SendSegment(connection.key, connection.neighbor, segment_);
+      break;
+    case tcp::PlainSend::kNothing:
+      break;
+    case tcp::PlainSend::kNotPlain:
+      more = SendAll(connection);
+      break;
+  }
+  // A Resume that came from a call of this visit found it off the list.
+  const bool again = more || (tcb.events & tcp::kEventReadable) != 0;
+  engine_.FinishVisit(connection, again,
+                      [this](Socket s, tcp::CloseReason reason) { app_.OnClose(s, reason); });
+}
+
+// Everything that is due; true when there is more than the port has room for.
+template <Port P, App A>
+bool Stack<P, A>::SendAll(Connection& connection) {
   tcp::SendProgress progress;
   do {
-    progress = tcp::PollSend(tcb, engine_.env(), outbox_);
+    progress = tcp::PollSend(connection.tcb, engine_.env(), outbox_);
     for (const tcp::TxSegment& segment : outbox_.segments()) {
       SendSegment(connection.key, connection.neighbor, segment);
     }
     outbox_.Clear();
   } while (progress == tcp::SendProgress::kMore && TxHasRoom());
-  // A Resume that came from a call of this visit found it off the list.
-  const bool again =
-      progress == tcp::SendProgress::kMore || (tcb.events & tcp::kEventReadable) != 0;
-  engine_.FinishVisit(connection, again,
-                      [this](Socket s, tcp::CloseReason reason) { app_.OnClose(s, reason); });
+  return progress == tcp::SendProgress::kMore;
 }
 
 template <Port P, App A>

@@ -124,19 +124,6 @@ Text Trim(Tcb& tcb, const Segment& segment, Env& env) {
   return text;
 }
 
-// RFC 9293 3.8.6.3: when the next ACK goes out.
-void ScheduleAck(Tcb& tcb, bool had_gap, Env& env) {
-  // (SHLD-19): "an ACK SHOULD be generated for at least every second full-sized segment"; and
-  // RFC 5681 4.2: at once when a gap is there or was just filled.
-  if (had_gap || tcb.receive.has_gap() ||
-      tcb.rcv_nxt.Since(tcb.last_ack_sent) >= 2u * tcb.snd_mss ||
-      tcb.rcv_nxt.Since(tcb.irs) <= env.config.quick_ack_bytes) {
-    tcb.Set(kAckNow);
-  } else if (!tcb.timers.IsArmed(Timer::kDelayedAck)) {
-    tcb.timers.Set(Timer::kDelayedAck, TickCeil(env.now + env.config.delayed_ack));
-  }
-}
-
 }  // namespace
 
 PayloadFate TakeText(Tcb& tcb, const Segment& segment, const Text& text, Env& env) {

@@ -192,10 +192,7 @@ uint32_t Advance(Tcb& tcb, const Segment& segment, Env& env) {
   tcb.duplicate_acks = 0;
   tcb.timeouts = 0;
   tcb.progress_tick = env.tick;
-  if (tcb.Has(kWritableWanted) && tcb.send.size_bytes() <= env.config.send_buffer_bytes / 2) {
-    tcb.Clear(kWritableWanted);
-    tcb.events |= kEventWritable;
-  }
+  if (tcb.Has(kWritableWanted)) OnRoomToSend(tcb, env);
   return acked;
 }
 

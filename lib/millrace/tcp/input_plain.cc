@@ -6,7 +6,7 @@
 // tcp/input.cc. For a plain segment those steps would find nothing to object to, and only what they
 // do is done here, in the same order. The reasons are branches that are never taken and so cost one
 // instruction each; OR-ed into one condition they cost two to three (measured: +260 a connection).
-// tests/unit/tcp/input_plain_test.cc runs both on the same connections and compares every octet.
+// tests/unit/tcp/straight_paths_test.cc runs both on the same connections and compares every octet.
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
@@ -39,7 +39,8 @@ bool IsPlain(const Tcb& tcb, const Segment& segment) {
   if (tcb.Has(kNotPlain) || !IsIn(tcb.state, kPlainStates)) return false;
   if ((segment.flags & ~kAnyway) != wire::kAck || !HasPlainOptions(tcb, segment)) return false;
   if (segment.seq != tcb.rcv_nxt || length > tcb.rcv_wnd() || tcb.receive.has_gap()) return false;
-  if (acked > tcb.flight() || segment.window == 0 || tcb.snd_wnd == 0) return false;
+  if (acked > tcb.flight() || segment.window == 0) return false;
+  if (tcb.snd_wnd == 0 && tcb.state != State::kSynReceived) return false;
   if (tcb.duplicate_acks != 0 || (tcb.backoff | tcb.timeouts) != 0) return false;
   if (length == 0) {
     if (acked == 0) return false;  // a duplicate ACK or a window update
@@ -47,6 +48,39 @@ bool IsPlain(const Tcb& tcb, const Segment& segment) {
     if (tcb.Has(kFinSeen) || segment.payload_length != 0) return false;
   }
   return tcb.state != State::kSynReceived || acked != 0;
+}
+
+// OnNewAck for an acknowledgment of all that was sent.
+void OnAckOfAll(Tcb& tcb, Env& env) {
+  const uint32_t flight = tcb.flight();
+  if (tcb.Has(kRttTiming)) {
+    tcb.Clear(kRttTiming);
+    tcb.rtt.OnSample(env.us - tcb.rtt_start_us);
+  }
+  const uint32_t buffered = tcb.send.size_bytes();
+  const bool fin_acked =
+      (tcb.bits & (kFinQueued | kFinAcked)) == kFinQueued && flight == buffered + 1;
+  tcb.send.Consume(fin_acked ? buffered : flight, env.send_pool);
+  if (fin_acked) tcb.Set(kFinAcked);
+  tcb.snd_una = tcb.rtx_nxt = tcb.snd_nxt;
+  tcb.progress_tick = env.tick;
+  if (tcb.Has(kWritableWanted)) OnRoomToSend(tcb, env);
+  tcb.congestion.OnAck(flight, flight, tcb.snd_mss, env.config);
+  tcb.timers.Stop(Timer::kRetransmit);
+}
+
+// TakeText for the next octets in sequence, with room for their packet.
+PayloadFate TakePlainText(Tcb& tcb, const Segment& segment, Env& env) {
+  if (!tcb.receive.AppendNext(segment.seq, segment.payload, segment.payload_length, segment.handle,
+                              env.config.receive_packets_max, env.receive_pool)) [[unlikely]] {
+    return TakeText(tcb, segment,
+                    {segment.seq, segment.payload, segment.payload_length, segment.Has(wire::kFin)},
+                    env);
+  }
+  tcb.rcv_nxt += segment.payload_length;
+  tcb.events |= kEventReadable;
+  ScheduleAck(tcb, false, env);
+  return PayloadFate::kKept;
 }
 
 }  // namespace
@@ -60,15 +94,17 @@ bool TakePlainSegment(Tcb& tcb, const Segment& segment, Env& env, InputResult& r
   }
   const uint32_t window = uint32_t{segment.window} << tcb.snd_window_shift();
   if (tcb.state == State::kSynReceived) EnterEstablished(tcb, segment, window, env);
-  if (segment.ack != tcb.snd_una) OnNewAck(tcb, segment, env);
+  if (segment.ack != tcb.snd_una) {
+    if (segment.ack == tcb.snd_nxt) [[likely]] {
+      OnAckOfAll(tcb, env);
+    } else {
+      OnNewAck(tcb, segment, env);
+    }
+  }
   UpdateSendWindow(tcb, segment, window, env);
   if (tcb.Has(kFinAcked) && AfterFinAcked(tcb, env)) return true;
-  const bool fin = segment.Has(wire::kFin);
-  if (segment.payload_length > 0) {
-    result.fate =
-        TakeText(tcb, segment, {segment.seq, segment.payload, segment.payload_length, fin}, env);
-  }
-  if (fin) {
+  if (segment.payload_length > 0) result.fate = TakePlainText(tcb, segment, env);
+  if (segment.Has(wire::kFin)) {
     tcb.rcv_fin_seq = segment.seq + segment.payload_length;
     tcb.Set(kFinSeen | kAckNow);
     if (tcb.rcv_nxt == tcb.rcv_fin_seq) TakeFin(tcb, env);  // not when there was no room for text

@@ -78,6 +78,26 @@ inline void SampleRttByTimestamp(Tcb& tcb, const wire::Segment& segment, const E
   if (age < kAgeMaxMs) SampleRtt(tcb, age * 1000);
 }
 
+// RFC 9293 3.8.6.3: when the next ACK goes out.
+inline void ScheduleAck(Tcb& tcb, bool had_gap, Env& env) {
+  // (SHLD-19): "an ACK SHOULD be generated for at least every second full-sized segment"; and
+  // RFC 5681 4.2: at once when a gap is there or was just filled.
+  if (had_gap || tcb.receive.has_gap() ||
+      tcb.rcv_nxt.Since(tcb.last_ack_sent) >= 2u * tcb.snd_mss ||
+      tcb.rcv_nxt.Since(tcb.irs) <= env.config.quick_ack_bytes) {
+    tcb.Set(kAckNow);
+  } else if (!tcb.timers.IsArmed(Timer::kDelayedAck)) {
+    tcb.timers.Set(Timer::kDelayedAck, TickCeil(env.now + env.config.delayed_ack));
+  }
+}
+
+// There may be room again for what Send could not take.
+inline void OnRoomToSend(Tcb& tcb, const Env& env) {
+  if (tcb.send.size_bytes() > env.config.send_buffer_bytes / 2) return;
+  tcb.Clear(kWritableWanted);
+  tcb.events |= kEventWritable;
+}
+
 // FIN-WAIT-2 without an application behind it ends after Config::fin_wait_2_orphan.
 inline void ArmOrphan(Tcb& tcb, const Env& env) {
   tcb.timers.Set(Timer::kLifetime, TickCeil(env.now + env.config.fin_wait_2_orphan));

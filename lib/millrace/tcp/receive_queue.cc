@@ -22,12 +22,7 @@ ReceiveQueue::Insert ReceiveQueue::Offer(SeqNum seq, const std::byte* data, uint
     DropLast(pool, released);
     if (packets_ >= limits.packets_max) return Insert::kFull;
   }
-  const uint32_t index = pool.nodes.Take();
-  if (index == kNoIndex) return Insert::kFull;
-  pool.nodes[index] = {
-      .next = kNoIndex, .length = length, .seq = seq, .data = data, .handle = handle};
-  ++packets_;
-  AppendReady(index, pool);
+  if (!AppendNext(seq, data, length, handle, limits.packets_max, pool)) return Insert::kFull;
   *rcv_nxt += length;
   if (ooo_head_ != kNoIndex) DrainContiguous(rcv_nxt, pool, released);
   return Insert::kAdvanced;

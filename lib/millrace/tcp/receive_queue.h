@@ -71,6 +71,27 @@ class ReceiveQueue {
                              wire::PacketHandle handle, Limits limits, SeqNum* rcv_nxt,
                              ReceivePool& pool, ReleasedPackets& released);
 
+  // Offer for the next octets in sequence when nothing is out of order and there is room for the
+  // packet; the caller moves rcv_nxt. False, and nothing is changed: ask Offer.
+  [[nodiscard]] bool AppendNext(SeqNum seq, const std::byte* data, uint32_t length,
+                                wire::PacketHandle handle, uint16_t packets_max,
+                                ReceivePool& pool) {
+    if (packets_ >= packets_max) return false;
+    const uint32_t index = pool.nodes.Take();
+    if (index == kNoIndex) return false;
+    pool.nodes[index] = {
+        .next = kNoIndex, .length = length, .seq = seq, .data = data, .handle = handle};
+    ++packets_;
+    if (tail_ == kNoIndex) {
+      head_ = index;
+    } else {
+      pool.nodes[tail_].next = index;
+    }
+    tail_ = index;
+    ready_bytes_ += length;
+    return true;
+  }
+
   // Writes the blocks that are held out of order to the front of `out` and returns how many. RFC
   // 2018 section 4: "The first SACK block ... MUST specify the contiguous block of data containing
   // the segment which triggered this ACK".

@@ -74,7 +74,7 @@ bool SendBuffer::AppendStatic(std::span<const std::byte> data, SendPool& pool) {
   return Append(data.data(), static_cast<uint32_t>(data.size()), kNoIndex, pool) != kNoIndex;
 }
 
-void SendBuffer::Consume(uint32_t length, SendPool& pool) {
+void SendBuffer::ConsumePart(uint32_t length, SendPool& pool) {
   MR_DCHECK(length <= bytes_);
   bytes_ -= length;
   hint_position_ -= length;  // wraps when the hint itself is consumed; it is dropped below then

@@ -11,9 +11,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "millrace/base/slab.h"
+#include "millrace/wire/checksum.h"
 
 namespace millrace::tcp {
 
@@ -44,6 +46,18 @@ struct SendPool {
 
   // Copies `length` octets from `cursor` on to `out`. REQUIRES: that many octets follow.
   void Copy(SendCursor cursor, uint32_t length, std::byte* out) const;
+  // The same, and their sum (wire/checksum.h). Writes up to 7 zeros behind them.
+  uint64_t CopySummed(SendCursor cursor, uint32_t length, std::byte* out) const {
+    const Extent& extent = extents[cursor.extent];
+    if (length < 8 && length <= extent.length - cursor.offset) {
+      // Requests of load tests, without the calls: one load, one store.
+      const uint64_t word = wire::LoadShort(extent.data + cursor.offset, length);
+      std::memcpy(out, &word, sizeof word);
+      return word;
+    }
+    Copy(cursor, length, out);
+    return wire::ChecksumAdd(out, length, 0);
+  }
 };
 
 class SendBuffer {
@@ -59,13 +73,22 @@ class SendBuffer {
   [[nodiscard]] bool AppendStatic(std::span<const std::byte> data, SendPool& pool);
 
   // Forgets the first `length` octets (they were acknowledged). REQUIRES: length <= size_bytes().
-  void Consume(uint32_t length, SendPool& pool);
+  void Consume(uint32_t length, SendPool& pool) {
+    if (length == 0) return;
+    if (length != bytes_ || head_ != tail_) return ConsumePart(length, pool);
+    // All of one extent: a request or a response of a load test.
+    Extent& extent = pool.extents[head_];
+    if (extent.chunk != kNoIndex) pool.chunks.Give(extent.chunk);
+    pool.extents.Give(head_);
+    Init();
+  }
   void Clear(SendPool& pool) { Consume(bytes_, pool); }
 
   // Cursor to octet `position` of the buffer. REQUIRES: position < size_bytes().
   SendCursor At(uint32_t position, const SendPool& pool);
 
  private:
+  void ConsumePart(uint32_t length, SendPool& pool);
   uint32_t Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
 
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;

@@ -3,6 +3,7 @@
 #define MILLRACE_TCP_WINDOW_H_
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "millrace/tcp/tcb.h"
@@ -14,9 +15,8 @@ inline constexpr uint8_t kWindowShiftMax = 14;
 
 // The smallest shift that lets `buffer_bytes` be advertised.
 constexpr uint8_t WindowShiftFor(uint32_t buffer_bytes) {
-  uint8_t shift = 0;
-  while (shift < kWindowShiftMax && (buffer_bytes >> shift) > 0xFFFF) ++shift;
-  return shift;
+  const int beyond_field = std::bit_width(buffer_bytes) - 16;
+  return static_cast<uint8_t>(std::clamp<int>(beyond_field, 0, kWindowShiftMax));
 }
 
 // What our SYN says: enough for what the buffer may grow to.

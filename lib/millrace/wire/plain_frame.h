@@ -26,33 +26,17 @@
 
 namespace millrace::wire {
 
-// The options of a plain segment into `out`; false for another layout. `bytes`: a multiple of 4.
-MR_ALWAYS_INLINE bool ParsePlainOptions(const std::byte* options, uint32_t bytes, Segment& out) {
-  constexpr uint32_t kSynBytes = 20;
-  if (bytes == kTimestampsPaddedBytes) {
-    out.tsval = LoadBe32(options + 4);
-    out.tsecr = LoadBe32(options + 8);
-    out.options = kTimestampsOption;
-    return LoadBe32(options) == kTimestampsPrefix;
-  }
-  out.options = 0;
-  if (bytes == 0) return true;
-  if (bytes != kSynBytes) return false;
-  // MSS; SACK-permitted and timestamps; NOP and window scale: the order of EmitTcpOptions.
-  const uint32_t mss = LoadBe32(options), scale = LoadBe32(options + 16);
-  out.mss = static_cast<uint16_t>(mss);
-  out.tsval = LoadBe32(options + 8);
-  out.tsecr = LoadBe32(options + 12);
-  out.window_scale = static_cast<uint8_t>(scale);
-  out.options = kMssOption | kSackPermittedOption | kTimestampsOption | kWindowScaleOption;
-  return (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0402'080A) |
-          ((scale >> 8) ^ 0x01'0303)) == 0;
-}
+// What names the connection of a plain frame, as its receiver sees it: our address in the upper
+// half and the peer's in the lower; the peer's port in the upper half and ours in the lower.
+struct PlainFlow {
+  uint64_t addresses = 0;
+  uint32_t ports = 0;
+};
 
 class PlainFrameParser {
  public:
-  explicit PlainFrameParser(const LocalNet& net) : net_(net) {
-    // What the first 34 octets of a plain frame are, and which of their bits say so.
+  explicit PlainFrameParser(const LocalNet& net) {
+    // What the first 24 octets of a plain frame are, and which of their bits say so.
     std::array<std::byte, kIpv4EndAt> is{}, mask{};
     const auto expect = [&](uint32_t at, const void* octets, uint32_t count) {
       std::memcpy(is.data() + at, octets, count);
@@ -65,110 +49,145 @@ class PlainFrameParser {
     mask[kEthernetHeaderBytes + kIpv4TosAt] = std::byte{kEcnMask};  // none: Segment::ecn is 0
     StoreBe16(mask.data() + kEthernetHeaderBytes + kIpv4FragmentAt,
               kIpv4MoreFragments | kIpv4FragmentOffsetMask);
-    StoreBe32(is.data() + kEthernetHeaderBytes + kIpv4DestinationAt,
-              net.address_v4 & net.owned_mask);
-    StoreBe32(mask.data() + kEthernetHeaderBytes + kIpv4DestinationAt, net.owned_mask);
     for (size_t i = 0; i < kWordsAt.size(); ++i) {
       is_[i] = Load64(is.data() + kWordsAt[i]);
       mask_[i] = Load64(mask.data() + kWordsAt[i]);
     }
     const uint32_t host_bits = ~net.network_mask;
     broadcast_v4_ = host_bits > 1 ? net.address_v4 | host_bits : 0;
+    own_v4_ = net.address_v4;
+    owned_mask_ = net.owned_mask;
   }
 
-  // False, and `out` is not to be used, when the frame is not plain or anything is wrong with it.
-  // Otherwise as ParseFrame.
+  // False, and neither `segment` nor `flow` is to be used, when the frame is not plain or anything
+  // is wrong with it. Otherwise what ParseFrame says.
   MR_ALWAYS_INLINE bool Parse(const std::byte* data, uint32_t length, ChecksumState ip_checksum,
-                              ChecksumState l4_checksum, ParsedFrame& out) const {
-    if (length < kIpv4EndAt + kTcpHeaderBytes || !HasPlainHeaders(data, length)) [[unlikely]]
+                              ChecksumState l4_checksum, Segment& segment, PlainFlow& flow) const {
+    if (length < kIpv4EndAt + kTcpHeaderBytes) [[unlikely]]
       return false;
     const std::byte* const ip = data + kEthernetHeaderBytes;
     const std::byte* const tcp = data + kIpv4EndAt;
+    uint64_t differs = 0;
+    for (size_t i = 0; i < kWordsAt.size(); ++i) {
+      differs |= (Load64(data + kWordsAt[i]) ^ is_[i]) & mask_[i];
+    }
+    const uint64_t addresses = Load64(ip + kIpv4SourceAt);  // as they lie
+    const uint32_t source = __builtin_bswap32(static_cast<uint32_t>(addresses));
+    const uint32_t destination = __builtin_bswap32(static_cast<uint32_t>(addresses >> 32));
+    if (differs != 0 || !IsPlainPair(source, destination)) [[unlikely]]
+      return false;
+    // Header length, flags and window are one word.
+    const uint32_t control = LoadBe32(tcp + kTcpDataOffsetAt);
+    const uint32_t header_bytes = control >> 28 << 2;
     const uint32_t tcp_length = LoadBe16(ip + kIpv4TotalLengthAt) - kIpv4HeaderBytes;
+    const uint32_t payload_length = tcp_length - header_bytes;
+    if (tcp_length > length - kIpv4EndAt || payload_length > tcp_length) return false;
+    segment.flags = static_cast<Flags>(control >> 16);
+    segment.window = static_cast<uint16_t>(control);
+    if (segment.flags == 0) return false;
+    if (!ParseOptions(tcp + kTcpHeaderBytes, header_bytes, segment)) [[unlikely]]
+      return false;
     if (ip_checksum != ChecksumState::kGood &&
         (ip_checksum == ChecksumState::kBad || !IpChecksumIsValid(ip))) {
       return false;
     }
     // RFC 9293 3.1 (MUST-3): "The receiver MUST check it"; so when the device did not, we do.
     if (l4_checksum != ChecksumState::kGood &&
-        (l4_checksum == ChecksumState::kBad || !TcpChecksumIsValid(ip, tcp_length))) {
+        (l4_checksum == ChecksumState::kBad ||
+         !TcpChecksumIsValid(tcp, tcp_length, header_bytes))) {
       return false;
     }
-    Segment& segment = out.tcp;
-    const uint32_t header_bytes = (LoadU8(tcp + kTcpDataOffsetAt) >> 4) * 4u;
-    if (!ParsePlainOptions(tcp + kTcpHeaderBytes, header_bytes - kTcpHeaderBytes, segment))
-        [[unlikely]] {
-      return false;
-    }
-    segment.ecn = 0;
-    segment.flags = LoadU8(tcp + kTcpFlagsAt);
     segment.seq = SeqNum(LoadBe32(tcp + kTcpSeqAt));
     segment.ack = SeqNum(LoadBe32(tcp + kTcpAckAt));
-    segment.window = LoadBe16(tcp + kTcpWindowAt);
+    segment.ecn = 0;
     segment.payload = tcp + header_bytes;
-    segment.payload_length = tcp_length - header_bytes;
-    out.kind = FrameKind::kTcp;
-    out.drop = DropReason::kNone;
-    out.link_group = false;
-    out.ip_protocol = kIpProtocolTcp;
-    out.ttl = LoadU8(ip + kIpv4TtlAt);
-    out.network_header = ip;
-    out.source_v4 = LoadBe32(ip + kIpv4SourceAt);
-    out.destination_v4 = LoadBe32(ip + kIpv4DestinationAt);
-    out.source_port = LoadBe16(tcp + kTcpSourcePortAt);
-    out.destination_port = LoadBe16(tcp + kTcpDestinationPortAt);
+    segment.payload_length = payload_length;
+    flow.addresses = uint64_t{destination} << 32 | source;
+    flow.ports = LoadBe32(tcp + kTcpSourcePortAt);
     return true;
   }
 
  private:
   static constexpr uint32_t kIpv4EndAt = kEthernetHeaderBytes + kIpv4HeaderBytes;
-  // Four words of eight octets cover all that is compared with a constant.
-  static constexpr std::array<uint32_t, 4> kWordsAt{0, 8, 16, kIpv4EndAt - 8};
+  // Three words of eight octets cover all that is compared with a constant, but the addresses.
+  static constexpr std::array<uint32_t, 3> kWordsAt{0, 8, 16};
+  static constexpr uint32_t kSynHeaderBytes = kTcpHeaderBytes + 20;
+  static constexpr uint32_t kTimestampsHeaderBytes = kTcpHeaderBytes + kTimestampsPaddedBytes;
 
   static uint64_t Load64(const std::byte* at) {
     uint64_t v;
     std::memcpy(&v, at, sizeof v);
     return v;
   }
+  static uint32_t Load32(const std::byte* at) {
+    uint32_t v;
+    std::memcpy(&v, at, sizeof v);
+    return v;
+  }
 
-  // REQUIRES: length covers the headers.
-  MR_ALWAYS_INLINE bool HasPlainHeaders(const std::byte* data, uint32_t length) const {
-    uint64_t differs = 0;
-    for (size_t i = 0; i < kWordsAt.size(); ++i) {
-      differs |= (Load64(data + kWordsAt[i]) ^ is_[i]) & mask_[i];
-    }
-    if (differs != 0) return false;
-    const std::byte* const ip = data + kEthernetHeaderBytes;
-    const std::byte* const tcp = data + kIpv4EndAt;
-    const uint32_t total = LoadBe16(ip + kIpv4TotalLengthAt);
-    const uint32_t source = LoadBe32(ip + kIpv4SourceAt);
-    const uint32_t header_bytes = (LoadU8(tcp + kTcpDataOffsetAt) >> 4) * 4u;
+  // Unicast from somebody else to us.
+  MR_ALWAYS_INLINE bool IsPlainPair(uint32_t source, uint32_t destination) const {
     const uint32_t network = source >> 24;
     if (network - 1 >= 0xDF || network == 127 || source == broadcast_v4_) return false;
-    if (LoadBe32(ip + kIpv4DestinationAt) == broadcast_v4_ || net_.Owns(source)) return false;
-    if (header_bytes < kTcpHeaderBytes || LoadU8(tcp + kTcpFlagsAt) == 0) return false;
-    return total >= kIpv4HeaderBytes + header_bytes && total <= length - kEthernetHeaderBytes;
+    if (((destination ^ own_v4_) & owned_mask_) != 0 || destination == broadcast_v4_) return false;
+    return ((source ^ own_v4_) & owned_mask_) != 0;
   }
 
-  static bool IpChecksumIsValid(const std::byte* ip) {
-    uint32_t last;
-    std::memcpy(&last, ip + 16, sizeof last);
-    const uint64_t sum = OnesComplementAdd(Load64(ip), Load64(ip + 8));
-    return OnesComplementFold(OnesComplementAdd(sum, last)) == kChecksumValid;
+  // The options of a plain segment into `out`; false for another layout.
+  MR_ALWAYS_INLINE static bool ParseOptions(const std::byte* options, uint32_t header_bytes,
+                                            Segment& out) {
+    if (header_bytes == kTimestampsHeaderBytes) [[likely]] {
+      out.tsval = LoadBe32(options + 4);
+      out.tsecr = LoadBe32(options + 8);
+      out.options = kTimestampsOption;
+      return LoadBe32(options) == kTimestampsPrefix;
+    }
+    out.options = 0;
+    if (header_bytes == kTcpHeaderBytes) return true;
+    if (header_bytes != kSynHeaderBytes) return false;
+    // MSS; SACK-permitted and timestamps; NOP and window scale: the order of EmitTcpOptions.
+    const uint32_t mss = LoadBe32(options), scale = LoadBe32(options + 16);
+    out.mss = static_cast<uint16_t>(mss);
+    out.tsval = LoadBe32(options + 8);
+    out.tsecr = LoadBe32(options + 12);
+    out.window_scale = static_cast<uint8_t>(scale);
+    out.options = kMssOption | kSackPermittedOption | kTimestampsOption | kWindowScaleOption;
+    return (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0402'080A) |
+            ((scale >> 8) ^ 0x01'0303)) == 0;
   }
 
-  // The pseudo-header's addresses are summed where they lie, in front of the segment.
-  static bool TcpChecksumIsValid(const std::byte* ip, uint32_t tcp_length) {
-    const uint64_t pseudo =
-        __builtin_bswap16(static_cast<uint16_t>(tcp_length)) + (uint64_t{kIpProtocolTcp} << 8);
-    const uint64_t sum = OnesComplementAdd(Load64(ip + kIpv4SourceAt), pseudo);
-    return OnesComplementFold(ChecksumAdd(ip + kIpv4HeaderBytes, tcp_length, sum)) ==
-           kChecksumValid;
+  // Words of 32 bits in 64: no carry to look at, two instructions each.
+  template <uint32_t kBytes>
+  MR_ALWAYS_INLINE static uint64_t SumOf(const std::byte* data) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < kBytes; i += 4) sum += Load32(data + i);
+    return sum;
   }
 
-  LocalNet net_;
+  MR_ALWAYS_INLINE static bool IpChecksumIsValid(const std::byte* ip) {
+    return OnesComplementFold(SumOf<kIpv4HeaderBytes>(ip)) == kChecksumValid;
+  }
+
+  // The header's length is one of three; each is summed without a loop. The pseudo-header's
+  // addresses are summed where they lie, in front of it.
+  MR_ALWAYS_INLINE static bool TcpChecksumIsValid(const std::byte* tcp, uint32_t tcp_length,
+                                                  uint32_t header_bytes) {
+    constexpr uint32_t kFrom = kIpv4HeaderBytes - kIpv4SourceAt;
+    uint64_t sum = __builtin_bswap16(static_cast<uint16_t>(tcp_length)) +
+                   (uint64_t{kIpProtocolTcp} << 8) + SumOf<kFrom + kTcpHeaderBytes>(tcp - kFrom);
+    if (header_bytes == kTimestampsHeaderBytes) [[likely]] {
+      sum += SumOf<kTimestampsPaddedBytes>(tcp + kTcpHeaderBytes);
+    } else if (header_bytes == kSynHeaderBytes) {
+      sum += SumOf<kSynHeaderBytes - kTcpHeaderBytes>(tcp + kTcpHeaderBytes);
+    }
+    if (tcp_length != header_bytes) {
+      sum = OnesComplementAdd(sum, ChecksumAdd(tcp + header_bytes, tcp_length - header_bytes, 0));
+    }
+    return OnesComplementFold(sum) == kChecksumValid;
+  }
+
   std::array<uint64_t, kWordsAt.size()> is_{}, mask_{};
-  uint32_t broadcast_v4_ = 0;
+  uint32_t own_v4_ = 0, owned_mask_ = 0, broadcast_v4_ = 0;
 };
 
 }  // namespace millrace::wire
