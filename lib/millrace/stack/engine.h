@@ -163,6 +163,7 @@ class Engine {
   }
 
   // engine_input.cc
+  uint16_t FindNextHop(const FlowKey& key);
   void ParseAll(std::span<const RxFrame> frames);
   [[gnu::noinline]] bool ParseInLayers(const RxFrame& rx, Parsed& parsed);
   void Demultiplex(Parsed& parsed);
@@ -257,6 +258,12 @@ class Engine {
   TimerWheel<TimeWait, &TimeWait::timer, 1, 12> time_wait_wheel_;
   Neighbors neighbors_;
   Route route_;
+  // The last answer of NextHop for IPv4.
+  struct LastHop {
+    IpAddress address;
+    uint32_t destination_v4 = 0;
+    uint16_t neighbor = 0;
+  } last_hop_;
   SourcePorts source_ports_, source_ports_v6_;
   PathMtus path_mtus_;
   ListenerTable listeners_;

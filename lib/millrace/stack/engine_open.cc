@@ -39,9 +39,20 @@ const char* ToString(ListenResult result) {
 }
 
 uint16_t Engine::NextHop(const FlowKey& key) {
+  // Nearly always the one of the last flow: a gateway, or the one server of a load test.
+  if (key.IsV4() && key.remote_v4() == last_hop_.destination_v4 &&
+      neighbors_.Holds(last_hop_.neighbor, last_hop_.address)) [[likely]] {
+    return last_hop_.neighbor;
+  }
+  return FindNextHop(key);
+}
+
+uint16_t Engine::FindNextHop(const FlowKey& key) {
   const IpAddress hop = NextHopAddress(key);
   if (hop == IpAddress() || hop == IpAddress::V4(0)) return Neighbors::kNone;
-  return neighbors_.Lookup(hop, env_.now);
+  const uint16_t neighbor = neighbors_.Lookup(hop, env_.now);
+  if (key.IsV4()) last_hop_ = {hop, key.remote_v4(), neighbor};
+  return neighbor;
 }
 
 ListenResult Engine::Listen(const Endpoint& local, uint32_t backlog, uint64_t user_data) {

@@ -46,8 +46,9 @@ class FrameBuilder {
 
   // Writes the frame of `segment` for the flow and returns its length in octets. `at` has room for
   // mtu + 14.
-  uint32_t BuildTcp(std::byte* at, const FlowKey& key, const MacAddress& destination,
-                    const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
+  MR_ALWAYS_INLINE uint32_t BuildTcp(std::byte* at, const FlowKey& key,
+                                     const MacAddress& destination, const tcp::TxSegment& segment,
+                                     const tcp::SendPool& pool) const;
   // The same layer by layer, for the segments that wire/plain_emit.h does not take, IPv6 among them
   // (and what tests compare it with).
   uint32_t BuildTcpInLayers(std::byte* at, const FlowKey& key, const MacAddress& destination,
@@ -70,8 +71,9 @@ class FrameBuilder {
   uint32_t BuildOtherLayout(std::byte* at, const FlowKey& key, const MacAddress& destination,
                             const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
   template <wire::OptionBits kOptions>
-  uint32_t BuildPlain(std::byte* at, const FlowKey& key, const MacAddress& destination,
-                      const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
+  MR_ALWAYS_INLINE uint32_t BuildPlain(std::byte* at, const FlowKey& key,
+                                       const MacAddress& destination, const tcp::TxSegment& segment,
+                                       const tcp::SendPool& pool) const;
   uint32_t BuildTcpV4(std::byte* at, const FlowKey& key, const MacAddress& destination,
                       const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
   uint32_t BuildTcpV6(std::byte* at, const FlowKey& key, const MacAddress& destination,
@@ -85,17 +87,6 @@ class FrameBuilder {
 };
 
 // Inline definitions
-
-MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
-                                                 const MacAddress& destination,
-                                                 const tcp::TxSegment& segment,
-                                                 const tcp::SendPool& pool) const {
-  if (key.IsV4() && segment.sack_count == 0 && segment.options == wire::kTimestampsOption)
-      [[likely]] {
-    return BuildPlain<wire::kTimestampsOption>(at, key, destination, segment, pool);
-  }
-  return BuildOtherLayout(at, key, destination, segment, pool);
-}
 
 template <wire::OptionBits kOptions>
 MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildPlain(std::byte* at, const FlowKey& key,
@@ -115,6 +106,17 @@ MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildPlain(std::byte* at, const FlowKey&
   return plain_.Emit<kOptions>(at, destination, key.addresses,
                                uint32_t{key.local_port} << 16 | key.remote_port, segment,
                                payload_sum);
+}
+
+MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,
+                                                 const MacAddress& destination,
+                                                 const tcp::TxSegment& segment,
+                                                 const tcp::SendPool& pool) const {
+  if (key.IsV4() && segment.sack_count == 0 && segment.options == wire::kTimestampsOption)
+      [[likely]] {
+    return BuildPlain<wire::kTimestampsOption>(at, key, destination, segment, pool);
+  }
+  return BuildOtherLayout(at, key, destination, segment, pool);
 }
 
 inline uint32_t FrameBuilder::BuildArp(std::byte* at, const MacAddress& destination,

@@ -94,7 +94,7 @@ bool Neighbors::AddStatic(const IpAddress& address, const MacAddress& mac) {
   return true;
 }
 
-uint16_t Neighbors::LookupOther(const IpAddress& address, Instant now) {
+uint16_t Neighbors::Lookup(const IpAddress& address, Instant now) {
   uint16_t index = Find(address);
   if (index != kNone) {
     if (InLru(entries_[index])) {

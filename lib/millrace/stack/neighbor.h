@@ -124,14 +124,11 @@ class Neighbors {
 
   // Index of the entry for an address on the link, made when there is none (and the first request
   // is then due at once). kNone when the table is full of entries in use.
-  uint16_t Lookup(const IpAddress& address, Instant now) {
-    // The one asked for last, when it is in use: a free entry has no address.
-    const Neighbor& last = entries_[last_];
-    if (last.address == address && last.users > 0) [[likely]]
-      return last_;
-    const uint16_t index = LookupOther(address, now);
-    if (index != kNone) last_ = index;
-    return index;
+  uint16_t Lookup(const IpAddress& address, Instant now);
+  // Whether that entry is in use and is the address's.
+  bool Holds(uint16_t index, const IpAddress& address) const {
+    return index < entries_.size() && entries_[index].users > 0 &&
+           entries_[index].address == address;
   }
   uint16_t Find(const IpAddress& address) const;  // kNone when there is none
 
@@ -186,7 +183,6 @@ class Neighbors {
   const NeighborCounters& counters() const { return counters_; }
 
  private:
-  uint16_t LookupOther(const IpAddress& address, Instant now);
   bool UseUnconfirmed(uint16_t index, Instant now);
   uint16_t BucketOf(const IpAddress& address) const;
   uint16_t Create(const IpAddress& address, NeighborState state);

@@ -17,6 +17,7 @@
 #include "millrace/stack/port.h"
 #include "millrace/stack/socket.h"
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/output_plain.h"
 
 namespace millrace::stack {
 
@@ -168,8 +169,8 @@ bool Stack<P, A>::SendAll(Connection& connection) {
 }
 
 template <Port P, App A>
-void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
-                              const tcp::TxSegment& segment) {
+MR_ALWAYS_INLINE void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
+                                               const tcp::TxSegment& segment) {
   const wire::PacketHandle packet = port_.Allocate();
   if (packet == wire::PacketHandle::kNone) {
     ++engine_.counters().tx_no_packet;  // as if the network had lost it: the timer repeats it

@@ -99,11 +99,6 @@ void OnTimeout(Tcb& tcb, Env& env);
 // Builds what is due. kMore: the outbox is full; call again after sending it.
 SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out);
 
-// The same for the connection that nearly all are, straight through (tcp/output_plain.cc): at most
-// one segment is due, and this is it. kNotPlain: nothing was changed, ask PollSend.
-enum class [[nodiscard]] PlainSend : uint8_t{kNotPlain, kNothing, kSegment};
-PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxSegment& segment);
-
 // Commands of the application. Each returns at once; PollSend does the sending.
 // Octets accepted, 0 after CloseSend. When short, kEventWritable follows once there is room.
 uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env);

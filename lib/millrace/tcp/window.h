@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "millrace/base/inline.h"
 #include "millrace/tcp/tcb.h"
 
 namespace millrace::tcp {
@@ -36,7 +37,7 @@ constexpr bool IsAcceptable(SeqNum seq, uint32_t length, SeqNum rcv_nxt, uint32_
 
 // Where the right edge may be now: never left of what was advertised (SHLD-14), moved right only
 // by at least a segment or half of the buffer (RFC 9293 3.8.6.2.2, receiver's SWS avoidance).
-inline SeqNum NextRightEdge(const Tcb& tcb) {
+MR_ALWAYS_INLINE SeqNum NextRightEdge(const Tcb& tcb) {
   const uint32_t held = tcb.receive.ready_bytes();
   // What the window field cannot say is not offered, so it is not part of RCV.WND either.
   const uint32_t buffer =

@@ -12,6 +12,7 @@
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/half_open.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/output_plain.h"
 
 namespace millrace::tcp {
 namespace {
