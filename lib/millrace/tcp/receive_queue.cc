@@ -190,23 +190,6 @@ void ReceiveQueue::DropBehind(SeqNum edge, ReceivePool& pool, ReleasedPackets& r
   }
 }
 
-void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {
-  const ReceiveNode& node = pool.nodes[index];
-  if (node.handle == wire::PacketHandle::kNone) [[unlikely]] {
-    pool.chunks.Give(node.chunk);
-  } else {
-    released.push_back(node.handle);
-  }
-  pool.nodes.Give(index);
-  --packets_;
-}
-
-std::span<const std::byte> ReceiveQueue::Front(const ReceivePool& pool) const {
-  if (head_ == kNoIndex) return {};
-  const ReceiveNode& node = pool.nodes[head_];
-  return {node.data, node.length};
-}
-
 size_t ReceiveQueue::CopyReady(std::span<std::byte> out, const ReceivePool& pool) const {
   size_t copied = 0;
   for (uint32_t i = head_; i != kNoIndex && copied < out.size(); i = pool.nodes[i].next) {
@@ -218,7 +201,7 @@ size_t ReceiveQueue::CopyReady(std::span<std::byte> out, const ReceivePool& pool
   return copied;
 }
 
-void ReceiveQueue::Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released) {
+void ReceiveQueue::ConsumePart(uint32_t length, ReceivePool& pool, ReleasedPackets& released) {
   MR_DCHECK(length <= ready_bytes_);
   ready_bytes_ -= length;
   while (length > 0) {
@@ -237,7 +220,7 @@ void ReceiveQueue::Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& 
   if (head_ == kNoIndex) tail_ = kNoIndex;
 }
 
-void ReceiveQueue::Clear(ReceivePool& pool, ReleasedPackets& released) {
+void ReceiveQueue::ClearPackets(ReceivePool& pool, ReleasedPackets& released) {
   Consume(ready_bytes_, pool, released);
   while (ooo_head_ != kNoIndex) {
     const uint32_t index = ooo_head_;

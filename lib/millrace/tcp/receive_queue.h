@@ -105,10 +105,21 @@ class ReceiveQueue {
   // Copies ready octets to the front of `out` and returns how many: all there are, or that fit.
   size_t CopyReady(std::span<std::byte> out, const ReceivePool& pool) const;
   // The application is done with the first `length` ready octets; whole packets are released.
-  void Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released);
-  void Clear(ReceivePool& pool, ReleasedPackets& released);
+  void Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released) {
+    if (length != ready_bytes_ || head_ != tail_) return ConsumePart(length, pool, released);
+    if (length == 0) return;
+    // All of one packet: a request or a response of a load test.
+    ready_bytes_ = 0;
+    FreeNode(head_, pool, released);
+    head_ = tail_ = kNoIndex;
+  }
+  void Clear(ReceivePool& pool, ReleasedPackets& released) {
+    if (packets_ != 0) ClearPackets(pool, released);
+  }
 
  private:
+  void ConsumePart(uint32_t length, ReceivePool& pool, ReleasedPackets& released);
+  void ClearPackets(ReceivePool& pool, ReleasedPackets& released);
   Insert OfferOutOfOrder(SeqNum seq, const std::byte* data, uint32_t length,
                          wire::PacketHandle handle, Limits limits, ReceivePool& pool,
                          ReleasedPackets& released);
@@ -126,6 +137,25 @@ class ReceiveQueue {
   uint16_t packets_ = 0;  // nodes in both chains
   uint16_t ooo_packets_ = 0;
 };
+
+// Inline definitions
+
+inline void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {
+  const ReceiveNode& node = pool.nodes[index];
+  if (node.handle == wire::PacketHandle::kNone) [[unlikely]] {
+    pool.chunks.Give(node.chunk);
+  } else {
+    released.push_back(node.handle);
+  }
+  pool.nodes.Give(index);
+  --packets_;
+}
+
+inline std::span<const std::byte> ReceiveQueue::Front(const ReceivePool& pool) const {
+  if (head_ == kNoIndex) return {};
+  const ReceiveNode& node = pool.nodes[head_];
+  return {node.data, node.length};
+}
 
 }  // namespace millrace::tcp
 

@@ -4,11 +4,6 @@
 #include <cstring>
 
 namespace millrace::tcp {
-namespace {
-
-constexpr uint32_t kBufferMax = 1u << 30;  // keeps sequence arithmetic away from 2^31
-
-}  // namespace
 
 void SendPool::Copy(SendCursor cursor, uint32_t length, std::byte* out) const {
   while (length > 0) {
@@ -19,21 +14,6 @@ void SendPool::Copy(SendCursor cursor, uint32_t length, std::byte* out) const {
     length -= part;
     cursor = {extent.next, 0};
   }
-}
-
-uint32_t SendBuffer::Append(const std::byte* data, uint32_t length, uint32_t chunk,
-                            SendPool& pool) {
-  const uint32_t index = pool.extents.Take();
-  if (index == kNoIndex) return kNoIndex;
-  pool.extents[index] = {kNoIndex, length, data, chunk};
-  if (tail_ == kNoIndex) {
-    head_ = index;
-  } else {
-    pool.extents[tail_].next = index;
-  }
-  tail_ = index;
-  bytes_ += length;
-  return index;
 }
 
 uint32_t SendBuffer::AppendCopy(std::span<const std::byte> data, uint32_t limit_bytes,
@@ -68,12 +48,6 @@ uint32_t SendBuffer::AppendCopy(std::span<const std::byte> data, uint32_t limit_
   return taken;
 }
 
-bool SendBuffer::AppendStatic(std::span<const std::byte> data, SendPool& pool) {
-  if (data.empty()) return true;
-  if (data.size() > kBufferMax || bytes_ + data.size() > kBufferMax) return false;
-  return Append(data.data(), static_cast<uint32_t>(data.size()), kNoIndex, pool) != kNoIndex;
-}
-
 void SendBuffer::ConsumePart(uint32_t length, SendPool& pool) {
   MR_DCHECK(length <= bytes_);
   bytes_ -= length;
@@ -94,23 +68,6 @@ void SendBuffer::ConsumePart(uint32_t length, SendPool& pool) {
     pool.extents.Give(gone);
   }
   if (head_ == kNoIndex) tail_ = kNoIndex;
-}
-
-SendCursor SendBuffer::At(uint32_t position, const SendPool& pool) {
-  MR_DCHECK(position < bytes_);
-  uint32_t extent = head_;
-  uint32_t begin = 0;
-  if (hint_ != kNoIndex && hint_position_ <= position) {
-    extent = hint_;
-    begin = hint_position_;
-  }
-  while (position - begin >= pool.extents[extent].length) {
-    begin += pool.extents[extent].length;
-    extent = pool.extents[extent].next;
-  }
-  hint_ = extent;
-  hint_position_ = begin;
-  return {extent, position - begin};
 }
 
 }  // namespace millrace::tcp

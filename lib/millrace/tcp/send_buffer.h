@@ -88,6 +88,8 @@ class SendBuffer {
   SendCursor At(uint32_t position, const SendPool& pool);
 
  private:
+  static constexpr uint32_t kBufferMax = 1u << 30;  // keeps sequence arithmetic away from 2^31
+
   void ConsumePart(uint32_t length, SendPool& pool);
   uint32_t Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
 
@@ -98,6 +100,46 @@ class SendBuffer {
   uint32_t hint_ = kNoIndex;
   uint32_t hint_position_ = 0;
 };
+
+// Inline definitions
+
+inline uint32_t SendBuffer::Append(const std::byte* data, uint32_t length, uint32_t chunk,
+                            SendPool& pool) {
+  const uint32_t index = pool.extents.Take();
+  if (index == kNoIndex) return kNoIndex;
+  pool.extents[index] = {kNoIndex, length, data, chunk};
+  if (tail_ == kNoIndex) {
+    head_ = index;
+  } else {
+    pool.extents[tail_].next = index;
+  }
+  tail_ = index;
+  bytes_ += length;
+  return index;
+}
+
+inline bool SendBuffer::AppendStatic(std::span<const std::byte> data, SendPool& pool) {
+  if (data.empty()) return true;
+  if (data.size() > kBufferMax || bytes_ + data.size() > kBufferMax) return false;
+  return Append(data.data(), static_cast<uint32_t>(data.size()), kNoIndex, pool) != kNoIndex;
+}
+
+inline SendCursor SendBuffer::At(uint32_t position, const SendPool& pool) {
+  MR_DCHECK(position < bytes_);
+  uint32_t extent = head_;
+  uint32_t begin = 0;
+  if (hint_ != kNoIndex && hint_position_ <= position) {
+    extent = hint_;
+    begin = hint_position_;
+  }
+  while (position - begin >= pool.extents[extent].length) {
+    begin += pool.extents[extent].length;
+    extent = pool.extents[extent].next;
+  }
+  hint_ = extent;
+  hint_position_ = begin;
+  return {extent, position - begin};
+}
 
 }  // namespace millrace::tcp
 
