@@ -11,9 +11,13 @@
 #include <iterator>
 #include <string>
 
+#ifndef MILLRACE_SOURCE_ROOT  // the build says it; else the working directory is taken for it
+#define MILLRACE_SOURCE_ROOT "."
+#endif
+
 namespace millrace::testing {
 
-// `name`: "tests/golden/result.json". Needs -DMILLRACE_SOURCE_ROOT.
+// `name`: "tests/golden/result.json".
 inline std::string ReadGolden(const std::string& name) {
   std::ifstream file(MILLRACE_SOURCE_ROOT "/" + name, std::ios::binary);
   EXPECT_TRUE(file.is_open()) << name;

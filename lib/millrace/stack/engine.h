@@ -148,14 +148,6 @@ class Engine {
   static constexpr size_t kControlMax = kBurst + 8;
   static constexpr int kTimeWaitShift = 26;  // the 2MSL wheel ticks every 67 ms
 
-  struct Parsed {
-    wire::ParsedFrame frame;
-    FlowKey key;
-    uint64_t hash;
-    const FlowRef* place;  // where the table has an entry that may be the flow's, or null
-    FlowRef candidate;     // which it was
-  };
-
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
   const FlowKey& KeyOf(FlowRef ref) const {
     const KeyPlace& place = key_places_[static_cast<size_t>(ref.kind())];
@@ -258,12 +250,7 @@ class Engine {
   TimerWheel<TimeWait, &TimeWait::timer, 1, 12> time_wait_wheel_;
   Neighbors neighbors_;
   Route route_;
-  // The last answer of NextHop for IPv4.
-  struct LastHop {
-    IpAddress address;
-    uint32_t destination_v4 = 0;
-    uint16_t neighbor = 0;
-  } last_hop_;
+  LastHop last_hop_;
   SourcePorts source_ports_, source_ports_v6_;
   PathMtus path_mtus_;
   ListenerTable listeners_;

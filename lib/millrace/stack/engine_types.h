@@ -10,6 +10,7 @@
 #include "millrace/base/ip_address.h"
 #include "millrace/stack/flow_key.h"
 #include "millrace/tcp/connection.h"
+#include "millrace/wire/frame.h"
 
 namespace millrace::stack {
 
@@ -51,11 +52,27 @@ struct Unparked {
   MacAddress destination;
 };
 
-// Where the pools keep their keys, by FlowKind: an address is computed, because the branch over
-// the kinds is mispredicted once in every few packets.
+// Where the pools keep their keys, by FlowKind: an address is computed where else there would be a
+// branch over the kinds.
 struct KeyPlace {
   const std::byte* first;
   size_t stride;
+};
+
+// What is known of a received frame.
+struct Parsed {
+  wire::ParsedFrame frame;
+  FlowKey key;
+  uint64_t hash;
+  const FlowRef* place;  // where the table has an entry that may be the flow's, or null
+  FlowRef candidate;     // which it was
+};
+
+// Where the last flow over IPv4 went.
+struct LastHop {
+  IpAddress address;
+  uint32_t destination_v4 = 0;
+  uint16_t neighbor = 0;
 };
 
 }  // namespace millrace::stack
