@@ -49,7 +49,7 @@ struct FlowKey {
   }
   // The ports alone: with `addresses` what names the tuple for longer than a pair keeps its number,
   // which sequence numbers and timestamps have to (RFC 6528).
-  constexpr uint64_t ports() const { return ports_and_pair() & 0xFFFF'FFFF; }
+  constexpr uint32_t ports() const { return static_cast<uint32_t>(ports_and_pair()); }
 
  private:
   using Words = std::array<uint64_t, 2>;

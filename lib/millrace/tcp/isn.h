@@ -22,9 +22,9 @@ struct TupleSecrets {
 
 // `addresses` and `ports` name the tuple, our side first. RFC 9293 3.4.1 (SHLD-1, MUST-8):
 // "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", M the 4-microsecond clock.
-inline TupleSecrets DeriveTupleSecrets(SipKey key, uint64_t addresses, uint64_t ports,
+inline TupleSecrets DeriveTupleSecrets(SipKey key, uint64_t addresses, uint32_t ports,
                                        Instant now) {
-  const uint64_t f = SipHash24(key, addresses, ports);
+  const uint64_t f = SipHash24Of12(key, addresses, ports);
   const uint32_t m = static_cast<uint32_t>(now.ns() >> 12);  // 4.096 us
   return {SeqNum(m + static_cast<uint32_t>(f)), static_cast<uint32_t>(f >> 32)};
 }

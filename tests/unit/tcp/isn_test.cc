@@ -46,7 +46,7 @@ TEST(TupleSecrets, NeighbouringTuplesHaveNoVisibleRelation) {
   std::vector<uint32_t> flipped(32, 0);
   TupleSecrets previous = DeriveTupleSecrets(kKey, 77, 0, kNow);
   for (int i = 1; i <= kTuples; ++i) {
-    const auto next = DeriveTupleSecrets(kKey, 77, static_cast<uint64_t>(i), kNow);
+    const auto next = DeriveTupleSecrets(kKey, 77, static_cast<uint32_t>(i), kNow);
     const uint32_t step = next.iss.Since(previous.iss);
     const uint32_t offset_step = next.ts_offset - previous.ts_offset;
     for (size_t octet = 0; octet < 4; ++octet) {
@@ -71,7 +71,8 @@ TEST(TupleSecrets, DependOnEveryPartOfTheTupleAndTheKey) {
     const uint64_t one = uint64_t{1} << bit;
     const SipKey other_keys[] = {{kKey.k0 ^ one, kKey.k1}, {kKey.k0, kKey.k1 ^ one}};
     EXPECT_NE(DeriveTupleSecrets(kKey, 1 ^ one, 2, kNow).iss, base.iss);
-    EXPECT_NE(DeriveTupleSecrets(kKey, 1, 2 ^ one, kNow).iss, base.iss);
+    const uint32_t one_of_ports = 1u << (bit % 32);
+    EXPECT_NE(DeriveTupleSecrets(kKey, 1, 2 ^ one_of_ports, kNow).iss, base.iss);
     for (const SipKey& key : other_keys) {
       EXPECT_NE(DeriveTupleSecrets(key, 1, 2, kNow).iss, base.iss);
     }
