@@ -296,7 +296,10 @@ void Engine::Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& 
   // One reply per received frame and per popped timer at most: the array cannot overflow.
   MR_DCHECK(reply_count_ < kRepliesMax);
   ++env_.counters.out_segs;
-  replies_[reply_count_++] = {key, neighbor, segment};
+  StatelessReply& reply = replies_[reply_count_++];
+  reply.key = key;
+  reply.neighbor = neighbor;
+  reply.segment = segment;
 }
 
 void Engine::ReplyReset(const Parsed& p) {

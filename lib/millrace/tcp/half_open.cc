@@ -22,46 +22,7 @@ bool MayAnswer(HalfOpen& half_open, Env& env) {
   return true;
 }
 
-uint32_t OfferedWindow(const Config& config) {
-  return std::min<uint32_t>(config.receive_buffer_bytes, 0xFFFF);
-}
-
 }  // namespace
-
-HalfOpen MakeHalfOpen(const Segment& syn, const TupleSecrets& secrets, const Env& env) {
-  const Config& config = env.config;
-  HalfOpen h{};
-  h.iss = secrets.iss;
-  h.irs = syn.seq;
-  h.ts_offset = secrets.ts_offset;
-  h.sent_us = env.us;
-  wire::OptionBits wanted = wire::kMssOption;
-  if (config.timestamps) wanted |= wire::kTimestampsOption;
-  if (config.window_scaling) wanted |= wire::kWindowScaleOption;
-  if (config.sack_permitted) wanted |= wire::kSackPermittedOption;
-  h.options = syn.options & wanted;
-  h.ts_recent = syn.tsval;
-  h.peer_mss = syn.HasOption(wire::kMssOption) ? syn.mss : config.mss_default;
-  // RFC 3168 6.1.1: "ECN-setup SYN packet": ECE and CWR.
-  constexpr wire::Flags kBoth = wire::kEce | wire::kCwr;
-  h.ecn = config.ecn != Ecn::kOff && (syn.flags & kBoth) == kBoth;
-  h.peer_window_scale = std::min(syn.window_scale, kWindowShiftMax) & 0x0F;
-  return h;
-}
-
-TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
-  TxSegment segment;
-  segment.seq = h.iss;
-  segment.ack = h.irs + 1;
-  segment.flags = wire::kSyn | wire::kAck | (h.ecn ? wire::kEce : 0);
-  segment.window = static_cast<uint16_t>(OfferedWindow(env.config));
-  segment.options = h.options | wire::kMssOption;
-  segment.mss = env.config.mss;
-  segment.window_scale = OurWindowShift(env.config);
-  segment.tsval = env.ts_clock + h.ts_offset;
-  segment.tsecr = h.ts_recent;
-  return segment;
-}
 
 TxSegment ChallengeAckOf(const HalfOpen& h, const Env& env) {
   TxSegment segment = SynAckOf(h, env);

@@ -6,12 +6,15 @@
 #ifndef MILLRACE_TCP_HALF_OPEN_H_
 #define MILLRACE_TCP_HALF_OPEN_H_
 
+#include <algorithm>
 #include <cstdint>
 
+#include "millrace/base/inline.h"
 #include "millrace/base/seq.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
 #include "millrace/tcp/isn.h"
+#include "millrace/tcp/window.h"
 #include "millrace/wire/segment.h"
 
 namespace millrace::tcp {
@@ -43,12 +46,13 @@ inline bool IsOpeningSyn(const wire::Segment& segment) {
   return (segment.flags & (wire::kSyn | wire::kAck | wire::kRst | wire::kFin)) == wire::kSyn;
 }
 
-HalfOpen MakeHalfOpen(const wire::Segment& syn, const TupleSecrets& secrets, const Env& env);
+MR_ALWAYS_INLINE HalfOpen MakeHalfOpen(const wire::Segment& syn, const TupleSecrets& secrets,
+                                       const Env& env);
 
 // RFC 9293 section 3.10.7.4 in SYN-RECEIVED after a passive open.
 HalfOpenVerdict OnHalfOpenSegment(HalfOpen& half_open, const wire::Segment& segment, Env& env);
 
-TxSegment SynAckOf(const HalfOpen& half_open, const Env& env);
+MR_ALWAYS_INLINE TxSegment SynAckOf(const HalfOpen& half_open, const Env& env);
 TxSegment ChallengeAckOf(const HalfOpen& half_open, const Env& env);
 
 // Called when the deadline is reached: true, send the SYN-ACK again; false, given up. `crowded`:
@@ -59,6 +63,50 @@ uint32_t HalfOpenDeadlineTick(const HalfOpen& half_open, const Env& env);
 
 // Makes `tcb` a SYN-RECEIVED connection that OnSegment completes with the peer's ACK.
 void Establish(Tcb& tcb, const HalfOpen& half_open, Env& env);
+
+// Inline definitions. Where a record is built on the stack by narrow stores and copied by wide
+// loads, each of those loads waits: three of them here were 1.3 % of the exchange.
+
+// The window that a SYN-ACK offers, in octets: it is not scaled.
+inline uint32_t OfferedWindow(const Config& config) {
+  return std::min<uint32_t>(config.receive_buffer_bytes, 0xFFFF);
+}
+
+MR_ALWAYS_INLINE HalfOpen MakeHalfOpen(const wire::Segment& syn, const TupleSecrets& secrets,
+                                       const Env& env) {
+  const Config& config = env.config;
+  HalfOpen h{};
+  h.iss = secrets.iss;
+  h.irs = syn.seq;
+  h.ts_offset = secrets.ts_offset;
+  h.sent_us = env.us;
+  wire::OptionBits wanted = wire::kMssOption;
+  if (config.timestamps) wanted |= wire::kTimestampsOption;
+  if (config.window_scaling) wanted |= wire::kWindowScaleOption;
+  if (config.sack_permitted) wanted |= wire::kSackPermittedOption;
+  h.options = syn.options & wanted;
+  h.ts_recent = syn.tsval;
+  h.peer_mss = syn.HasOption(wire::kMssOption) ? syn.mss : config.mss_default;
+  // RFC 3168 6.1.1: "ECN-setup SYN packet": ECE and CWR.
+  constexpr wire::Flags kBoth = wire::kEce | wire::kCwr;
+  h.ecn = config.ecn != Ecn::kOff && (syn.flags & kBoth) == kBoth;
+  h.peer_window_scale = std::min(syn.window_scale, kWindowShiftMax) & 0x0F;
+  return h;
+}
+
+MR_ALWAYS_INLINE TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
+  TxSegment segment;
+  segment.seq = h.iss;
+  segment.ack = h.irs + 1;
+  segment.flags = wire::kSyn | wire::kAck | (h.ecn ? wire::kEce : 0);
+  segment.window = static_cast<uint16_t>(OfferedWindow(env.config));
+  segment.options = h.options | wire::kMssOption;
+  segment.mss = env.config.mss;
+  segment.window_scale = OurWindowShift(env.config);
+  segment.tsval = env.ts_clock + h.ts_offset;
+  segment.tsecr = h.ts_recent;
+  return segment;
+}
 
 }  // namespace millrace::tcp
 

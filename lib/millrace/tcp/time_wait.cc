@@ -31,16 +31,6 @@ bool IsNewIncarnation(const TimeWait& t, const Segment& syn, const Config& confi
 
 }  // namespace
 
-TimeWait MakeTimeWait(const Tcb& tcb) {
-  TimeWait t{};
-  t.snd_nxt = tcb.snd_nxt;
-  t.rcv_nxt = tcb.rcv_nxt;
-  t.ts_recent = tcb.ts_recent;
-  t.window = WindowField(tcb.rcv_wnd(), tcb.rcv_window_shift());
-  t.timestamps = tcb.Has(kTimestampsOn);
-  return t;
-}
-
 TimeWaitVerdict OnTimeWaitSegment(TimeWait& t, const Segment& segment, Env& env) {
   if (segment.Has(wire::kRst)) {
     // RFC 1337 section 3, fix (F1): "Ignore RST segments in TIME-WAIT state."

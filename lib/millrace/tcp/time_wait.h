@@ -8,9 +8,11 @@
 
 #include <cstdint>
 
+#include "millrace/base/inline.h"
 #include "millrace/base/seq.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
+#include "millrace/tcp/window.h"
 #include "millrace/wire/segment.h"
 
 namespace millrace::tcp {
@@ -32,7 +34,16 @@ enum class TimeWaitVerdict : uint8_t {
   kRemove,     // RST, only with Config::time_wait_honours_rst
 };
 
-TimeWait MakeTimeWait(const Tcb& tcb);
+MR_ALWAYS_INLINE TimeWait MakeTimeWait(const Tcb& tcb) {
+  TimeWait t{};
+  t.snd_nxt = tcb.snd_nxt;
+  t.rcv_nxt = tcb.rcv_nxt;
+  t.ts_recent = tcb.ts_recent;
+  t.window = WindowField(tcb.rcv_wnd(), tcb.rcv_window_shift());
+  t.timestamps = tcb.Has(kTimestampsOn);
+  return t;
+}
+
 TimeWaitVerdict OnTimeWaitSegment(TimeWait& time_wait, const wire::Segment& segment, Env& env);
 
 // The ACK. `ts_offset` is that of the tuple (tcp/isn.h): it is not stored.
