@@ -119,10 +119,11 @@ def without_signals():
 class Lab:
     """The namespaces, and the processes started in them. Use as a context manager."""
 
-    def __init__(self, device="afpacket", family=4, vlan=None):
+    def __init__(self, device="afpacket", family=4, vlan=None, dev_options=""):
         """`vlan`: the kernel's end is a VLAN interface with this ID; not with tap."""
         tag = f"mrl{os.getpid()}"
         self.device, self.family, self.vlan = device, family, vlan
+        self.dev_options = dev_options
         self.millrace_ip = MILLRACE_IP if family == 4 else MILLRACE_IP6
         self.kernel_ip = KERNEL_IP if family == 4 else KERNEL_IP6
         self.kernel_ns = tag + "k"
@@ -150,7 +151,7 @@ class Lab:
     @property
     def dev(self):
         """The value of Millrace's --dev."""
-        return f"{self.device}:{self.millrace_if}"
+        return f"{self.device}:{self.millrace_if}{self.dev_options}"
 
     @property
     def ip(self):

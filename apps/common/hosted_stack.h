@@ -42,7 +42,10 @@ class HostedStack {
     return hosted;
   }
 
-  size_t Poll(Instant now) { return plain_ != nullptr ? plain_->Poll(now) : layered_->Poll(now); }
+  size_t Poll(Instant now) {
+    if (plain_ != nullptr) return plain_->Poll(now);
+    return layered_->Poll(now) + layers_->TakePassedOn();
+  }
   // Polls until duplicate address detection is through (a second), when there is IPv6.
   absl::Status AwaitAddress(dpdk::Clock& clock) {
     const stack::HostV6& host = engine().host_v6();

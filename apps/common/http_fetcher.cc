@@ -33,6 +33,16 @@ std::optional<HttpUrl> HttpUrl::Parse(std::string_view text) {
   return url;
 }
 
+void FetchResult::Add(const FetchResult& other) {
+  load.Add(other.load);
+  http_failed += other.http_failed;
+  incomplete += other.incomplete;
+  if (other.last_status != 0) last_status = other.last_status;
+  body_bytes += other.body_bytes;
+  write_failed = write_failed || other.write_failed;
+  if (!other.error.empty()) error = other.error;
+}
+
 HttpFetcher::HttpFetcher(const FetchPlan& plan, LiveLoad& live)
     : plan_(plan),
       live_(live),

@@ -47,6 +47,8 @@ struct FetchResult {
   bool write_failed = false;  // body_out took less than it was given
   std::string error;          // of the last fetch that failed
 
+  // Together with what another worker has fetched at the same time.
+  void Add(const FetchResult& other);
   bool all_ok(uint64_t wanted) const { return load.ok == wanted && !write_failed; }
 };
 

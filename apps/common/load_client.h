@@ -50,6 +50,8 @@ struct LoadResult {
   Duration window;            // from the first connection that opened to the last start
   Histogram connect_ns, first_byte_ns, close_ns, total_ns;
 
+  // Together with what another worker has measured at the same time.
+  void Add(const LoadResult& other);
   uint64_t failed_total() const {
     uint64_t sum = 0;
     for (const uint64_t n : failed) sum += n;

@@ -1,6 +1,7 @@
 // apps/common/port_layers.h - what stands between a stack and its device, as the flags say.
 //
-// From the device upwards: VLAN tags, a bad network, reassembly.
+// From the device upwards: VLAN tags, a bad network, reassembly, and with several workers the
+// steering of each frame to its owner.
 // Threading: one worker. Cost: that of the layers that there are; see stack/any_port.h.
 #ifndef MILLRACE_APPS_COMMON_PORT_LAYERS_H_
 #define MILLRACE_APPS_COMMON_PORT_LAYERS_H_
@@ -16,18 +17,30 @@
 #include "millrace/sim/impairment.h"
 #include "millrace/stack/any_port.h"
 #include "millrace/stack/reassembling_port.h"
+#include "millrace/stack/steered_port.h"
 
 namespace millrace::apps {
 
 // Frames that an impaired port holds at most, per direction; the pool of packets must have room.
 inline constexpr uint32_t kHeldPacketsMax = 8192;
 
+// A worker's place among those that share a device.
+struct SteeredPlace {
+  const stack::Steering* steering;
+  stack::HandOver* hand_over;
+  uint32_t worker, queues;
+};
+
 struct LayerOptions {
   std::optional<uint16_t> vlan;               // 0..dpdk::kVlanIdMax
   std::optional<sim::Impairment> impairment;  // in both directions
   bool reassemble = false;                    // else fragments are dropped
 
-  bool any() const { return vlan.has_value() || impairment.has_value() || reassemble; }
+  std::optional<SteeredPlace> place;  // with several workers
+
+  bool any() const {
+    return vlan.has_value() || impairment.has_value() || reassemble || place.has_value();
+  }
 };
 
 class PortLayers {
@@ -39,6 +52,10 @@ class PortLayers {
       Add(impaired_, top(), *options.impairment, *options.impairment, kHeldPacketsMax);
     }
     if (options.reassemble) Add(reassembling_, top(), stack::ReassemblyConfig());
+    if (options.place) {
+      const SteeredPlace& place = *options.place;
+      Add(steered_, top(), *place.steering, *place.hand_over, place.worker, place.queues);
+    }
   }
   PortLayers(const PortLayers&) = delete;
   PortLayers& operator=(const PortLayers&) = delete;
@@ -51,7 +68,10 @@ class PortLayers {
   void ForEachCounter(Visit&& visit) const {
     if (vlan_) vlan_->counters().ForEach(visit);
     if (reassembling_) reassembling_->reassembler().counters().ForEach(visit);
+    if (steered_) steered_->counters().ForEach(visit);
   }
+  // Frames that went through for other workers since the last call.
+  size_t TakePassedOn() { return steered_ ? steered_->TakePassedOn() : 0; }
 
  private:
   template <class Layer, class... Arguments>
@@ -64,6 +84,7 @@ class PortLayers {
   std::optional<dpdk::VlanPort> vlan_;
   std::optional<sim::ImpairedPort<stack::AnyPort>> impaired_;
   std::optional<stack::ReassemblingPort<stack::AnyPort>> reassembling_;
+  std::optional<stack::SteeredPort<stack::AnyPort>> steered_;
 };
 
 }  // namespace millrace::apps

@@ -74,18 +74,27 @@ nlohmann::ordered_json LatencyJson(std::span<const LatencyRow> rows) {
 }
 
 std::string CountersText(const stack::Engine& engine, const PortLayers* layers) {
+  return NumbersText(CountersJson(engine, layers));
+}
+
+std::string NumbersText(const nlohmann::ordered_json& numbers) {
   std::string text;
-  const auto add = [&text](std::string_view name, uint64_t value) {
-    if (value == 0) return;
+  for (const auto& [name, number] : numbers.items()) {
+    const auto value = number.get<uint64_t>();
+    if (value == 0) continue;
     std::array<char, 96> line;
-    std::snprintf(line.data(), line.size(), "  %-32.*s %16s\n", static_cast<int>(name.size()),
-                  name.data(), GroupDigits(value).c_str());
+    std::snprintf(line.data(), line.size(), "  %-32s %16s\n", name.c_str(),
+                  GroupDigits(value).c_str());
     text += line.data();
-  };
-  engine.counters().ForEach(add);
-  engine.tcp_counters().ForEach(add);
-  if (layers != nullptr) layers->ForEachCounter(add);
+  }
   return text;
+}
+
+void AddUp(nlohmann::ordered_json& sum, const nlohmann::ordered_json& part) {
+  for (const auto& [name, number] : part.items()) {
+    const auto value = number.get<uint64_t>();
+    sum[name] = sum.contains(name) ? sum[name].get<uint64_t>() + value : value;
+  }
 }
 
 nlohmann::ordered_json CountersJson(const stack::Engine& engine, const PortLayers* layers) {

@@ -30,6 +30,10 @@ std::string CountersText(const stack::Engine& engine, const PortLayers* layers =
 nlohmann::ordered_json CountersJson(const stack::Engine& engine,
                                     const PortLayers* layers = nullptr);
 
+// What CountersJson gives, as CountersText writes it; and the sum of two such objects, by name.
+std::string NumbersText(const nlohmann::ordered_json& numbers);
+void AddUp(nlohmann::ordered_json& sum, const nlohmann::ordered_json& part);
+
 // "3 timed out, 1 reset"; "" when nothing failed.
 std::string FailuresText(const LoadResult& result);
 nlohmann::ordered_json FailuresJson(const LoadResult& result);

@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "millrace/dpdk/cpus.h"
 #include "millrace/dpdk/packet_pool.h"
 #include "millrace/wire/ipv6.h"
 
@@ -142,7 +144,22 @@ void DeviceFlags::AddTo(CLI::App& app) {
   app.add_option("--idle", idle, "when there is nothing to do: poll, yield or sleep (50 us)")
       ->type_name("MODE")
       ->default_str("sleep");
+  app.add_option(
+         "--cores", cores,
+         "a worker on each of these CPUs: auto, or a list as 0,2-5 (default: one, anywhere)")
+      ->type_name("LIST");
   machine.AddTo(app);
+}
+
+absl::Status ChooseWorkers(const DeviceFlags& flags, const dpdk::PortConfig& port, Device* device) {
+  if (flags.cores.empty()) return absl::OkStatus();
+  auto cpus = dpdk::ChooseCpus(flags.cores, dpdk::NumaNodeOf(port), dpdk::ReadHostCpus());
+  if (!cpus.ok()) {
+    return absl::Status(cpus.status().code(), absl::StrCat("--cores: ", cpus.status().message()));
+  }
+  if (cpus->size() > stack::Steering::kWorkersMax) cpus->resize(stack::Steering::kWorkersMax);
+  device->cpus = *std::move(cpus);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text) {
@@ -174,8 +191,12 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   const std::string warning = dpdk::PortConfigWarning(*port, host);
   if (!warning.empty()) std::fprintf(stderr, "millrace: warning: %s\n", warning.c_str());
 
+  if (absl::Status chosen = ChooseWorkers(flags, *port, &device); !chosen.ok()) return chosen;
+  const auto workers = static_cast<uint32_t>(std::max<size_t>(device.cpus.size(), 1));
+
   dpdk::DpdkPortOptions options = port->PortOptions();
   options.vlan = device.layers.vlan.has_value();
+  options.packets = (options.packets + 1) * workers - 1;
   if (device.layers.impairment) options.packets += 2 * kHeldPacketsMax;
   dpdk::EalOptions eal{.memory_mb = flags.machine.MemoryMb(options.packets),
                        .huge_pages = flags.machine.huge_pages()};
@@ -184,7 +205,7 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   if (!started.ok()) return started.status();
   device.eal = *std::move(started);
   absl::StatusOr<std::unique_ptr<dpdk::AttachedPort>> opened =
-      dpdk::AttachedPort::Open(*port, options);
+      dpdk::AttachedPort::Open(*port, options, workers);
   if (!opened.ok()) return opened.status();
   device.port = *std::move(opened);
   return device;

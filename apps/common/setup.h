@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -55,6 +56,7 @@ struct DeviceFlags {
   std::string ip, gw;  // lists with commas: at most one of a family
   bool router_advertisements = false;
   std::string idle = "sleep";
+  std::string cores;  // "": one worker, wherever the system puts it
   MachineFlags machine;
 
   void AddTo(CLI::App& app);
@@ -68,6 +70,7 @@ struct Device {
   std::unique_ptr<dpdk::AttachedPort> port;
   LayerOptions layers;
   dpdk::IdleMode idle = dpdk::IdleMode::kSleep;
+  std::vector<int> cpus;       // one worker each; empty: one worker, anywhere
   stack::EngineConfig config;  // address, gateway, pages, tcp; limits are the subcommand's
 };
 

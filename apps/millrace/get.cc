@@ -1,5 +1,7 @@
 // apps/millrace/get.cc - `millrace get URL`: Millrace as the client of a real HTTP server.
 
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,13 +10,12 @@
 
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
-#include "apps/common/hosted_stack.h"
 #include "apps/common/http_fetcher.h"
 #include "apps/common/report.h"
 #include "apps/common/setup.h"
+#include "apps/common/worker_group.h"
 #include "apps/millrace/subcommand.h"
 #include "millrace/dpdk/clock.h"
-#include "millrace/dpdk/worker.h"
 
 namespace millrace::apps {
 namespace {
@@ -42,28 +43,45 @@ std::vector<LatencyRow> LatenciesOf(const LoadResult& load) {
           {"whole", &load.total_ns}};
 }
 
+using GetWorkers = WorkerGroup<HttpFetcher>;
+
+// Of all workers together.
+nlohmann::ordered_json CountersOf(GetWorkers& workers) {
+  nlohmann::ordered_json sum;
+  for (uint32_t i = 0; i < workers.size(); ++i) {
+    AddUp(sum, CountersJson(workers.engine(i), workers.layers(i)));
+  }
+  return sum;
+}
+
+FetchResult ResultOf(GetWorkers& workers) {
+  FetchResult sum = workers.app(0).result();
+  for (uint32_t i = 1; i < workers.size(); ++i) sum.Add(workers.app(i).result());
+  return sum;
+}
+
 void PrintSummary(const GetFlags& flags, const FetchResult& result,
-                  HostedStack<HttpFetcher>& stack) {
-  const stack::Engine& engine = stack.engine();
+                  const nlohmann::ordered_json& counters) {
   const LoadResult& load = result.load;
   const double seconds = load.window.seconds();
   const double mbit = seconds > 0 ? static_cast<double>(result.body_bytes) * 8e-6 / seconds : 0;
   std::fprintf(stderr, "%s: status %d, %s in %s (%.1f Mbit/s), %s retransmits\n", flags.url.c_str(),
                result.last_status, FormatBytes(result.body_bytes).c_str(),
                FormatDuration(load.window).c_str(), mbit,
-               GroupDigits(engine.tcp_counters().retrans_segs).c_str());
+               GroupDigits(counters["TcpRetransSegs"].get<uint64_t>()).c_str());
   if (flags.connections > 1) {
     std::fprintf(stderr, "  connections %s/s: %s ok, %s other answers, %s incomplete\n%s",
                  FormatCount(load.rate_per_s()).c_str(), GroupDigits(load.ok).c_str(),
                  GroupDigits(result.http_failed).c_str(), GroupDigits(result.incomplete).c_str(),
                  LatencyTable(LatenciesOf(load)).c_str());
   }
-  std::fprintf(stderr, "%s", CountersText(engine, stack.layers()).c_str());
+  std::fprintf(stderr, "%s", NumbersText(counters).c_str());
   if (!result.error.empty()) std::fprintf(stderr, "millrace: %s\n", result.error.c_str());
   if (result.write_failed) std::fprintf(stderr, "millrace: the body could not be written\n");
 }
 
-void PrintJson(const GetFlags& flags, const FetchResult& result, HostedStack<HttpFetcher>& stack) {
+void PrintJson(const GetFlags& flags, const FetchResult& result,
+               const nlohmann::ordered_json& counters) {
   nlohmann::ordered_json json;
   json["schema"] = 1;
   json["command"] = "get";
@@ -78,15 +96,17 @@ void PrintJson(const GetFlags& flags, const FetchResult& result, HostedStack<Htt
   json["failures"] = FailuresJson(result.load);
   json["error"] = result.error;
   json["latency"] = LatencyJson(LatenciesOf(result.load));
-  json["counters"] = CountersJson(stack.engine(), stack.layers());
+  json["counters"] = counters;
   std::fprintf(stderr, "%s\n", json.dump(2).c_str());
 }
 
 // Waits for the end; true when a signal came first.
-bool Watch(const GetFlags& flags, LiveLoad& live, StopSignals& signals) {
+bool Watch(const GetFlags& flags, GetWorkers& workers, const std::vector<LiveLoad>& live,
+           StopSignals& signals) {
   const int64_t end_ns = dpdk::MonotonicNs() + flags.timeout.ns();
-  while (!live.done.load(std::memory_order_relaxed)) {
-    if (signals.Wait(Duration::Milliseconds(5))) return true;
+  const auto done = [](const LiveLoad& each) { return each.done.load(std::memory_order_relaxed); };
+  while (!std::all_of(live.begin(), live.end(), done)) {
+    if (workers.Watch(signals, Duration::Milliseconds(5))) return true;
     if (dpdk::MonotonicNs() < end_ns) continue;
     std::fprintf(stderr, "millrace: not done after %s (--timeout)\n",
                  FormatDuration(flags.timeout).c_str());
@@ -96,23 +116,29 @@ bool Watch(const GetFlags& flags, LiveLoad& live, StopSignals& signals) {
 }
 
 int RunOn(const GetFlags& flags, Device& device, const FetchPlan& plan, StopSignals& signals) {
-  device.config.limits.connections = 2 * flags.concurrency + 1024;
-  device.config.limits.half_open = 1024;
-  LiveLoad live;
-  HttpFetcher fetcher(plan, live);
-  dpdk::Clock clock = dpdk::Clock::Calibrate();
-  auto stack = HostedStack<HttpFetcher>::Create(device.port->port(), fetcher, device.config,
-                                                device.layers, clock.Now());
-  if (!stack.ok()) return Report(stack.status());
-  if (absl::Status ready = (*stack)->AwaitAddress(clock); !ready.ok()) return Report(ready);
-  auto worker = dpdk::Worker::Start({.name = "get", .idle = device.idle}, clock,
-                                    [&stack](Instant now) { return (*stack)->Poll(now); });
-  if (!worker.ok()) return Report(worker.status());
-  const bool interrupted = Watch(flags, live, signals);
-  (*worker)->RequestStop();
-  (*worker)->Join();
-  const FetchResult& result = fetcher.result();
-  flags.json ? PrintJson(flags, result, **stack) : PrintSummary(flags, result, **stack);
+  const uint32_t count = device.port->workers();
+  if (plan.count < count || plan.concurrency < count) {
+    return ReportUsage("--cores asks for " + std::to_string(count) +
+                       " workers: give at least as many --connections and --concurrency");
+  }
+  device.config.limits.connections = 2 * flags.concurrency + 1024 * count;
+  device.config.limits.half_open = 1024 * count;
+  std::vector<LiveLoad> live(count);
+  const auto fetcher = [&](uint32_t worker) {
+    FetchPlan part = plan;
+    part.count = stack::ShareOf(plan.count, worker, count);
+    part.concurrency = stack::ShareOf(plan.concurrency, worker, count);
+    return std::make_unique<HttpFetcher>(part, live[worker]);
+  };
+  auto workers = GetWorkers::Create(device, fetcher, dpdk::Clock::Calibrate());
+  if (!workers.ok()) return Report(workers.status());
+  if (absl::Status ready = (*workers)->AwaitAddress(); !ready.ok()) return Report(ready);
+  if (absl::Status started = (*workers)->Start("get"); !started.ok()) return Report(started);
+  const bool interrupted = Watch(flags, **workers, live, signals);
+  (*workers)->Stop(Duration(), signals);
+  const FetchResult result = ResultOf(**workers);
+  const nlohmann::ordered_json counters = CountersOf(**workers);
+  flags.json ? PrintJson(flags, result, counters) : PrintSummary(flags, result, counters);
   if (interrupted) return kInterrupted;
   return result.all_ok(flags.connections) ? kPass : kFailed;
 }

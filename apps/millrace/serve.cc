@@ -11,14 +11,13 @@
 
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
-#include "apps/common/hosted_stack.h"
 #include "apps/common/http_service.h"
 #include "apps/common/report.h"
 #include "apps/common/setup.h"
 #include "apps/common/stream_services.h"
+#include "apps/common/worker_group.h"
 #include "apps/millrace/subcommand.h"
 #include "millrace/dpdk/clock.h"
-#include "millrace/dpdk/worker.h"
 
 namespace millrace::apps {
 namespace {
@@ -39,6 +38,7 @@ struct ServeFlags {
   uint32_t connections = 65'536;
   std::string stats;
   Duration duration;  // 0: until a signal
+  Duration grace = Duration::Seconds(1);
 };
 
 // Hands the events of each connection to the service that its listener stands for, which is the
@@ -136,8 +136,11 @@ std::vector<Endpoint> EndpointsOf(const stack::EngineConfig& config,
   return endpoints;
 }
 
-absl::Status ListenAll(stack::Engine& engine, const std::vector<Listening>& services,
-                       uint32_t backlog) {
+using ServeWorkers = WorkerGroup<ServeApp>;
+
+// Each worker listens, with its share of the half-open connections as backlog.
+absl::Status ListenAll(stack::Engine& engine, const std::vector<Listening>& services) {
+  const uint32_t backlog = engine.config().limits.half_open;
   for (const Endpoint& at : EndpointsOf(engine.config(), services)) {
     const auto service = std::find_if(services.begin(), services.end(),
                                       [&](const Listening& l) { return l.port == at.port; });
@@ -156,6 +159,11 @@ void PrintListening(const Device& device, const std::vector<Listening>& services
       if (l.port == at.port) line += " " + at.ToString() + " (" + l.name + ")";
     }
   }
+  if (device.port->workers() > 1) {
+    line += ", " + std::to_string(device.port->workers()) + " workers over " +
+            std::to_string(device.port->queues()) + " queue(s)" +
+            (device.port->port().rss() ? " with RSS" : "");
+  }
   std::printf("%s - %s\n", line.c_str(), device.port->port().Describe().c_str());
   std::fflush(stdout);
 }
@@ -168,37 +176,59 @@ nlohmann::ordered_json DeviceJson(const dpdk::DpdkPort& port) {
           {"tx_rejected", c.tx_rejected},   {"rx_linearize_failed", c.rx_linearize_failed}};
 }
 
-void PrintNonZero(const nlohmann::ordered_json& counters) {
-  for (const auto& [name, value] : counters.items()) {
-    const auto number = value.get<uint64_t>();
-    if (number != 0) std::printf("  %-32s %16s\n", name.c_str(), GroupDigits(number).c_str());
-  }
+nlohmann::ordered_json OpenJson(const stack::Engine& engine) {
+  return {{"connections", engine.connections().used()},
+          {"half_open", engine.half_opens().used()},
+          {"time_wait", engine.time_waits().used()}};
 }
 
-// Prints the counters and writes them to `file` unless that is "".
-absl::Status FinishReport(const ServeApp& app, HostedStack<ServeApp>& stack, const Device& device,
-                          const std::string& file) {
-  const stack::Engine& engine = stack.engine();
+// Prints the counters of all workers together and writes them to `file` unless that is "".
+absl::Status FinishReport(ServeWorkers& workers, const Device& device, const std::string& file) {
+  nlohmann::ordered_json services, counters, open, each = nlohmann::ordered_json::array();
+  for (uint32_t i = 0; i < workers.size(); ++i) {
+    const nlohmann::ordered_json counted = CountersJson(workers.engine(i), workers.layers(i));
+    AddUp(services, workers.app(i).Json());
+    AddUp(counters, counted);
+    AddUp(open, OpenJson(workers.engine(i)));
+    each.push_back({{"services", workers.app(i).Json()}, {"counters", counted}});
+  }
   const nlohmann::ordered_json device_json = DeviceJson(device.port->port());
   std::printf("stopped\n");
-  PrintNonZero(app.Json());
-  std::printf("%s", CountersText(engine, stack.layers()).c_str());
-  PrintNonZero(device_json);
+  std::printf("%s%s%s", NumbersText(services).c_str(), NumbersText(counters).c_str(),
+              NumbersText(device_json).c_str());
   if (file.empty()) return absl::OkStatus();
   nlohmann::ordered_json json;
   json["schema"] = 1;
   json["command"] = "serve";
-  json["services"] = app.Json();
-  json["counters"] = CountersJson(engine, stack.layers());
-  json["open"] = {{"connections", engine.connections().used()},
-                  {"half_open", engine.half_opens().used()},
-                  {"time_wait", engine.time_waits().used()}};
+  json["services"] = services;
+  json["counters"] = counters;
+  json["open"] = open;
   json["device"] = device_json;
+  json["workers"] = each;
   std::ofstream out(file);
   out << json.dump(2) << "\n";
   out.close();
   if (out.good()) return absl::OkStatus();
   return absl::FailedPreconditionError("cannot write --stats " + file);
+}
+
+absl::Status Serve(const ServeFlags& flags, const std::vector<Listening>& services, Device& device,
+                   StopSignals& signals) {
+  auto workers = ServeWorkers::Create(
+      device, [](uint32_t) { return std::make_unique<ServeApp>(); }, dpdk::Clock::Calibrate());
+  if (!workers.ok()) return workers.status();
+  for (uint32_t i = 0; i < (*workers)->size(); ++i) {
+    if (absl::Status s = ListenAll((*workers)->engine(i), services); !s.ok()) return s;
+  }
+  if (absl::Status ready = (*workers)->AwaitAddress(); !ready.ok()) return ready;
+  if (absl::Status started = (*workers)->Start("serve"); !started.ok()) return started;
+  PrintListening(device, services);
+  const int64_t end_ns = dpdk::MonotonicNs() + flags.duration.ns();
+  while (!(*workers)->Watch(signals)) {
+    if (flags.duration.ns() != 0 && dpdk::MonotonicNs() >= end_ns) break;
+  }
+  (*workers)->Stop(flags.grace, signals);
+  return FinishReport(**workers, device, flags.stats);
 }
 
 int Run(const ServeFlags& flags, StopSignals& signals) {
@@ -207,27 +237,8 @@ int Run(const ServeFlags& flags, StopSignals& signals) {
   absl::StatusOr<Device> device = OpenDevice(flags.device, flags.tcp);
   if (!device.ok()) return Report(device.status());
   device->config.limits.connections = flags.connections;
-  ServeApp app;
-  dpdk::Clock clock = dpdk::Clock::Calibrate();
-  auto stack = HostedStack<ServeApp>::Create(device->port->port(), app, device->config,
-                                             device->layers, clock.Now());
-  if (!stack.ok()) return Report(stack.status());
-  stack::Engine& engine = (*stack)->engine();
-  const absl::Status listening = ListenAll(engine, *services, device->config.limits.half_open);
-  if (!listening.ok()) return Report(listening);
-  if (absl::Status ready = (*stack)->AwaitAddress(clock); !ready.ok()) return Report(ready);
-  auto worker = dpdk::Worker::Start({.name = "serve", .idle = device->idle}, clock,
-                                    [&stack](Instant now) { return (*stack)->Poll(now); });
-  if (!worker.ok()) return Report(worker.status());
-  PrintListening(*device, *services);
-  const int64_t end_ns = dpdk::MonotonicNs() + flags.duration.ns();
-  while (!signals.Wait(Duration::Milliseconds(100))) {
-    if (flags.duration.ns() != 0 && dpdk::MonotonicNs() >= end_ns) break;
-  }
-  (*worker)->RequestStop();
-  (*worker)->Join();
-  const absl::Status reported = FinishReport(app, **stack, *device, flags.stats);
-  return reported.ok() ? kPass : Report(reported);
+  const absl::Status served = Serve(flags, *services, *device, signals);
+  return served.ok() ? kPass : Report(served);
 }
 
 }  // namespace
@@ -246,6 +257,9 @@ Subcommand AddServe(CLI::App& program) {
       ->type_name("FILE");
   AddDuration(*app, {"--duration", "TIME", "stop then (default: at SIGINT or SIGTERM)", ""},
               &flags->duration, Duration::Milliseconds(1), Duration::Seconds(1'000'000));
+  AddDuration(*app,
+              {"--grace", "TIME", "at the end: RST to what its FIN has not ended by then", "1s"},
+              &flags->grace, Duration(), Duration::Seconds(3600));
   flags->tcp.AddTo(*app);
   return {app, [flags](StopSignals& signals) { return Run(*flags, signals); }};
 }

@@ -129,9 +129,17 @@ TEST(ParsePortConfig, RawVdevMustBeANetworkDevice) {
   EXPECT_THAT(ParseError("vdev:crypto_null"), HasSubstr("begins with net_"));
 }
 
+TEST(ParsePortConfig, QueuesAreAtMostAsManyAsWorkersCanBe) {
+  EXPECT_EQ(ParsePortConfig("tap:t,queues=1")->queues, 1);
+  EXPECT_EQ(ParsePortConfig("tap:t")->queues, 0);
+  for (const char* bad : {"tap:t,queues=0", "tap:t,queues=129", "tap:t,queues=x"}) {
+    EXPECT_FALSE(ParsePortConfig(bad).ok()) << bad;
+  }
+}
+
 TEST(ParsePortConfig, UnknownOptionListsThoseThatExist) {
   EXPECT_THAT(ParseError("tap:t,speed=9"),
-              AllOf(HasSubstr("unknown option 'speed'"), HasSubstr("mtu, rx_checksum")));
+              AllOf(HasSubstr("unknown option 'speed'"), HasSubstr("mtu, queues, rx_checksum")));
   EXPECT_THAT(ParseError("tap:t,role=server"), HasSubstr("unknown option 'role'"));
   EXPECT_THAT(ParseError("tap:t,"), HasSubstr("unknown option ''"));
 }

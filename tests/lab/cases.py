@@ -93,10 +93,15 @@ class Bench:
             os.unlink(path)
         command = self.lab.millrace_command(self.millrace, "get", url, "-o", path, *self.impair,
                                             *options)
-        result = subprocess.run([*self.lab.inside(self.lab.millrace_ns), *command],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, timeout=timeout)
-        return result.returncode, sha256_of(path), result.stdout.decode(errors="replace")
+        status, said = run_for(self.lab, command, timeout)
+        return status, sha256_of(path), said
+
+
+def run_for(lab, command, timeout):
+    """Runs a program on Millrace's side: (status, all that it said)."""
+    result = subprocess.run([*lab.inside(lab.millrace_ns), *command], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+    return result.returncode, result.stdout.decode(errors="replace")
 
 
 def sha256_of(path):

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "millrace/base/secret.h"
 #include "millrace/dpdk/eal.h"
 #include "millrace/dpdk/port_config.h"
 
@@ -41,18 +42,20 @@ uint32_t AfPacketFrameOctets(uint16_t mtu) {
   return std::bit_ceil(std::max<uint32_t>(mtu + kAfPacketOverhead, 2048));
 }
 
-VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index) {
+VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index,
+                 uint32_t queues) {
   switch (config.kind) {
     case DeviceKind::kAfPacket: {
       // The driver assumes that frames lie side by side: the frame size divides the block size.
       const uint32_t frame = AfPacketFrameOctets(MtuOf(config, host));
       return {absl::StrCat("net_af_packet", index),
-              absl::StrCat("iface=", config.target, ",qpairs=1,framesz=", frame, ",framecnt=",
-                           kAfPacketFrames, ",blocksz=", std::max(frame, kAfPacketBlockOctets))};
+              absl::StrCat("iface=", config.target, ",qpairs=", queues, ",framesz=", frame,
+                           ",framecnt=", kAfPacketFrames,
+                           ",blocksz=", std::max(frame, kAfPacketBlockOctets))};
     }
     case DeviceKind::kAfXdp:
       return {absl::StrCat("net_af_xdp", index),
-              absl::StrCat("iface=", config.target, ",start_queue=0,queue_count=1")};
+              absl::StrCat("iface=", config.target, ",start_queue=0,queue_count=", queues)};
     case DeviceKind::kTap:
       return {absl::StrCat("net_tap", index), absl::StrCat("iface=", config.target)};
     case DeviceKind::kMemif:
@@ -69,7 +72,8 @@ VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t ind
 }
 
 absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfig& config,
-                                                                 DpdkPortOptions options) {
+                                                                 DpdkPortOptions options,
+                                                                 uint32_t workers) {
   const HostNetwork host = ReadHostNetwork();
   if (absl::Status status = CheckPortConfig(config, host); !status.ok()) return status;
 
@@ -79,7 +83,9 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   if (config.kind != DeviceKind::kPci) {
     // tidy: allow(mutable-global) names of virtual devices are unique in the process
     static std::atomic<uint32_t> next_index{0};
-    const VdevName vdev = VdevFor(config, host, next_index.fetch_add(1));
+    const uint32_t queues =
+        config.queues == 0 ? workers : std::min<uint32_t>(config.queues, workers);
+    const VdevName vdev = VdevFor(config, host, next_index.fetch_add(1), queues);
     device_name = vdev.name;
     const int error = rte_eal_hotplug_add("vdev", vdev.name.c_str(), vdev.arguments.c_str());
     if (error != 0) return AttachError(config, error, capture.Stop());
@@ -106,25 +112,50 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   }
   // The driver tells 1500, but what a packet may have is what the buffers were made for.
   if (config.kind == DeviceKind::kMemif) options.mtu_set_outside = true;
-  auto port = DpdkPort::Create(port_id, options);
+  const absl::Status opened = attached->OpenPorts(port_id, config, options, workers);
   const std::string log = capture.Stop();
-  if (!port.ok() && config.kind == DeviceKind::kMemif && !config.memif_server) {
+  if (!opened.ok() && config.kind == DeviceKind::kMemif && !config.memif_server) {
     // The driver connects when it starts, and calls every failure "not permitted".
     return absl::UnavailableError(
         absl::StrCat(config.text, ": nobody listens there: start the end with role=server first"));
   }
-  if (!port.ok()) {
+  if (!opened.ok()) {
     const std::string line = MostRelevantLine(log);
-    return absl::Status(port.status().code(),
-                        absl::StrCat(config.text, ": ", port.status().message(),
+    return absl::Status(opened.code(),
+                        absl::StrCat(config.text, ": ", opened.message(),
                                      line.empty() ? "" : absl::StrCat(" (", line, ")")));
   }
-  attached->port_ = *std::move(port);
   return attached;
+}
+
+absl::Status AttachedPort::OpenPorts(uint16_t port_id, const PortConfig& config,
+                                     DpdkPortOptions options, uint32_t workers) {
+  if (workers > 1) {
+    const auto device = ReadDeviceQueues(port_id);
+    if (!device.ok()) return device.status();
+    queues_ = std::min<uint32_t>(workers, device->pairs_max);
+    if (config.queues != 0) queues_ = std::min<uint32_t>(queues_, config.queues);
+    using stack::Steering;
+    const bool hashes = device->table_entries >= Steering::kBucketsMin;
+    const uint32_t buckets = hashes
+                                 ? std::min<uint32_t>(device->table_entries, Steering::kBucketsMax)
+                                 : Steering::kBucketsMax;
+    steering_.emplace(Steering::DrawPattern(RandomSipKey().k0, buckets), buckets, workers);
+    options.queues = static_cast<uint16_t>(queues_);
+    options.steering = &*steering_;
+  }
+  auto port = DpdkPort::Create(port_id, options);
+  if (!port.ok()) return port.status();
+  port_ = *std::move(port);
+  for (uint32_t worker = 1; worker < workers; ++worker) {
+    more_.push_back(DpdkPort::OfQueue(*port_, static_cast<uint16_t>(worker)));
+  }
+  return absl::OkStatus();
 }
 
 AttachedPort::~AttachedPort() {
   OutputCapture capture;
+  more_.clear();
   port_.reset();
   if (!vdev_name_.empty()) rte_eal_hotplug_remove("vdev", vdev_name_.c_str());
 }

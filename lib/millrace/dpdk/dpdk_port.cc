@@ -53,7 +53,23 @@ DpdkPort::~DpdkPort() {
     rte_mempool_put_bulk(mempool_, reinterpret_cast<void**>(stash_),
                          static_cast<unsigned>(stash_count_));
   }
+  if (!owns_device_) return;
   rte_eth_dev_close(port_id_);  // gives back what is left in the queues; then the pool may go
+}
+
+std::unique_ptr<DpdkPort> DpdkPort::OfQueue(const DpdkPort& first, uint16_t queue_id) {
+  std::unique_ptr<DpdkPort> port(new DpdkPort);
+  port->port_id_ = first.port_id_;
+  port->queue_id_ = queue_id;
+  port->owns_device_ = false;
+  port->rss_ = first.rss_;
+  port->offloads_ = first.offloads_;
+  port->mempool_ = first.mempool_;
+  port->capabilities_ = first.capabilities_;
+  port->pool_ = first.pool_;
+  port->device_mtu_ = first.device_mtu_;
+  port->driver_ = first.driver_;
+  return port;
 }
 
 void DpdkPort::Stop() {
@@ -104,6 +120,7 @@ absl::Status DpdkPort::Configure(const DpdkPortOptions& options) {
     return DeviceError(driver_, "the device does not start", error);
   }
   started_ = true;
+  if (rss_) rss_ = FillRssTable(port_id_, info, *options.steering, options.queues);
   // Neighbour discovery asks by multicast. A device that has no such switch filters nothing, or is
   // not for IPv6.
   (void)rte_eth_allmulticast_enable(port_id_);
@@ -135,23 +152,37 @@ absl::Status DpdkPort::SetUpQueues(const DpdkPortOptions& options, const rte_eth
   conf.rxmode.mtu = device_mtu_;
   conf.rxmode.offloads = offloads_.rx_offloads;
   conf.txmode.offloads = offloads_.tx_offloads;
-  if (const int error = rte_eth_dev_configure(port_id_, 1, 1, &conf); error != 0) {
-    return DeviceError(
-        driver_, absl::StrCat("the device refuses mtu ", device_mtu_, " or our offloads"), error);
+  if (options.queues > 1 && options.steering != nullptr) {
+    rss_ = PlanRss(info, *options.steering, rss_key_, &conf);
   }
+  if (const int error = rte_eth_dev_configure(port_id_, options.queues, options.queues, &conf);
+      error != 0) {
+    return DeviceError(driver_,
+                       absl::StrCat("the device refuses mtu ", device_mtu_, ", ", options.queues,
+                                    " queue pair(s) or our offloads"),
+                       error);
+  }
+  for (uint16_t queue = 0; queue < options.queues; ++queue) {
+    if (absl::Status status = SetUpQueue(options, info, queue); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DpdkPort::SetUpQueue(const DpdkPortOptions& options, const rte_eth_dev_info& info,
+                                  uint16_t queue) {
   uint16_t rx_descriptors = options.rx_descriptors, tx_descriptors = options.tx_descriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(port_id_, &rx_descriptors, &tx_descriptors);
   const unsigned node = static_cast<unsigned>(rte_eth_dev_socket_id(port_id_));
   rte_eth_rxconf rx_conf = info.default_rxconf;
   rx_conf.offloads = offloads_.rx_offloads;
   if (const int error =
-          rte_eth_rx_queue_setup(port_id_, queue_id_, rx_descriptors, node, &rx_conf, mempool_);
+          rte_eth_rx_queue_setup(port_id_, queue, rx_descriptors, node, &rx_conf, mempool_);
       error != 0) {
     return DeviceError(driver_, "the receive queue cannot be set up", error);
   }
   rte_eth_txconf tx_conf = info.default_txconf;
   tx_conf.offloads = offloads_.tx_offloads;
-  if (const int error = rte_eth_tx_queue_setup(port_id_, queue_id_, tx_descriptors, node, &tx_conf);
+  if (const int error = rte_eth_tx_queue_setup(port_id_, queue, tx_descriptors, node, &tx_conf);
       error != 0) {
     return DeviceError(driver_, "the transmit queue cannot be set up", error);
   }

@@ -13,6 +13,7 @@
 #include <rte_prefetch.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,7 +26,9 @@
 #include "millrace/base/check.h"
 #include "millrace/dpdk/offload.h"
 #include "millrace/dpdk/packet_pool.h"
+#include "millrace/dpdk/rss.h"
 #include "millrace/stack/port.h"
+#include "millrace/stack/steering.h"
 
 namespace millrace::dpdk {
 
@@ -41,6 +44,9 @@ struct DpdkPortOptions {
   bool one_pool = true;           // false when packets of other pools are sent here (a proxy)
   bool vlan = false;              // a VlanPort goes around it: the device does the tags if it can
   std::optional<MacAddress> mac;  // instead of the device's; for devices without a filter
+  // Queue pairs to set up. More than one: `steering` is given to the device if it can hash (RSS).
+  uint16_t queues = 1;
+  const stack::Steering* steering = nullptr;
 };
 
 // Drops by cause. The first two are ours and cost nothing to read; the others are the device's.
@@ -56,10 +62,13 @@ struct DpdkPortCounters {
 
 class DpdkPort {
  public:
-  // Configures and starts queue pair 0 of the device; closes the device if that fails.
+  // Configures and starts the device and is its queue pair 0; closes the device if that fails.
   static absl::StatusOr<std::unique_ptr<DpdkPort>> Create(uint16_t port_id,
                                                           const DpdkPortOptions& options);
-  // Stops and closes the device. REQUIRES: the engine has freed its packets.
+  // Another queue pair of a started device, for another worker, from the same pool. Behind the last
+  // pair that was set up it may only be asked for packets and capabilities. `first` outlives it.
+  static std::unique_ptr<DpdkPort> OfQueue(const DpdkPort& first, uint16_t queue_id);
+  // Of pair 0: stops and closes the device. REQUIRES: the engine has freed its packets.
   ~DpdkPort();
   DpdkPort(const DpdkPort&) = delete;
   DpdkPort& operator=(const DpdkPort&) = delete;
@@ -89,6 +98,8 @@ class DpdkPort {
 
   uint16_t port_id() const { return port_id_; }
   uint16_t queue_id() const { return queue_id_; }
+  // The device sends each connection to the queue of its owner by itself.
+  bool rss() const { return rss_; }
   const OffloadPlan& offloads() const { return offloads_; }
   const std::shared_ptr<PacketPool>& pool() const { return pool_; }
 
@@ -98,6 +109,8 @@ class DpdkPort {
   absl::Status Configure(const DpdkPortOptions& options);
   absl::Status ChooseMtu(const DpdkPortOptions& options, const rte_eth_dev_info& info);
   absl::Status SetUpQueues(const DpdkPortOptions& options, const rte_eth_dev_info& info);
+  absl::Status SetUpQueue(const DpdkPortOptions& options, const rte_eth_dev_info& info,
+                          uint16_t queue);
   rte_mbuf* Linearize(rte_mbuf* chain);  // nullptr when dropped
 
   static rte_mbuf* MbufOf(wire::PacketHandle packet) { return reinterpret_cast<rte_mbuf*>(packet); }
@@ -108,6 +121,8 @@ class DpdkPort {
   uint16_t port_id_ = 0;
   uint16_t queue_id_ = 0;
   bool started_ = false;
+  bool owns_device_ = true;
+  bool rss_ = false;
   OffloadPlan offloads_;
   rte_mempool* mempool_ = nullptr;
   size_t stash_count_ = 0;
@@ -117,7 +132,8 @@ class DpdkPort {
   std::shared_ptr<PacketPool> pool_;
   uint16_t device_mtu_ = 1500;  // what the driver is told; capabilities_.mtu is what we send
   std::string driver_;
-  rte_mbuf* stash_[stack::kBurst];  // taken from the pool in bulk, for Allocate
+  std::array<uint8_t, kRssKeyOctetsMax> rss_key_{};  // drivers read it when they start
+  rte_mbuf* stash_[stack::kBurst];                   // taken from the pool in bulk, for Allocate
 };
 
 // Inline definitions

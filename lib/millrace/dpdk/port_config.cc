@@ -68,6 +68,13 @@ absl::Status ParseOption(absl::string_view option, PortConfig& config) {
       return Wrong(config, "mtu=", value, " is no number from 68 to 9216");
     }
     config.mtu = static_cast<uint16_t>(mtu);
+  } else if (key == "queues") {
+    uint32_t queues = 0;
+    if (!absl::SimpleAtoi(value, &queues) || queues < 1 || queues > stack::Steering::kWorkersMax) {
+      return Wrong(config, "queues=", value, " is no number from 1 to ",
+                   stack::Steering::kWorkersMax);
+    }
+    config.queues = static_cast<uint16_t>(queues);
   } else if (key == "role" && config.kind == DeviceKind::kMemif) {
     if (value != "client" && value != "server") {
       return Wrong(config, "role=", value, " is neither client nor server");
@@ -85,8 +92,8 @@ absl::Status ParseOption(absl::string_view option, PortConfig& config) {
     if (value != "yes" && value != "no") return Wrong(config, "force takes yes or no");
     config.force = value == "yes";
   } else {
-    return Wrong(config, "unknown option '", key, "'; there are mtu, rx_checksum, tx_checksum, ",
-                 "force", config.kind == DeviceKind::kMemif ? ", role" : "");
+    return Wrong(config, "unknown option '", key, "'; there are mtu, queues, rx_checksum, ",
+                 "tx_checksum, force", config.kind == DeviceKind::kMemif ? ", role" : "");
   }
   return absl::OkStatus();
 }

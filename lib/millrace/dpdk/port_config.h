@@ -9,7 +9,8 @@
 //   vdev:RAW                 a DPDK virtual device as DPDK writes it: vdev:net_null0,size=64
 //
 // Options behind the target, except for vdev: ,mtu=N ,rx_checksum=auto|software|device|trusted
-// ,tx_checksum=auto|software|device ,force=yes (use an interface that carries the default route).
+// ,tx_checksum=auto|software|device ,force=yes (use an interface that carries the default route)
+// ,queues=N (queue pairs; default: one per worker, as far as the device has them).
 //
 // rx_checksum=trusted. A Linux sender on the other end of a veth pair leaves the TCP checksum to
 // the "hardware" (only the pseudo-header sum is in the frame), and afpacket and afxdp hand us the
@@ -23,6 +24,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,9 +40,10 @@ enum class DeviceKind : uint8_t { kRing, kAfPacket, kAfXdp, kTap, kMemif, kPci, 
 
 struct PortConfig {
   DeviceKind kind = DeviceKind::kRing;
-  std::string text;    // as the user wrote it, for messages
-  std::string target;  // interface, name, path, PCI address with domain, or raw vdev; "" for ring
-  uint16_t mtu = 0;    // 0: the device's
+  std::string text;     // as the user wrote it, for messages
+  std::string target;   // interface, name, path, PCI address with domain, or raw vdev; "" for ring
+  uint16_t mtu = 0;     // 0: the device's
+  uint16_t queues = 0;  // pairs, at most; 0: as many as workers
   bool memif_server = false;
   bool force = false;
   ChecksumPolicy rx_checksum = ChecksumPolicy::kAuto;
@@ -85,17 +88,21 @@ std::string PortConfigWarning(const PortConfig& config, const HostNetwork& host)
 struct VdevName {
   std::string name, arguments;
 };
-VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index);
+VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index,
+                 uint32_t queues = 1);
 // Octets that af_packet wants of a packet for this MTU: its frame size is a power of two.
 uint32_t AfPacketFrameOctets(uint16_t mtu);
 
-// A port of a real device, with the device behind it. Stops, closes and removes in that order.
+// A real device, with a port for each worker. Stops, closes and removes in that order.
 class AttachedPort {
  public:
   // Checks the configuration and opens it. REQUIRES: Eal has started, with `config.target` among
-  // EalOptions::pci_allowed for pci; kind is not kRing.
+  // EalOptions::pci_allowed for pci; kind is not kRing; 1 <= workers <= Steering::kWorkersMax.
+  // With several workers the device gets as many queue pairs as it has, and the key and table of a
+  // steering drawn here if it can hash.
   static absl::StatusOr<std::unique_ptr<AttachedPort>> Open(const PortConfig& config,
-                                                            DpdkPortOptions options);
+                                                            DpdkPortOptions options,
+                                                            uint32_t workers = 1);
   static absl::StatusOr<std::unique_ptr<AttachedPort>> Open(const PortConfig& config) {
     return Open(config, config.PortOptions());
   }
@@ -103,13 +110,23 @@ class AttachedPort {
   AttachedPort(const AttachedPort&) = delete;
   AttachedPort& operator=(const AttachedPort&) = delete;
 
-  DpdkPort& port() { return *port_; }
+  // Of a worker; of one beyond queues() see stack/steered_port.h.
+  DpdkPort& port(uint32_t worker = 0) { return worker == 0 ? *port_ : *more_[worker - 1]; }
+  uint32_t workers() const { return 1 + static_cast<uint32_t>(more_.size()); }
+  uint32_t queues() const { return queues_; }
+  // Null with one worker.
+  const stack::Steering* steering() const { return steering_ ? &*steering_ : nullptr; }
 
  private:
   AttachedPort() = default;
+  absl::Status OpenPorts(uint16_t port_id, const PortConfig& config, DpdkPortOptions options,
+                         uint32_t workers);
 
   std::string vdev_name_;  // "" for PCI
+  uint32_t queues_ = 1;
+  std::optional<stack::Steering> steering_;
   std::unique_ptr<DpdkPort> port_;
+  std::vector<std::unique_ptr<DpdkPort>> more_;  // ended before port_
 };
 
 }  // namespace millrace::dpdk

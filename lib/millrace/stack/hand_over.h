@@ -25,7 +25,7 @@ namespace millrace::stack {
 
 class HandOver {
  public:
-  static constexpr uint32_t kRingFrames = 512;  // 12 KiB; half a millisecond of 1 M frames/s
+  static constexpr uint32_t kRingFrames = 1024;  // 24 KiB; a millisecond of 1 M frames/s
   static constexpr uint32_t kRingFramesMin = 64;
 
   // REQUIRES: workers <= Steering::kWorkersMax; ring_frames a power of two from kRingFramesMin on.

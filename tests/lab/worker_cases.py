@@ -1,0 +1,69 @@
+"""tests/lab/worker_cases.py - two workers over one device: what belongs to which arrives there.
+
+Each of the devices gets the same cases: curl and wrk against `serve --cores`, nginx for
+`get --cores`. A segment that reaches the wrong worker finds no connection there and is answered by
+RST. A few RSTs there are with one worker too (repetitions that come after the end), so they are
+asked to be few, and every fetch to succeed: one whose answers went astray could not.
+"""
+
+import json
+import os
+import re
+
+import cases
+
+# Device, and what is written behind the interface's name: one queue for both workers, or one each.
+DEVICES = [("tap", ",queues=1"), ("tap", ",queues=2"), ("afpacket", ",queues=1"),
+           ("afpacket", ",queues=2")]
+
+
+def cores():
+    """--cores for two workers; Skip on a machine of one CPU."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise cases.Skip("one CPU only")
+    return f"{cpus[0]},{cpus[1]}"
+
+
+def expect_at_home(counters, connections):
+    astray = counters["TcpExtNoListener"]
+    cases.expect(astray <= connections / 100,
+                 f"{astray} segments without a connection, of {connections} connections")
+
+
+def serve(lab, millrace):
+    """curl and wrk; both workers accept, and nothing goes astray."""
+    stats = os.path.join(lab.folder, "stats.json")
+    bench = cases.Bench(lab, millrace)
+    server = lab.serve(millrace, "--http", "--cores", cores(), "--stats", stats)
+    for case in (cases.ping, cases.page_of_1_octet, cases.page_of_1_kib, cases.page_of_100_mib,
+                 cases.ab, cases.wrk):
+        case(bench)
+        cases.expect(server.poll() is None, f"ended: {server.log_text()[-500:]}")
+    status = cases.labnet.stop(server, cases.signal.SIGINT)
+    cases.expect(status == 0, f"status {status} after SIGINT: {server.log_text()[-500:]}")
+    with open(stats, encoding="utf-8") as file:
+        result = json.load(file)
+    accepted = [worker["services"]["accepted"] for worker in result["workers"]]
+    cases.expect(len(accepted) == 2 and min(accepted) > sum(accepted) / 4,
+                 f"accepted by each worker: {accepted}")
+    expect_at_home(result["counters"], sum(accepted))
+
+
+def get(lab, millrace, count=4000):
+    """Connections opened by two workers: every answer comes home."""
+    www = os.path.join(lab.folder, "www")
+    os.makedirs(www)
+    with open(os.path.join(www, "1k"), "wb") as file:
+        file.write(cases.content(1024))
+    lab.nginx()
+    bench = cases.Bench(lab, millrace)
+    command = lab.millrace_command(millrace, "get", f"http://{bench.kernel_host}/1k", "--cores",
+                                   cores(), "--connections", str(count), "--concurrency", "32",
+                                   "--json")
+    status, said = cases.run_for(lab, command, 60)
+    found = re.search(r"^\{.*^\}", said, re.M | re.S)
+    cases.expect(status == 0 and found, f"status {status}: {said.strip()[-300:]}")
+    result = json.loads(found[0])
+    cases.expect(result["ok"] == count, f"{result['ok']} of {count} fetched")
+    expect_at_home(result["counters"], count)
