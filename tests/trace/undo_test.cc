@@ -144,6 +144,19 @@ TEST(LimitedTransmit, FirstTwoDuplicateAcksSendNewSegments) {
   EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(0)));
 }
 
+// When it was reordering after all, the window grows by what the duplicate ACKs had not told of.
+TEST(LimitedTransmit, GrowsByTheHoleAlone) {
+  Trace t;
+  t.AcceptFromPeer({.mss = kMss});
+  t.Send(Octets(15 * kMss));
+  t.Receives(Ack(1));
+  t.Receives(Ack(1));
+  t.ForgetSent();
+  t.Receives(Ack(At(3)));
+  EXPECT_EQ(t.tcb()->congestion.cwnd, 11 * kMss);
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(12), At(13)));
+}
+
 // LR-04, RFC 6582 3.2 step 5: "For the first partial ACK that arrives during fast recovery, also
 // reset the retransmit timer", and for no other.
 TEST(Recovery, OnlyTheFirstPartialAckRestartsTheTimer) {

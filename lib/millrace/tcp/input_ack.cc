@@ -53,7 +53,7 @@ void OnAckInTrouble(Tcb& tcb, const Segment& segment, Env& env) {
   }
   const uint32_t flight = tcb.flight();
   const uint32_t acked = Advance(tcb, segment, env);
-  OnNewRenoAck(tcb, nullptr, segment, acked, flight, env);
+  OnNewRenoAck(tcb, nullptr, segment, acked, flight, 0, env);
 }
 
 // RFC 5682 section 2.1, step 2 and 3, for a new ACK. True: the time-out was spurious.
@@ -197,7 +197,7 @@ uint32_t Advance(Tcb& tcb, const Segment& segment, Env& env) {
 }
 
 void OnNewRenoAck(Tcb& tcb, Recovery* r, const Segment& segment, uint32_t acked, uint32_t flight,
-                  Env& env) {
+                  uint32_t told, Env& env) {
   bool restart = true;
   if (r != nullptr) {
     r->limited_transmit = false;
@@ -224,7 +224,12 @@ void OnNewRenoAck(Tcb& tcb, Recovery* r, const Segment& segment, uint32_t acked,
       if (r != nullptr) r->frto = Frto::kOff;
     }
     // RFC 5682 2.1 step 2b: the window was set for two new segments.
-    if (r == nullptr || r->frto == Frto::kOff) GrowAfterAck(tcb, r, acked, flight, env);
+    if (r == nullptr || r->frto == Frto::kOff) {
+      // What duplicate ACKs told of has let new segments go already (RFC 3042); the hole has not.
+      const uint32_t fresh = acked - std::min(acked, told * tcb.snd_mss);
+      const uint32_t hole = std::min<uint32_t>(acked, tcb.snd_mss);
+      GrowAfterAck(tcb, r, std::max(fresh, hole), flight, env);
+    }
   }
   // Behind snd_una it has nothing to guard, and 2^31 octets later it would look like the future.
   if (tcb.snd_una > tcb.recover && !tcb.Has(kFastRecovery)) tcb.Clear(kRecoverValid);

@@ -98,9 +98,10 @@ void OnRecordAck(Tcb& tcb, const wire::Segment& segment, Env& env);
 
 // tcp/input_ack.cc: SND.UNA moves to SEG.ACK; returns the octets acknowledged.
 uint32_t Advance(Tcb& tcb, const wire::Segment& segment, Env& env);
-// After Advance, without SACK information: RFC 5681, 6582, 5682. `r` may be null. `flight`: before.
+// After Advance, without SACK information: RFC 5681, 6582, 5682. `r` may be null. Before the ACK
+// there were `flight` octets, of which duplicate ACKs had told that `told` segments arrived.
 void OnNewRenoAck(Tcb& tcb, Recovery* r, const wire::Segment& segment, uint32_t acked,
-                  uint32_t flight, Env& env);
+                  uint32_t flight, uint32_t told, Env& env);
 
 // tcp/output.cc. Sends `length` octets at `seq` and the FIN behind them if `fin`.
 void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool fin);

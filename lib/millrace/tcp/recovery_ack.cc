@@ -283,9 +283,10 @@ void OnRecordAck(Tcb& tcb, const Segment& segment, Env& env) {
   Delivered delivered;
   const uint32_t flight = LargestFlight(tcb, r);
   const bool timed = tcb.Has(kRttTiming) && segment.ack >= tcb.rtt_seq;
+  const uint32_t told = tcb.duplicate_acks;
   const uint32_t acked = Advance(tcb, segment, env);
   OnProbeAck(tcb, r, segment, delivered, true, env);
-  OnNewRenoAck(tcb, &r, segment, acked, flight, env);
+  OnNewRenoAck(tcb, &r, segment, acked, flight, told, env);
   if (r.congestion.bbr != nullptr) {
     FollowModelAlone(tcb, r, acked, timed ? env.us - tcb.rtt_start_us : 0, env);
   }
