@@ -9,6 +9,7 @@
 #include "apps/common/flags.h"
 #include "apps/millrace/subcommand.h"
 #include "apps/result/diff.h"
+#include "apps/result/html.h"
 #include "apps/result/merge.h"
 #include "apps/result/result_files.h"
 #include "apps/result/run_folder.h"
@@ -106,11 +107,29 @@ Subcommand AddExport(CLI::App& report) {
           }};
 }
 
+Subcommand AddHtml(CLI::App& report) {
+  CLI::App* app = report.add_subcommand("html", "a result as one page that opens offline");
+  auto path = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>("-");
+  app->add_option("result", *path, "a result.json, its folder, or -")
+      ->required()
+      ->type_name("RESULT");
+  app->add_option("-o,--output", *output, "the file to write (default: the standard output)")
+      ->type_name("FILE");
+  return {app, [path, output](StopSignals&) -> int {
+            const auto result = ReadResult(*path);
+            if (!result.ok()) return Report(result.status());
+            return Finish(WriteFile(*output, HtmlPage(*result)));
+          }};
+}
+
 }  // namespace
 
 std::vector<Subcommand> AddReport(CLI::App& program) {
-  CLI::App* report = program.add_subcommand("report", "results: show, compare, merge, convert");
-  return {AddShow(*report), AddDiff(*report), AddMerge(*report), AddExport(*report)};
+  CLI::App* report =
+      program.add_subcommand("report", "results: show, compare, merge, draw, convert");
+  return {AddShow(*report), AddDiff(*report), AddMerge(*report), AddHtml(*report),
+          AddExport(*report)};
 }
 
 }  // namespace millrace::apps

@@ -29,11 +29,16 @@ bool IsPlain(const Json& json) {
   return std::all_of(json.begin(), json.end(), [](const Json& v) { return v.is_primitive(); });
 }
 
+// Octets that are no UTF-8 (of a host name, of a label) are replaced, not thrown about.
+std::string Dumped(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 // Indented, but lists of numbers and of pairs (buckets) on one line each.
 void Print(const Json& json, size_t indent, std::string& text) {
   const bool pairs = json.is_array() && !json.empty() && json.front().is_array();
   if (json.is_primitive() || json.empty() || pairs || (json.is_array() && IsPlain(json))) {
-    text += json.dump();
+    text += Dumped(json);
     return;
   }
   const std::string margin(indent + 1, ' ');
@@ -43,7 +48,7 @@ void Print(const Json& json, size_t indent, std::string& text) {
     text += first ? "\n" : ",\n";
     first = false;
     text += margin;
-    if (json.is_object()) text += Json(name).dump() + ": ";
+    if (json.is_object()) text += Dumped(name) + ": ";
     Print(value, indent + 1, text);
   }
   text += "\n" + std::string(indent, ' ') + (json.is_object() ? "}" : "]");

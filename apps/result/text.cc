@@ -12,9 +12,14 @@ namespace millrace::apps {
 
 std::string Printable(std::string_view text) {
   std::string printable(text);
-  for (char& c : printable) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (octet < 0x20 || octet == 0x7f) c = '?';
+  for (size_t i = 0; i < printable.size(); ++i) {
+    const auto octet = static_cast<unsigned char>(printable[i]);
+    if (octet < 0x20 || octet == 0x7f) printable[i] = '?';
+    // U+0080 to U+009F in UTF-8: control characters to a terminal too.
+    const bool two = octet == 0xc2 && i + 1 < printable.size();
+    if (two && static_cast<unsigned char>(printable[i + 1]) < 0xa0) {
+      printable[i] = printable[i + 1] = '?';
+    }
   }
   return printable;
 }
