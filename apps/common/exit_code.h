@@ -20,9 +20,13 @@ enum ExitCode : int {
   kInterrupted = 130,
 };
 
-// Prints "millrace: <message>" and returns the code that belongs to the status.
+// Prints "millrace: <message>" and returns the code that belongs to the status. A message of DPDK
+// does not stay alone: behind it stands who knows more.
 inline ExitCode Report(const absl::Status& status) {
   std::fprintf(stderr, "millrace: %s\n", std::string(status.message()).c_str());
+  if (status.message().find("DPDK") != absl::string_view::npos) {
+    std::fprintf(stderr, "millrace: `millrace doctor` says what this machine can do\n");
+  }
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
       return kUsage;

@@ -1,7 +1,6 @@
 // apps/common/flags.h - command line options with units, and their error messages.
 //
-// Every option of a subcommand can also be given as MILLRACE_<NAME> in the environment; the command
-// line wins.
+// Every option can also be given in the environment and in a file: apps/config/settings.h.
 #ifndef MILLRACE_APPS_COMMON_FLAGS_H_
 #define MILLRACE_APPS_COMMON_FLAGS_H_
 
@@ -80,19 +79,6 @@ CLI::Option* AddCount(CLI::App& app, const FlagText& text, T* value, uint64_t lo
 inline CLI::Option* AddRate(CLI::App& app, const FlagText& text, double* value) {
   return AddParsed(app, text, value, "a rate above 0 (write 500, 20k, 1.2M: per second)",
                    [](const std::string& word) { return ParseRate(word); });
-}
-
-// Lets every option of `app` be set by MILLRACE_<NAME> too.
-inline void ReadEnvironment(CLI::App& app) {
-  for (CLI::Option* option : app.get_options()) {
-    const std::vector<std::string>& names = option->get_lnames();
-    if (names.empty() || names.front() == "help" || names.front() == "version") continue;
-    std::string variable = "MILLRACE_";
-    for (const char c : names.front()) {
-      variable += c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    }
-    option->envname(variable);
-  }
 }
 
 // "millrace", "millrace report show": what the user writes to get to `app`.

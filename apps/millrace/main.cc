@@ -2,12 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <vector>
 
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
+#include "apps/config/settings.h"
 #include "apps/millrace/subcommand.h"
 
 namespace millrace::apps {
@@ -19,7 +21,7 @@ CLI::App& Chosen(CLI::App& program) {
   return parsed.empty() ? program : Chosen(*parsed.front());
 }
 
-int ExitOf(CLI::App& program, const CLI::ParseError& error) {
+int ExitOf(CLI::App& program, const Settings& settings, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     program.exit(error);  // --help, --version
     return kPass;
@@ -27,27 +29,48 @@ int ExitOf(CLI::App& program, const CLI::ParseError& error) {
   CLI::App& app = Chosen(program);
   const std::vector<std::string> unknown = app.remaining();
   if (!unknown.empty()) return ReportUsage(UnknownOptionMessage(app, unknown.front()));
-  return ReportUsage(error.what());
+  return ReportUsage(settings.Located(app, error.what()));
+}
+
+// Runs the subcommand that the words of the command line, read with `settings`, have chosen.
+int RunChosen(CLI::App& program, const Settings& settings,
+              const std::vector<Subcommand>& subcommands) {
+  const CLI::App& app = Chosen(program);
+  const CLI::Option* const dry_run = app.get_option_no_throw("--dry-run");
+  if (dry_run != nullptr && dry_run->count() > 0) {
+    std::fputs(settings.Resolved(app).c_str(), stdout);
+  }
+  if (Settings::OnlyDescribe(app)) return kPass;
+  StopSignals signals;
+  for (const Subcommand& subcommand : subcommands) {
+    if (subcommand.app->parsed()) return subcommand.run(signals);
+  }
+  std::fputs(app.help().c_str(), stdout);
+  return kUsage;
 }
 
 int Run(int argc, char** argv) {
   CLI::App program("TCP in user space for work that opens and closes connections fast", "millrace");
   program.set_version_flag("--version", "millrace " MILLRACE_VERSION);
-  program.footer("First steps: `millrace demo` needs no NIC, no root and no huge pages.");
+  program.footer(
+      "First steps: `millrace demo` needs no NIC, no root and no huge pages.\n"
+      "Every option is also a key of a file (--config) and a variable: --rate, rate, "
+      "MILLRACE_RATE.");
   std::vector<Subcommand> subcommands{AddDemo(program), AddServe(program), AddGet(program)};
-  for (Subcommand& report : AddReport(program)) subcommands.push_back(std::move(report));
-  for (const Subcommand& subcommand : subcommands) ReadEnvironment(*subcommand.app);
+  for (const auto& add : {AddReport, AddConfig, AddDoctor}) {
+    for (Subcommand& part : add(program)) subcommands.push_back(std::move(part));
+  }
+  AddConfigOptions(program);
+  const absl::StatusOr<Settings> settings = Settings::Load(
+      program, {argv + 1, argv + argc}, [](const char* n) { return std::getenv(n); });
+  if (!settings.ok()) return Report(settings.status());
+  std::vector<std::string> words(settings->words().rbegin(), settings->words().rend());
   try {
-    program.parse(argc, argv);
+    program.parse(words);  // wants them reversed
   } catch (const CLI::ParseError& error) {
-    return ExitOf(program, error);
+    return ExitOf(program, *settings, error);
   }
-  StopSignals signals;
-  for (const Subcommand& subcommand : subcommands) {
-    if (subcommand.app->parsed()) return subcommand.run(signals);
-  }
-  std::fputs(Chosen(program).help().c_str(), stdout);
-  return kUsage;
+  return RunChosen(program, *settings, subcommands);
 }
 
 }  // namespace

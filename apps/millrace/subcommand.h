@@ -19,6 +19,8 @@ struct Subcommand {
 Subcommand AddDemo(CLI::App& program);
 Subcommand AddServe(CLI::App& program);
 Subcommand AddGet(CLI::App& program);
+std::vector<Subcommand> AddConfig(CLI::App& program);
+std::vector<Subcommand> AddDoctor(CLI::App& program);
 std::vector<Subcommand> AddReport(CLI::App& program);
 
 }  // namespace millrace::apps
