@@ -15,7 +15,7 @@
 // What symmetry costs: whoever sends SYNs can aim them at one bucket without knowing the key, by
 // keeping the fold. Each worker therefore bears its own flood (stack/listener.h), and what is
 // handed over has bounds (stack/steered_port.h).
-// A value: copied to each worker. Cost: OwnerOf 3 ns.
+// A value: copied to each worker. Cost: OwnerOf is three look-ups in 2.5 KiB.
 #ifndef MILLRACE_STACK_STEERING_H_
 #define MILLRACE_STACK_STEERING_H_
 
