@@ -15,6 +15,11 @@
 #define MILLRACE_SOURCE_ROOT "."
 #endif
 
+// The root of the tree; meson.build names it for tests that use this header.
+#ifndef MILLRACE_SOURCE_ROOT
+#define MILLRACE_SOURCE_ROOT "."
+#endif
+
 namespace millrace::testing {
 
 // `name`: "tests/golden/result.json".
