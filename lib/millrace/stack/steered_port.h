@@ -8,8 +8,8 @@
 // the reserve is dropped, so that a flood aimed at one worker costs its connections nothing on the
 // way to it.
 // Workers without a transmit queue give what they send to a relay, another worker, by a ring too.
-// Threading: one worker; made and destroyed while none polls. Cost: 7 ns a frame that is kept, 10 ns
-// one that is handed over, besides what fetching it from another core's cache takes
+// Threading: one worker; made and destroyed while none polls. Cost: 7 ns a frame that is kept, and
+// 10 ns one that is handed over, besides what fetching it from another core's cache takes
 // (bench/results/cores.md).
 #ifndef MILLRACE_STACK_STEERED_PORT_H_
 #define MILLRACE_STACK_STEERED_PORT_H_
