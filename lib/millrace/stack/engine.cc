@@ -99,7 +99,6 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
       time_waits_(config.limits.time_wait, config.pages),
       connection_wheel_(tcp::TickFloor(now)),
       half_open_wheel_(tcp::TickFloor(now)),
-      time_wait_wheel_(static_cast<uint32_t>(now.ns() >> kTimeWaitShift)),
       neighbors_(net_, {.hash_secret = secrets.neighbor}),
       route_{net_.address_v4, net_.network_mask, config.gateway_v4},
       source_ports_(PortsOf(config, {IpAddress::V4(net_.address_v4), config.owned_bits}, secrets)),
@@ -175,7 +174,7 @@ void Engine::EnterTimeWait(Connection& connection) {
   uint32_t index = time_waits_.Take();
   if (index == kNoIndex) {
     // Full: the one nearest to its end goes early, so that closing never fails.
-    const uint32_t oldest = time_wait_wheel_.Earliest();
+    const uint32_t oldest = time_wait_queue_.Earliest();
     ++env_.counters.time_wait_evicted;
     if (oldest != kNoIndex) {
       RemoveTimeWait(oldest, true);
@@ -200,13 +199,18 @@ void Engine::EnterTimeWait(Connection& connection) {
 void Engine::ScheduleTimeWait(uint32_t index) {
   const int64_t end_ns = (env_.now + env_.config.time_wait).ns();
   const int64_t tick_ns = int64_t{1} << kTimeWaitShift;
-  time_wait_wheel_.Schedule(time_waits_, index,
-                            static_cast<uint32_t>((end_ns + tick_ns - 1) >> kTimeWaitShift));
+  time_wait_queue_.Append(time_waits_, index,
+                          static_cast<uint32_t>((end_ns + tick_ns - 1) >> kTimeWaitShift));
 }
 
 void Engine::RemoveTimeWait(uint32_t index, bool erase_flow) {
+  time_wait_queue_.Remove(time_waits_, index);
+  FreeTimeWait(index, erase_flow);
+}
+
+// REQUIRES: it has left the queue.
+void Engine::FreeTimeWait(uint32_t index, bool erase_flow) {
   TimeWait& time_wait = time_waits_[index];
-  time_wait_wheel_.Cancel(time_waits_, index);
   if (erase_flow) {
     table_.Erase(table_.Hash(time_wait.key), FlowRef(FlowKind::kTimeWait, index));
   }

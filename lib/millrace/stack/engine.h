@@ -31,6 +31,7 @@
 #include "millrace/stack/records.h"
 #include "millrace/stack/socket.h"
 #include "millrace/stack/source_port.h"
+#include "millrace/stack/time_wait_queue.h"
 #include "millrace/stack/timer_wheel.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
@@ -144,9 +145,10 @@ class Engine {
  private:
   friend class Socket;
   static constexpr size_t kTimerWorkMax = 256;  // wheel entries touched per poll and wheel
+  static constexpr size_t kExpiryBatch = 32;    // TIME-WAITs that leave the table together
   static constexpr size_t kRepliesMax = kBurst + kTimerWorkMax;
   static constexpr size_t kControlMax = kBurst + 8;
-  static constexpr int kTimeWaitShift = 26;  // the 2MSL wheel ticks every 67 ms
+  static constexpr int kTimeWaitShift = 20;  // 2MSL is counted in ticks of 1 ms
 
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
   const FlowKey& KeyOf(FlowRef ref) const {
@@ -219,7 +221,9 @@ class Engine {
   void FreeConnection(Connection& connection);
   void RemoveHalfOpen(uint32_t index, bool erase_flow);
   void RemoveTimeWait(uint32_t index, bool erase_flow);
+  void FreeTimeWait(uint32_t index, bool erase_flow);
   void EnterTimeWait(Connection& connection);
+  void ExpireTimeWaits();
   void LeaveTable(Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
   ConnectResult OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
@@ -247,7 +251,7 @@ class Engine {
   std::array<KeyPlace, 4> key_places_{};
   TimerWheel<Connection, &Connection::timer, 4, 8> connection_wheel_;
   TimerWheel<HalfOpen, &HalfOpen::timer, 4, 8> half_open_wheel_;
-  TimerWheel<TimeWait, &TimeWait::timer, 1, 12> time_wait_wheel_;
+  TimeWaitQueue time_wait_queue_;
   Neighbors neighbors_;
   Route route_;
   LastHop last_hop_;

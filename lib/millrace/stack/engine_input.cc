@@ -263,7 +263,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
       return;
     case tcp::TimeWaitVerdict::kRestart:
       send_ack();
-      time_wait_wheel_.Cancel(time_waits_, ref.index());
+      time_wait_queue_.Remove(time_waits_, ref.index());
       ScheduleTimeWait(ref.index());
       return;
     case tcp::TimeWaitVerdict::kRemove:

@@ -5,8 +5,9 @@
 //   Connection  256 octets  SYN-SENT to LAST-ACK
 //   TimeWait    48 octets   TIME-WAIT
 // A record has one entry in the flow table, which moves from kind to kind in place, and one in the
-// wheel of its pool. The timer link belongs to the slab slot and survives Give and Take: no record
-// is made by assigning to the whole of it.
+// wheel of its pool; a TimeWait in a queue (stack/time_wait_queue.h) instead. The timer link
+// belongs to the slab slot and survives Give and Take: no record is made by assigning to the whole
+// of it.
 #ifndef MILLRACE_STACK_RECORDS_H_
 #define MILLRACE_STACK_RECORDS_H_
 
