@@ -39,6 +39,7 @@ class FlowTable {
  public:
   static constexpr uint32_t kSlots = 8;  // per bucket
   static constexpr uint32_t kStashMax = 64;
+  static constexpr uint32_t kBucketBytes = 64;  // one cache line
 
   // 256 secret random bits, drawn once per process from the operating system.
   struct Key {
@@ -98,7 +99,7 @@ class FlowTable {
     uint16_t stashed;  // entries whose home this is and that live in the stash
     uint8_t visitors;  // bit per slot: the entry's home is its other bucket
   };
-  static_assert(sizeof(Bucket) == 64);
+  static_assert(sizeof(Bucket) == kBucketBytes);
 
   struct Stashed {
     uint64_t hash;
