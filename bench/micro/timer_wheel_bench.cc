@@ -35,6 +35,7 @@ struct World {
 };
 
 constexpr uint32_t kSpanTicks = 1000;  // e.g. retransmission within a second of 1 ms ticks
+constexpr uint32_t kFarTicks = 1u << 20;
 
 void CancelAndArm(benchmark::State& state) {
   World<Fine> w(state.range(0));
@@ -50,6 +51,22 @@ void MoveLater(benchmark::State& state) {
   World<Fine> w(state.range(0));
   for (uint32_t i = 0; i < w.slab.capacity(); ++i) w.wheel.Schedule(w.slab, i, w.Ticks(kSpanTicks));
   for (auto _ : state) w.wheel.Schedule(w.slab, w.Pick(), kSpanTicks + 1);
+}
+
+// An entry goes to half its distance, until that is nothing and it starts anew.
+void MoveEarlier(benchmark::State& state) {
+  World<Fine> w(state.range(0));
+  for (uint32_t i = 0; i < w.slab.capacity(); ++i) w.wheel.Schedule(w.slab, i, kFarTicks);
+  for (auto _ : state) {
+    const uint32_t index = w.Pick();
+    const uint32_t tick = w.slab[index].link.tick / 2;
+    if (tick == 0) {
+      w.wheel.Cancel(w.slab, index);
+      w.wheel.Schedule(w.slab, index, kFarTicks);
+    } else {
+      w.wheel.Schedule(w.slab, index, tick);
+    }
+  }
 }
 
 // Everything is armed and expires again and again: per expiry, with arming and moving down.
@@ -78,9 +95,11 @@ void AdvanceWithNothingDue(benchmark::State& state) {
   }
 }
 
-BENCHMARK(CancelAndArm)->Name("cancel_and_arm")->Arg(1'000)->Arg(1'000'000);
-BENCHMARK(MoveLater)->Name("move_later")->Arg(1'000)->Arg(1'000'000);
-BENCHMARK(ArmAndExpire<Fine>)->Name("arm_and_expire/fine")->Arg(1'000)->Arg(1'000'000);
+void Sizes(benchmark::internal::Benchmark* b) { b->Arg(1'000)->Arg(1'000'000)->Arg(10'000'000); }
+BENCHMARK(CancelAndArm)->Name("cancel_and_arm")->Apply(Sizes);
+BENCHMARK(MoveLater)->Name("move_later")->Apply(Sizes);
+BENCHMARK(MoveEarlier)->Name("move_earlier")->Apply(Sizes);
+BENCHMARK(ArmAndExpire<Fine>)->Name("arm_and_expire/fine")->Apply(Sizes);
 BENCHMARK(ArmAndExpire<Coarse>)->Name("arm_and_expire/coarse")->Arg(1'000)->Arg(10'000'000);
 BENCHMARK(AdvanceWithNothingDue)->Name("advance_with_nothing_due");
 

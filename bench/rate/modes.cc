@@ -1,11 +1,10 @@
 #include "bench/rate/modes.h"
 
-#include <sys/resource.h>
-
 #include <atomic>
 #include <memory>
 #include <utility>
 
+#include "bench/rate/cpu_time.h"
 #include "bench/rate/end.h"
 #include "millrace/dpdk/ring_pair.h"
 #include "millrace/dpdk/worker.h"
@@ -19,16 +18,6 @@ constexpr MacAddress kServerMac = {{0x02, 0x4D, 0x52, 0xFF, 0, 2}};
 constexpr Duration kLinkPatience = Duration::Seconds(10);
 constexpr Duration kReopen = Duration::Milliseconds(200);
 constexpr Duration kPause = Duration::Milliseconds(10);
-
-// Of this thread: on a machine that others use too it says more than the clock on the wall.
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 // Nothing that is measured takes longer: set-up, the run, the drain.
 Duration Patience(const Plan& plan) {
