@@ -31,6 +31,7 @@ TraceOptions ForFamily(TraceOptions options) {
     options.config.host_v6.gateway = IpAddress::V6(Trace::kPrefixV6, options.config.gateway_v4);
   }
   options.config.host_v6.detection_transmits = options.v6_detection_transmits;
+  options.config.host_v6.group_reports = options.v6_group_reports;
   options.config.limits.address_pairs = 256;
   options.config.tcp.mss = static_cast<uint16_t>(options.config.tcp.mss + kMoreHeader);
   options.capabilities.mtu = static_cast<uint16_t>(options.capabilities.mtu + kMoreHeader);

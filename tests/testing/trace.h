@@ -73,6 +73,7 @@ struct TraceOptions {
   stack::PortCapabilities capabilities;
   bool v6;                             // as the program is
   uint8_t v6_detection_transmits = 0;  // addresses are ready at once
+  bool v6_group_reports = false;
   TraceOptions();
 };
 

@@ -112,6 +112,57 @@ TEST(Icmp, SoftErrorsNeverAbort) {
   }
 }
 
+// SHLD-25: "it SHOULD make the information available to the application"; believed only about what
+// is in flight (RFC 5927 4.1).
+TEST(Icmp, SoftErrorsAreMadeKnown) {
+  using tcp::SoftError;
+  const struct {
+    uint8_t type, code;
+    SoftError meaning;
+  } errors[] = {{wire::kIcmpUnreachable, 0, SoftError::kNetUnreachable},
+                {wire::kIcmpUnreachable, 1, SoftError::kHostUnreachable},
+                {wire::kIcmpUnreachable, 2, SoftError::kProtocolUnreachable},
+                {wire::kIcmpUnreachable, 3, SoftError::kPortUnreachable},
+                {wire::kIcmpUnreachable, 5, SoftError::kOther},
+                {wire::kIcmpUnreachable, 6, SoftError::kNetUnreachable},
+                {wire::kIcmpUnreachable, 7, SoftError::kHostUnreachable},
+                {wire::kIcmpUnreachable, 13, SoftError::kProhibited},
+                {wire::kIcmpTimeExceeded, 0, SoftError::kTimeExceeded},
+                {wire::kIcmpTimeExceeded, 4, SoftError::kTimeExceeded},
+                {wire::kIcmpParameterProblem, 0, SoftError::kParameterProblem}};
+  Trace t;
+  t.AcceptFromPeer();
+  const stack::Socket socket = t.app().socket;
+  EXPECT_EQ(socket.TakeSoftError(), SoftError::kNone);
+  t.Send("data");
+  uint64_t told = 0;
+  for (const auto& error : errors) {
+    SCOPED_TRACE(int{error.type} * 100 + error.code);
+    for (const uint32_t not_in_flight : {0u, 5u, 100'000u}) {
+      t.ReceivesFrame(FrameOf(t, {.type = error.type, .code = error.code, .seq = not_in_flight}));
+      EXPECT_EQ(socket.TakeSoftError(), SoftError::kNone);
+    }
+    t.ReceivesFrame(FrameOf(t, {.type = error.type, .code = error.code, .seq = 4}));
+    EXPECT_EQ(t.engine().counters().icmp_soft_errors, ++told);
+    EXPECT_EQ(socket.TakeSoftError(), error.meaning) << ToString(error.meaning);
+    EXPECT_EQ(socket.TakeSoftError(), SoftError::kNone);
+  }
+  EXPECT_EQ(stack::Socket().TakeSoftError(), SoftError::kNone);
+  t.Receives({.flags = kAck | kFin, .seq = 1, .ack = 5});
+  t.Close();
+  t.Receives({.flags = kAck, .seq = 2, .ack = 6});
+  t.ExpectNothingHeld();
+}
+
+// While an opening goes on, too.
+TEST(Icmp, SoftErrorOfAnOpeningIsMadeKnown) {
+  Trace t;
+  t.Connect();
+  t.ReceivesFrame(FrameOf(t, {.code = wire::kIcmpHostUnreachable}));
+  EXPECT_EQ(t.FlowState(), State::kSynSent);
+  EXPECT_EQ(t.app().socket.TakeSoftError(), tcp::SoftError::kHostUnreachable);
+}
+
 // PMT-12, RFC 5927 5.2: "TCP SHOULD treat all of the above as indications of soft errors" once the
 // connection is synchronized.
 TEST(Icmp, HardErrorDoesNotEndASynchronizedConnection) {

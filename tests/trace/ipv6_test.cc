@@ -290,5 +290,35 @@ TEST(IPv6, ListenersOfAFamilyTakeNoneOfTheOther) {
   EXPECT_EQ(t.engine().Listen({IpAddress(), 80}, 4), stack::ListenResult::kOk);
 }
 
+// SHLD-25 over IPv6.
+TEST(IPv6, SoftErrorsAreMadeKnown) {
+  using tcp::SoftError;
+  const struct {
+    uint8_t type, code;
+    SoftError meaning;
+  } errors[] = {{wire::kIcmpV6Unreachable, 0, SoftError::kNetUnreachable},
+                {wire::kIcmpV6Unreachable, 1, SoftError::kProhibited},
+                {wire::kIcmpV6Unreachable, 2, SoftError::kOther},
+                {wire::kIcmpV6Unreachable, 3, SoftError::kHostUnreachable},
+                {wire::kIcmpV6Unreachable, 4, SoftError::kPortUnreachable},
+                {wire::kIcmpV6TimeExceeded, 0, SoftError::kTimeExceeded},
+                {wire::kIcmpV6ParameterProblem, 0, SoftError::kParameterProblem},
+                {wire::kIcmpV6ParameterProblem, 1, SoftError::kProtocolUnreachable}};
+  Trace t(V6());
+  t.AcceptFromPeer();
+  t.Send("data");
+  for (const auto& error : errors) {
+    SCOPED_TRACE(int{error.type} * 100 + error.code);
+    const Bytes quoted = t.QuotedSegment(1);
+    Bytes message(wire::kIcmpV6HeaderBytes);
+    message[0] = std::byte{error.type};
+    message[1] = std::byte{error.code};
+    message.insert(message.end(), quoted.begin(), quoted.end());
+    t.ReceivesFrame(Packet(t, wire::kIpProtocolIcmpV6, message, 64));
+    EXPECT_EQ(t.state(), tcp::State::kEstablished);
+    EXPECT_EQ(t.app().socket.TakeSoftError(), error.meaning);
+  }
+}
+
 }  // namespace
 }  // namespace millrace::testing

@@ -6,7 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <set>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "testing/trace.h"
@@ -16,6 +19,26 @@ namespace {
 
 using stack::ConnectResult;
 using tcp::State;
+
+// ISN-04: the engine holds its keys in pages that no core dump has.
+TEST(Isn, KeysAreLeftOutOfCoreDumps) {
+  Trace t;
+  std::ifstream maps("/proc/self/smaps");
+  std::string line, flags;
+  bool inside = false;
+  while (flags.empty() && std::getline(maps, line)) {
+    uint64_t begin = 0, end = 0;
+    char dash = 0;
+    std::istringstream range(line);
+    if (range >> std::hex >> begin >> dash >> end && dash == '-') {
+      const auto at = reinterpret_cast<uintptr_t>(&t.engine());
+      inside = at >= begin && at < end;
+    } else if (inside && line.rfind("VmFlags:", 0) == 0) {
+      flags = line;
+    }
+  }
+  EXPECT_NE(flags.find(" dd"), std::string::npos) << flags;
+}
 
 Endpoint Remote(const Trace& t, uint16_t port) { return {t.AddressOf(Trace::kPeerAddress), port}; }
 

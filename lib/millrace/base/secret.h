@@ -2,6 +2,8 @@
 #ifndef MILLRACE_BASE_SECRET_H_
 #define MILLRACE_BASE_SECRET_H_
 
+#include <cstddef>
+
 #include "millrace/base/siphash.h"
 
 namespace millrace {
@@ -10,6 +12,10 @@ namespace millrace {
 // that is seeded; ends the process when there is none. For set-up code: the engine takes its keys
 // as arguments, so that the simulator can give fixed ones.
 SipKey RandomSipKey();
+
+// Leaves the pages of `object` out of core dumps, madvise(MADV_DONTDUMP): a dump that goes to
+// somebody else's desk has no keys. What shares its first and last page is left out too.
+void ExcludeFromCoreDump(const void* object, size_t bytes);
 
 }  // namespace millrace
 

@@ -27,6 +27,7 @@ namespace millrace::stack {
   X(icmp_unreachables_sent, "IcmpOutDestUnreachs")            \
   X(icmp_limited, "IcmpOutRateLimited")                       \
   X(icmp_errors_used, "IcmpInErrorsUsed")                     \
+  X(icmp_soft_errors, "IcmpInSoftErrors")                     \
   X(icmp_errors_ignored, "IcmpInErrorsIgnored")               \
   X(icmp_ignored, "IcmpInIgnored")                            \
   X(datagrams_ignored, "IpInUnwantedDatagrams")               \
@@ -38,7 +39,9 @@ namespace millrace::stack {
   X(ndp_router_solicitations, "Icmp6OutRouterSolicits")       \
   X(ndp_router_advertisements, "Icmp6InRouterAdvertisements") \
   X(ndp_invalid, "Icmp6InNdpInvalid")                         \
-  X(ndp_conflicts, "Icmp6InAddressConflicts")
+  X(ndp_conflicts, "Icmp6InAddressConflicts")                 \
+  X(group_queries, "Icmp6InGroupMembQueries")                 \
+  X(group_reports, "Icmp6OutMLDv2Reports")
 
 struct Counters {
 #define MILLRACE_DECLARE_COUNTER(member, name) uint64_t member = 0;

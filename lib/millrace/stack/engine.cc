@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "millrace/base/secret.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/isn.h"
 #include "millrace/tcp/time_wait.h"
@@ -104,6 +105,8 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
       source_ports_(PortsOf(config, {IpAddress::V4(net_.address_v4), config.owned_bits}, secrets)),
       source_ports_v6_(PortsOf(config, {}, secrets)),
       path_mtus_(secrets.neighbor),
+      source_limit_(config.syns_per_source_per_s, config.syns_per_source_burst,
+                    secrets.source_limit),
       fast_open_cache_(config.tcp.fast_open_client),
       stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {
   const auto keys_of = [](const auto& slab) {
@@ -111,6 +114,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
     if (first == nullptr) return KeyPlace{};  // no memory: ok_ will say so
     return KeyPlace{reinterpret_cast<const std::byte*>(&first->key), sizeof *first};
   };
+  ExcludeFromCoreDump(this, sizeof *this);
   key_places_[static_cast<size_t>(FlowKind::kHalfOpen)] = keys_of(half_opens_);
   key_places_[static_cast<size_t>(FlowKind::kConnection)] = keys_of(connections_);
   key_places_[static_cast<size_t>(FlowKind::kTimeWait)] = keys_of(time_waits_);

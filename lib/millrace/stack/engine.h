@@ -30,6 +30,7 @@
 #include "millrace/stack/port.h"
 #include "millrace/stack/records.h"
 #include "millrace/stack/socket.h"
+#include "millrace/stack/source_limit.h"
 #include "millrace/stack/source_port.h"
 #include "millrace/stack/time_wait_queue.h"
 #include "millrace/stack/timer_wheel.h"
@@ -165,13 +166,14 @@ class Engine {
   // True: the packet is taken care of.
   bool OnUnmatched(Parsed& parsed);
   void OnListenerSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
+  void TakeSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
   void OnHalfOpen(Parsed& parsed, FlowRef ref);
   void OnTimeWait(Parsed& parsed, FlowRef ref);
   void OnConnection(Parsed& parsed, Connection& connection);
   void OnArp(const wire::ParsedFrame& frame);
   void OnIcmp(const wire::ParsedFrame& frame, RxFrame packet);
   void OnIcmpError(const wire::ParsedFrame& frame);
-  void OnTcpError(const FlowKey& key, SeqNum seq, bool hard);
+  void OnTcpError(const FlowKey& key, SeqNum seq, tcp::SoftError error);
   void OnPacketTooBig(const FlowKey& key, SeqNum seq, uint32_t mtu);
   uint16_t PathMss(const FlowKey& key, uint16_t mss) const;
   void OnUnwantedDatagram(const wire::ParsedFrame& frame);
@@ -180,7 +182,8 @@ class Engine {
   void ReplyReset(const Parsed& parsed);
 
   // engine_cookie.cc
-  void OnListenerFull(const Parsed& parsed, uint16_t listener);
+  void OnListenerFull(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
+  bool MayTakeSyn(const FlowKey& key, const Listener& listener);
   void CountSynDrop(const Listener& listener);
   bool OnCookieAck(Parsed& parsed, uint16_t listener);
   tcp::SynCookieKey CookieKeyOf(const FlowKey& key) const;
@@ -195,6 +198,8 @@ class Engine {
   void OnAdvertisement(const wire::ParsedFrame& frame);
   void OnRouterAdvertisement(const wire::ParsedFrame& frame);
   void OnAddressConflict(const IpAddress& address);
+  void OnGroupQuery(const wire::ParsedFrame& frame);
+  void BuildGroupReport(wire::GroupRecord type, ControlFrame* frame);
   void BuildSolicitation(const IpAddress& target, const IpAddress& source, const IpAddress& to,
                          const MacAddress& mac, ControlFrame* frame);
   bool CheckV6(const Endpoint& remote, ConnectResult* why) const;
@@ -258,6 +263,7 @@ class Engine {
   SourcePorts source_ports_, source_ports_v6_;
   PathMtus path_mtus_;
   ListenerTable listeners_;
+  SourceLimit source_limit_;
   FastOpenCache fast_open_cache_;
   TokenBucket stateless_limit_;
   Counters counters_;
@@ -276,74 +282,8 @@ class Engine {
   std::array<Unparked, kBurst * Neighbor::kParkedMax> unparked_;
 };
 
-// Inline definitions
-
-inline Connection* Engine::Find(ConnectionId id) {
-  if (id.generation == 0 || id.index >= connections_.touched()) return nullptr;
-  Connection& connection = connections_[id.index];
-  return connection.in_use && connection.generation == id.generation ? &connection : nullptr;
-}
-
-inline Socket Engine::SocketOf(const Connection& connection) {
-  return Socket(this, {connections_.IndexOf(connection), connection.generation});
-}
-
-inline void Engine::MarkDirty(Connection& connection) {
-  const uint32_t self = connections_.IndexOf(connection) + 1;
-  if (connection.dirty_next != Connection::kNotListed || visiting_ == self) return;
-  connection.dirty_next = self;  // the last of the list points to itself
-  if (dirty_tail_ == Connection::kNotListed) {
-    dirty_head_ = self;
-  } else {
-    connections_[dirty_tail_ - 1].dirty_next = self;
-  }
-  dirty_tail_ = self;
-}
-
-inline Connection* Engine::PopDirty() {
-  if (dirty_head_ == Connection::kNotListed) return nullptr;
-  Connection& connection = connections_[dirty_head_ - 1];
-  if (connection.dirty_next == dirty_head_) {
-    dirty_head_ = dirty_tail_ = Connection::kNotListed;
-  } else {
-    dirty_head_ = connection.dirty_next;
-  }
-  connection.dirty_next = Connection::kNotListed;
-  visiting_ = connections_.IndexOf(connection) + 1;
-  return &connection;
-}
-
-template <class OnClose>
-void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close) {
-  tcp::Tcb& tcb = connection.tcb;
-  const bool over = tcp::IsOver(tcb);
-  if (over && !connection.detached) {
-    LeaveTable(connection);
-    connection.detached = true;
-  }
-  // What came in order before a normal end still belongs to the application.
-  if (over && (tcb.receive.ready_bytes() == 0 || tcb.Has(tcp::kReceiveClosed))) {
-    // Still the one that is visited: no command in there may put it on the list again.
-    on_close(SocketOf(connection), tcb.close_reason);
-    visiting_ = 0;
-    tcp::Release(tcb, env_);
-    FreeConnection(connection);
-    return;
-  }
-  visiting_ = 0;
-  if (!over && tcb.timers.armed != 0) {
-    connection_wheel_.Schedule(connections_, connections_.IndexOf(connection), tcb.timers.Next());
-  }
-  if (again) MarkDirty(connection);
-}
-
-template <class Visit>
-void Engine::ForEachConnection(Visit&& visit) {
-  for (uint32_t i = 0; i < connections_.touched(); ++i) {
-    if (connections_[i].in_use) visit(connections_[i]);
-  }
-}
-
 }  // namespace millrace::stack
+
+#include "millrace/stack/engine_inline.h"
 
 #endif  // MILLRACE_STACK_ENGINE_H_

@@ -47,6 +47,9 @@ struct EngineConfig {
   // Answers to nobody's segments and packets: RST to closed ports, ICMP errors.
   uint32_t stateless_replies_per_s = 1000;
   uint32_t stateless_replies_burst = 100;
+  // SYNs that one source (an IPv4 address, or an IPv6 /64) may send to listeners; 0: no limit.
+  uint32_t syns_per_source_per_s = 0;
+  uint32_t syns_per_source_burst = 64;
   Region::Pages pages = Region::Pages::kPreferHuge;
   // Several workers over one device: how tuples are shared out (read when the engine is made), and
   // which worker this is. Null: one worker.
@@ -67,6 +70,7 @@ struct EngineSecrets {
   SipKey syn_cookie;
   SipKey address_pairs;
   SipKey fast_open;
+  SipKey source_limit;
   uint64_t neighbor = 0;
 
   static EngineSecrets FromOperatingSystem() {
@@ -76,6 +80,7 @@ struct EngineSecrets {
     s.syn_cookie = RandomSipKey();
     s.address_pairs = RandomSipKey();
     s.fast_open = RandomSipKey();
+    s.source_limit = RandomSipKey();
     const SipKey a = RandomSipKey(), b = RandomSipKey();
     s.table = {{a.k0, a.k1, b.k0, b.k1}};
     s.neighbor = RandomSipKey().k0;

@@ -7,9 +7,42 @@
 #include "millrace/base/endian.h"
 #include "millrace/stack/engine.h"
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/liveness.h"
 #include "millrace/wire/icmp.h"
 
 namespace millrace::stack {
+namespace {
+
+// RFC 1122 4.2.3.9 for what TCP makes of them; codes of RFC 792, RFC 1122 3.2.2.1 and RFC 1812
+// 5.2.7.1.
+tcp::SoftError SoftErrorOf(const wire::IcmpHeader& icmp) {
+  using tcp::SoftError;
+  if (icmp.type == wire::kIcmpTimeExceeded) return SoftError::kTimeExceeded;
+  if (icmp.type == wire::kIcmpParameterProblem) return SoftError::kParameterProblem;
+  switch (icmp.code) {
+    case wire::kIcmpNetUnreachable:
+    case 6:   // destination network unknown
+    case 11:  // network unreachable for type of service
+      return SoftError::kNetUnreachable;
+    case wire::kIcmpHostUnreachable:
+    case 7:   // destination host unknown
+    case 8:   // source host isolated
+    case 12:  // host unreachable for type of service
+      return SoftError::kHostUnreachable;
+    case wire::kIcmpProtocolUnreachable:
+      return SoftError::kProtocolUnreachable;
+    case wire::kIcmpPortUnreachable:
+      return SoftError::kPortUnreachable;
+    case 9:   // network
+    case 10:  // host
+    case 13:  // by filtering
+      return SoftError::kProhibited;
+    default:
+      return SoftError::kOther;
+  }
+}
+
+}  // namespace
 
 void Engine::OnArp(const wire::ParsedFrame& frame) {
   if (config_.address.length_bits == 0) {
@@ -59,7 +92,8 @@ void Engine::OnIcmp(const wire::ParsedFrame& frame, RxFrame packet) {
       return;
     }
     ++counters_.icmp_limited;
-  } else if (header->type == wire::kIcmpUnreachable) {
+  } else if (header->type == wire::kIcmpUnreachable || header->type == wire::kIcmpTimeExceeded ||
+             header->type == wire::kIcmpParameterProblem) {
     OnIcmpError(frame);
   } else {
     ++counters_.icmp_ignored;  // source quench (MUST-55), redirects, replies
@@ -69,7 +103,7 @@ void Engine::OnIcmp(const wire::ParsedFrame& frame, RxFrame packet) {
 
 // RFC 5927 4.1: an error is believed only about a segment that is in flight. RFC 9293 3.9.2.2:
 // hard errors end an opening (SHLD-26, only in SYN-SENT here, RFC 5927 5.2); soft ones never do
-// (MUST-56).
+// (MUST-56), and the application may ask for them (SHLD-25).
 void Engine::OnIcmpError(const wire::ParsedFrame& frame) {
   const auto error = wire::ParseIcmpTcpError(frame.transport_header, frame.transport_length);
   if (!error.has_value()) {
@@ -78,31 +112,33 @@ void Engine::OnIcmpError(const wire::ParsedFrame& frame) {
   }
   const FlowKey key = FlowKey::V4(error->source_v4, error->source_port, error->destination_v4,
                                   error->destination_port);
-  if (error->icmp.code == wire::kIcmpFragmentationNeeded) {
+  if (error->icmp.type == wire::kIcmpUnreachable &&
+      error->icmp.code == wire::kIcmpFragmentationNeeded) {
     return OnPacketTooBig(key, error->seq, error->icmp.mtu);
   }
-  OnTcpError(key, error->seq,
-             error->icmp.code == wire::kIcmpProtocolUnreachable ||
-                 error->icmp.code == wire::kIcmpPortUnreachable);
+  OnTcpError(key, error->seq, SoftErrorOf(error->icmp));
 }
 
 // An ICMP error of either family about a segment of the flow.
-void Engine::OnTcpError(const FlowKey& key, SeqNum seq, bool hard) {
+void Engine::OnTcpError(const FlowKey& key, SeqNum seq, tcp::SoftError error) {
   const FlowRef ref = FindFlow(table_.Hash(key), key);
-  if (ref.kind() != FlowKind::kConnection || !hard) {
+  Connection* const c = ref.kind() == FlowKind::kConnection ? &connections_[ref.index()] : nullptr;
+  if (c == nullptr || seq < c->tcb.snd_una || seq >= c->tcb.snd_nxt) {
     ++counters_.icmp_errors_ignored;
     return;
   }
-  Connection& connection = connections_[ref.index()];
-  tcp::Tcb& tcb = connection.tcb;
-  if (tcb.state != tcp::State::kSynSent || seq != tcb.iss) {
-    ++counters_.icmp_errors_ignored;
+  tcp::Tcb& tcb = c->tcb;
+  const bool hard =
+      error == tcp::SoftError::kProtocolUnreachable || error == tcp::SoftError::kPortUnreachable;
+  if (!hard || tcb.state != tcp::State::kSynSent) {
+    ++counters_.icmp_soft_errors;
+    if (tcp::Extra* const extra = tcp::TakeExtra(tcb, env_)) extra->soft_error = error;
     return;
   }
   ++counters_.icmp_errors_used;
   ++env_.counters.attempt_fails;
   tcp::Abort(tcb, tcp::CloseReason::kUnreachable, env_);
-  MarkDirty(connection);
+  MarkDirty(*c);
 }
 
 // RFC 1191, RFC 8201. RFC 5927 4.1: believed when it quotes octets in flight; and never below what

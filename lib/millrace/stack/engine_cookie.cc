@@ -11,13 +11,30 @@ tcp::SynCookieKey Engine::CookieKeyOf(const FlowKey& key) const {
 }
 
 void Engine::CountSynDrop(const Listener& listener) {
-  ++(listener.half_open < listener.backlog ? env_.counters.half_open_full
-                                           : env_.counters.listen_overflows);
+  ++(listener.half_open < listener.backlog_wanted() ? env_.counters.half_open_full
+                                                    : env_.counters.listen_overflows);
   ++env_.counters.listen_drops;
 }
 
-void Engine::OnListenerFull(const Parsed& p, uint16_t index) {
+bool Engine::MayTakeSyn(const FlowKey& key, const Listener& listener) {
+  if (listener.HasRoomForSyn(half_opens_.free())) return true;
+  return listener.guarded && listener.HasRoomBehindGuard(half_opens_.free()) &&
+         source_limit_.Take(RemoteOf(key), env_.now);
+}
+
+void Engine::OnListenerFull(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
   Listener& listener = listeners_[index];
+  if (listener.guarded) {
+    // A cookie would be a SYN-ACK too (SFL-10).
+    if (!source_limit_.Take(RemoteOf(p.key), env_.now)) {
+      ++env_.counters.syn_source_limited;
+      ++env_.counters.listen_drops;
+      return;
+    }
+    if (listener.HasRoomBehindGuard(half_opens_.free())) {
+      return TakeSyn(p, index, iss_floor, has_floor);
+    }
+  }
   if (env_.config.syn_cookies == tcp::SynCookies::kNever) {
     CountSynDrop(listener);
     return;

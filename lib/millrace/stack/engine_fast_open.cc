@@ -34,6 +34,8 @@ bool Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
 }
 
 bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
+  // One too many is dropped where all are, in OnListenerFull.
+  if (listeners_[listener].guarded && !source_limit_.Take(RemoteOf(p.key), env_.now)) return false;
   const uint16_t neighbor = NextHop(p.key);
   if (neighbor == Neighbors::kNone) return false;
   const uint32_t index = TakeConnection(p.key, neighbor, listeners_[listener].user_data);

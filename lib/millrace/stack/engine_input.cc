@@ -177,8 +177,15 @@ bool Engine::OnUnmatched(Parsed& p) {
 
 // `iss_floor`: with has_floor, the new ISS must be above it (reuse of a tuple in TIME-WAIT).
 void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
+  if (!listeners_[index].HasRoomForSyn(half_opens_.free())) {
+    return OnListenerFull(p, index, iss_floor, has_floor);
+  }
+  TakeSyn(p, index, iss_floor, has_floor);
+}
+
+// REQUIRES: the listener has room.
+void Engine::TakeSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
   Listener& listener = listeners_[index];
-  if (!listener.HasRoomForSyn(half_opens_.free())) return OnListenerFull(p, index);
   const uint16_t neighbor = NextHop(p.key);
   if (neighbor == Neighbors::kNone) {
     ++counters_.tx_no_route;
@@ -278,7 +285,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
         return;
       }
       // A SYN that is dropped must not cost the old incarnation its 2MSL.
-      if (!listeners_[listener].HasRoomForSyn(half_opens_.free())) {
+      if (!MayTakeSyn(p.key, listeners_[listener])) {
         CountSynDrop(listeners_[listener]);
         return;
       }
@@ -286,7 +293,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
       ++env_.counters.time_wait_recycled;
       if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
       RemoveTimeWait(ref.index(), true);
-      OnListenerSyn(p, listener, floor, true);
+      TakeSyn(p, listener, floor, true);
       return;
     }
   }

@@ -1,11 +1,11 @@
-// stack/engine_ipv6.cc - what is different over IPv6: keys of flows, ICMPv6 (RFC 4443), neighbour
-// discovery (RFC 4861), opening.
+// stack/engine_ipv6.cc - what is different over IPv6: keys of flows, opening, neighbour discovery
+// (RFC 4861), group reports (RFC 3810).
 
 #include <algorithm>
 
 #include "millrace/base/endian.h"
 #include "millrace/stack/engine.h"
-#include "millrace/wire/icmpv6.h"
+#include "millrace/wire/mld.h"
 #include "millrace/wire/ndp.h"
 
 namespace millrace::stack {
@@ -101,108 +101,6 @@ ConnectResult Engine::ConnectV6(const Endpoint& remote, uint64_t user_data, Sock
   if (reused) [[unlikely]]
     return Reopen(key, hash, reused, user_data, socket);
   return Open(key, hash, user_data, socket);
-}
-
-void Engine::OnIcmpV6(const wire::ParsedFrame& frame, RxFrame packet) {
-  const auto header = wire::ParseIcmpV6Header(frame.transport_header, frame.transport_length);
-  switch (header.has_value() ? header->type : 0) {
-    case wire::kIcmpV6EchoRequest:
-      if (TurnEchoV6(frame, packet)) return;
-      break;
-    case wire::kIcmpV6Unreachable:
-    case wire::kIcmpV6PacketTooBig:
-    case wire::kIcmpV6TimeExceeded:
-    case wire::kIcmpV6ParameterProblem:
-      OnIcmpErrorV6(frame);
-      break;
-    case wire::kNdpNeighborSolicitation:
-      OnSolicitation(frame);
-      break;
-    case wire::kNdpNeighborAdvertisement:
-      OnAdvertisement(frame);
-      break;
-    case wire::kNdpRouterAdvertisement:
-      OnRouterAdvertisement(frame);
-      break;
-    default:
-      ++counters_.icmp_ignored;  // echo replies, redirects, router solicitations, group reports
-      break;
-  }
-  env_.released.push_back(packet.packet);
-}
-
-// RFC 4443 4.2: the packet itself goes back, as over IPv4. True when it does. Requests to a group
-// are not answered, which RFC 4443 allows, nor those with extension headers.
-bool Engine::TurnEchoV6(const wire::ParsedFrame& frame, RxFrame packet) {
-  const bool plain = frame.transport_header == frame.network_header + wire::kIpv6HeaderBytes;
-  if (frame.link_group || wire::IsMulticastV6(frame.destination_v6()) || !plain) {
-    ++counters_.icmp_ignored;
-    return false;
-  }
-  if (!stateless_limit_.Take(env_.now)) {
-    ++counters_.icmp_limited;
-    return false;
-  }
-  std::byte* const ethernet = packet.data;
-  std::byte* const icmp = ethernet + (frame.transport_header - packet.data);
-  const IpAddress source = frame.source_v6(), destination = frame.destination_v6();
-  wire::TurnEchoIntoReplyV6(icmp);
-  const uint32_t length = builder_.BuildIcmpV6(ethernet, SenderOf(frame), destination, source,
-                                               config_.ttl, frame.transport_length);
-  bounces_[bounce_count_++] = {packet.packet, length};
-  ++counters_.icmp_echos;
-  return true;
-}
-
-void Engine::OnIcmpErrorV6(const wire::ParsedFrame& frame) {
-  const auto error = wire::ParseIcmpV6TcpError(frame.transport_header, frame.transport_length);
-  FlowKey key;
-  if (!error.has_value() || !pairs_.FindKey(error->source, error->source_port, error->destination,
-                                            error->destination_port, &key)) {
-    ++counters_.icmp_errors_ignored;
-    return;
-  }
-  const wire::IcmpV6Header& icmp = error->icmp;
-  if (icmp.type == wire::kIcmpV6PacketTooBig) {
-    return OnPacketTooBig(key, error->seq, icmp.parameter);
-  }
-  const bool hard =
-      (icmp.type == wire::kIcmpV6Unreachable && icmp.code == wire::kIcmpV6PortUnreachable) ||
-      (icmp.type == wire::kIcmpV6ParameterProblem && icmp.code == wire::kIcmpV6UnknownNextHeader);
-  OnTcpError(key, error->seq, hard);
-}
-
-// A packet that RFC 4443 answers with an error: nobody listens to UDP, or nobody knows the protocol
-// or an option.
-void Engine::OnProblemV6(const wire::ParsedFrame& frame) {
-  const bool udp = frame.kind == wire::FrameKind::kUdpV6;
-  ++(udp ? counters_.datagrams_ignored : counters_.problems_v6);
-  const IpAddress source = frame.source_v6(), destination = frame.destination_v6();
-  // RFC 4443 2.4 (e): never to what was sent to a group, with one exception, or from nobody.
-  const bool group = wire::IsMulticastV6(destination);
-  if (wire::IsUnspecifiedV6(source)) return;
-  if (group && (udp || frame.problem_code != wire::kIcmpV6UnknownOption)) return;
-  if (control_count_ >= kControlMax || !stateless_limit_.Take(env_.now)) {
-    ++counters_.icmp_limited;
-    return;
-  }
-  const IpAddress from = group ? host_v6_.SourceFor(source) : destination;
-  if (from == IpAddress()) return;
-  constexpr uint32_t kQuoteMax =
-      ControlFrame::kBytesMax - FrameBuilder::kIcmpV6At - wire::kIcmpV6HeaderBytes;
-  ControlFrame& out = control_[control_count_++];
-  const wire::IcmpV6Error error{
-      .type = udp ? wire::kIcmpV6Unreachable : wire::kIcmpV6ParameterProblem,
-      .code = udp ? wire::kIcmpV6PortUnreachable : frame.problem_code,
-      .parameter = udp ? 0 : frame.problem_at,
-      .source = from,
-      .destination = source};
-  const uint32_t length =
-      wire::EmitIcmpV6Error(out.bytes.data() + FrameBuilder::kIcmpV6At, error, frame.network_header,
-                            frame.network_length, kQuoteMax);
-  out.length = static_cast<uint16_t>(
-      builder_.BuildIcmpV6(out.bytes.data(), SenderOf(frame), from, source, config_.ttl, length));
-  ++counters_.icmp_errors_v6_sent;
 }
 
 void Engine::OnSolicitation(const wire::ParsedFrame& frame) {
@@ -307,6 +205,10 @@ bool Engine::NextDiscovery(ControlFrame* frame) {
   const auto message = host_v6_.NextMessage(env_.now);
   net_.v6 = host_v6_.net();
   if (!message.has_value()) return false;
+  if (message->group_report.has_value()) {
+    BuildGroupReport(*message->group_report, frame);
+    return true;
+  }
   if (!message->router_solicitation) {
     const IpAddress group = wire::SolicitedNode(message->target);
     BuildSolicitation(message->target, IpAddress(), group, wire::GroupMacV6(group), frame);
@@ -319,6 +221,32 @@ bool Engine::NextDiscovery(ControlFrame* frame) {
                            net_.v6.link_local, wire::kAllRoutersV6, wire::kNdpHopLimit, length));
   ++counters_.ndp_router_solicitations;
   return true;
+}
+
+void Engine::OnGroupQuery(const wire::ParsedFrame& frame) {
+  const auto query =
+      wire::ParseMldQuery(frame.transport_header, frame.transport_length, frame.network_header);
+  if (!query.has_value()) {
+    ++counters_.ndp_invalid;
+    return;
+  }
+  ++counters_.group_queries;
+  host_v6_.OnGroupQuery(*query, env_.now);
+}
+
+// RFC 3810 6: about the solicited-node groups; the group of all nodes is never reported.
+void Engine::BuildGroupReport(wire::GroupRecord type, ControlFrame* frame) {
+  static_assert(wire::kEthernetHeaderBytes + wire::MldReportBytes(2) <= ControlFrame::kBytesMax);
+  const IpAddress groups[] = {wire::SolicitedNode(net_.v6.link_local),
+                              wire::SolicitedNode(net_.v6.address)};
+  const bool one = net_.v6.address == IpAddress() || groups[0] == groups[1];
+  const size_t count = one ? 1 : 2;
+  wire::EmitEthernet(frame->bytes.data(), wire::GroupMacV6(wire::kMldV2Routers), net_.mac,
+                     wire::kEtherTypeIpv6);
+  wire::EmitMldReport(frame->bytes.data() + wire::kEthernetHeaderBytes, type,
+                      net_.v6.link_local_ready ? net_.v6.link_local : IpAddress(), {groups, count});
+  frame->length = static_cast<uint16_t>(wire::kEthernetHeaderBytes + wire::MldReportBytes(count));
+  ++counters_.group_reports;
 }
 
 }  // namespace millrace::stack

@@ -64,7 +64,9 @@ ListenResult Engine::Listen(const Endpoint& local, uint32_t backlog, uint64_t us
   if (!ours) return ListenResult::kNotOurs;
   const bool always = env_.config.syn_cookies == tcp::SynCookies::kAlways;
   const uint16_t index = listeners_.Add(address, local.port, always ? 0 : backlog, user_data);
-  return index == ListenerTable::kNone ? ListenResult::kInUse : ListenResult::kOk;
+  if (index == ListenerTable::kNone) return ListenResult::kInUse;
+  if (source_limit_.enabled()) listeners_.Guard(index);
+  return ListenResult::kOk;
 }
 
 void Engine::CloseListener(const Endpoint& local) {

@@ -12,7 +12,8 @@ constexpr uint32_t kForEver = 0xFFFF'FFFF;
 
 }  // namespace
 
-HostV6::HostV6(const HostV6Config& config, const MacAddress& mac, Instant now) : config_(config) {
+HostV6::HostV6(const HostV6Config& config, const MacAddress& mac, Instant now)
+    : config_(config), reports_(mac) {
   if (config.address.length_bits == 0) return;
   const IpAddress& address = config.address.address;
   const bool only_link_local = wire::IsLinkLocalV6(address);
@@ -20,7 +21,9 @@ HostV6::HostV6(const HostV6Config& config, const MacAddress& mac, Instant now) :
   if (!only_link_local) net_.address = address;
   StartDetection(detections_[0], net_.address, now);
   StartDetection(detections_[1], net_.link_local, now);
-  SetReady();
+  // RFC 4862 5.4.2: a node joins the groups before it solicits.
+  if (config.group_reports) reports_.OnJoin(1, now);
+  SetReady(now);
   if (config.router_advertisements) {
     solicitations_left_ = kSolicitationsMax;
     // RFC 4861 6.3.7: not before there is an address to ask from.
@@ -37,9 +40,17 @@ void HostV6::StartDetection(Detection& detection, const IpAddress& address, Inst
   detection.next = now;
 }
 
-void HostV6::SetReady() {
+void HostV6::SetReady(Instant now) {
+  const bool had_link_local = net_.link_local_ready;
   net_.address_ready = detections_[0].state == AddressState::kReady;
   net_.link_local_ready = detections_[1].state == AddressState::kReady;
+  if (config_.group_reports && net_.link_local_ready && !had_link_local) reports_.OnJoin(2, now);
+}
+
+void HostV6::OnGroupQuery(const wire::MldQuery& query, Instant now) {
+  if (!config_.group_reports) return;
+  if (!wire::IsUnspecifiedV6(query.group) && !net_.IsMember(query.group)) return;
+  reports_.OnQuery(query.max_response, now);
 }
 
 AddressState HostV6::address_state() const {
@@ -47,13 +58,14 @@ AddressState HostV6::address_state() const {
 }
 
 std::optional<HostV6::Message> HostV6::NextMessage(Instant now) {
+  if (const auto report = reports_.Next(now)) return Message{.group_report = report};
   for (Detection& d : detections_) {
     if (d.state != AddressState::kTentative || now < d.next) continue;
     if (d.transmits_left == 0) {
       // RFC 4862 5.4: an address "is considered unique" when nothing was heard for RetransTimer
       // after the last solicitation.
       d.state = AddressState::kReady;
-      SetReady();
+      SetReady(now);
       continue;
     }
     --d.transmits_left;
@@ -73,7 +85,7 @@ Instant HostV6::NextDeadline() const {
   for (const Detection& d : detections_) {
     if (d.state == AddressState::kTentative) next = std::min(next, d.next);
   }
-  return next;
+  return std::min(next, reports_.NextDeadline());
 }
 
 bool HostV6::OnConflict(const IpAddress& address) {

@@ -14,7 +14,9 @@
 
 #include "millrace/base/ip_address.h"
 #include "millrace/base/time.h"
+#include "millrace/stack/group_reports.h"
 #include "millrace/wire/ipv6_net.h"
+#include "millrace/wire/mld.h"
 #include "millrace/wire/ndp.h"
 
 namespace millrace::stack {
@@ -29,6 +31,8 @@ struct HostV6Config {
   bool router_advertisements = false;
   // RFC 4862 5.1: DupAddrDetectTransmits; 0 uses the addresses at once.
   uint8_t detection_transmits = 1;
+  // Tell switches and routers which groups we are in (RFC 3810).
+  bool group_reports = true;
 };
 
 enum class AddressState : uint8_t {
@@ -43,6 +47,7 @@ class HostV6 {
   // A message that is due.
   struct Message {
     bool router_solicitation = false;
+    std::optional<wire::GroupRecord> group_report;
     IpAddress target;  // of a neighbour solicitation that looks for a duplicate
   };
 
@@ -63,6 +68,7 @@ class HostV6 {
   bool OnConflict(const IpAddress& address);
   void OnRouterAdvertisement(const wire::RouterAdvertisement& advertisement,
                              const IpAddress& router, Instant now);
+  void OnGroupQuery(const wire::MldQuery& query, Instant now);
   // RFC 4861 7.2.5: a neighbour that was our router says that it is none.
   void OnRouterGone(const IpAddress& router);
 
@@ -87,13 +93,14 @@ class HostV6 {
 
   void StartDetection(Detection& detection, const IpAddress& address, Instant now);
   bool OnLink(const IpAddress& destination, Instant now) const;
-  void SetReady();
+  void SetReady(Instant now);
   static Instant Expiry(uint32_t lifetime_s, Instant now);
 
   HostV6Config config_;
   wire::LocalNetV6 net_;
   std::array<Detection, 2> detections_;  // of the address, of the link-local address
   std::array<LearntPrefix, wire::RouterAdvertisement::kPrefixesMax> prefixes_;
+  GroupReports reports_;
   IpAddress router_;
   Instant router_expires_;
   uint8_t solicitations_left_ = 0;

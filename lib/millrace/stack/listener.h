@@ -33,10 +33,19 @@ struct Listener {
   uint64_t user_data = 0;  // given to each accepted connection
   uint16_t next = 0xFFFF;  // another address with the same port
   Instant cookies_until;   // an ACK may be that of a cookie before this
+  // Each SYN is to be looked at (stack/source_limit.h): `backlog` is 0, so that it looks full, and
+  // this is the real one.
+  bool guarded = false;
+  uint32_t guarded_backlog = 0;
 
   static constexpr uint32_t kShareOfFree = 8;
-  bool HasRoomForSyn(uint32_t pool_free) const {
-    return half_open < backlog && half_open < uint64_t{kShareOfFree} * pool_free;
+  bool HasRoomForSyn(uint32_t pool_free) const { return HasRoom(backlog, pool_free); }
+  bool HasRoomBehindGuard(uint32_t pool_free) const { return HasRoom(guarded_backlog, pool_free); }
+  uint32_t backlog_wanted() const { return guarded ? guarded_backlog : backlog; }
+
+ private:
+  bool HasRoom(uint32_t limit, uint32_t pool_free) const {
+    return half_open < limit && half_open < uint64_t{kShareOfFree} * pool_free;
   }
 };
 
@@ -60,9 +69,17 @@ class ListenerTable {
       reuse = static_cast<uint16_t>(listeners_.size());
       listeners_.emplace_back();
     }
-    listeners_[reuse] = {address, port, true, backlog, 0, user_data, first_[port], {}};
+    listeners_[reuse] = {address, port, true, backlog, 0, user_data, first_[port]};
     first_[port] = reuse;
     return reuse;
+  }
+
+  // Before the first SYN.
+  void Guard(uint16_t index) {
+    Listener& listener = listeners_[index];
+    listener.guarded = true;
+    listener.guarded_backlog = listener.backlog;
+    listener.backlog = 0;
   }
 
   // Half-open connections of it go on; new SYNs find it no more.

@@ -3,6 +3,7 @@
 #include "millrace/stack/socket.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "millrace/stack/engine.h"
 #include "millrace/tcp/connection.h"
@@ -142,6 +143,12 @@ void Socket::SetPush(bool push) const {
   } else {
     c->tcb.Set(tcp::kNoPush);
   }
+}
+
+tcp::SoftError Socket::TakeSoftError() const {
+  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  if (c == nullptr || c->tcb.extra == 0) return tcp::SoftError::kNone;
+  return std::exchange(engine_->env().extras[c->tcb.extra - 1].soft_error, tcp::SoftError::kNone);
 }
 
 uint64_t Socket::user_data() const {

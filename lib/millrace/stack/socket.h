@@ -15,6 +15,7 @@
 #include "millrace/base/ip_address.h"
 #include "millrace/base/time.h"
 #include "millrace/tcp/config.h"
+#include "millrace/tcp/soft_error.h"
 #include "millrace/tcp/state.h"
 #include "millrace/tcp/tcb.h"
 
@@ -68,6 +69,10 @@ class Socket {
   void SetCork(bool cork) const;
   // Keepalive, user timeout, CLOSE-WAIT. False for a stale socket or without memory.
   [[nodiscard]] bool SetLiveness(const tcp::Liveness& wanted) const;
+
+  // What ICMP last said of a segment in flight, and forgets it (SHLD-25). Such an error ends
+  // nothing: the connection goes on until it is answered or times out.
+  tcp::SoftError TakeSoftError() const;
 
   uint64_t user_data() const;
   void set_user_data(uint64_t value) const;

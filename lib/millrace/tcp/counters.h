@@ -72,6 +72,7 @@ namespace millrace::tcp {
   X(r1_reached, "TcpExtR1Reached")                          \
   X(listen_overflows, "TcpExtListenOverflows")              \
   X(listen_drops, "TcpExtListenDrops")                      \
+  X(syn_source_limited, "TcpExtListenSourceLimited")        \
   X(half_open_full, "TcpExtHalfOpenFull")                   \
   X(connections_full, "TcpExtConnectionsFull")              \
   X(table_full, "TcpExtConnectionTableFull")                \

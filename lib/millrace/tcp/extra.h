@@ -1,5 +1,5 @@
 // tcp/extra.h - what few connections need and no other pays for: liveness limits, the tuning of the
-// receive window, Fast Open.
+// receive window, Fast Open, soft errors.
 //
 // A record from a pool of the core (Env::extras), taken when it is needed for the first time and
 // given back with the connection; Tcb::extra names it. When the pool is empty the connection goes
@@ -14,6 +14,7 @@
 
 #include "millrace/base/seq.h"
 #include "millrace/tcp/config.h"
+#include "millrace/tcp/soft_error.h"
 #include "millrace/tcp/timers.h"
 
 namespace millrace::tcp {
@@ -39,6 +40,7 @@ struct Extra {
   // The SYN of an active Fast Open (tcp/fast_open.h).
   uint16_t syn_mss;
   uint8_t cookie_bytes;
+  SoftError soft_error;  // the last one that the application has not taken
   std::array<std::byte, 16> cookie;
 
   static uint32_t Span(Duration d) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace millrace::stack {
 namespace {
 
@@ -15,7 +17,7 @@ Instant At(double seconds) {
 }
 
 HostV6Config Config(uint8_t transmits = 1) {
-  return {.address = {kOurs, 64}, .detection_transmits = transmits};
+  return {.address = {kOurs, 64}, .detection_transmits = transmits, .group_reports = false};
 }
 
 TEST(HostV6, WithoutAnAddressThereIsNone) {
@@ -163,6 +165,75 @@ TEST(HostV6, RoutersAreSolicitedThreeTimes) {
   EXPECT_TRUE(answered.NextMessage(At(0)));
   answered.OnRouterAdvertisement(Advertisement(1800), kRouter, At(1));
   EXPECT_FALSE(answered.NextMessage(At(4)));
+}
+
+// What the reports of the first seconds are, by the order of their coming.
+struct Report {
+  Instant at;
+  wire::GroupRecord type;
+};
+std::vector<Report> ReportsUntil(HostV6& host, Instant from, Instant end) {
+  std::vector<Report> reports;
+  for (Instant now = from; now < end; now = now + Duration::Milliseconds(1)) {
+    while (const auto message = host.NextMessage(now)) {
+      if (message->group_report) reports.push_back({now, *message->group_report});
+    }
+  }
+  return reports;
+}
+
+HostV6Config WithReports() {
+  HostV6Config config = Config();
+  config.group_reports = true;
+  return config;
+}
+
+// RFC 4862 5.4.2, RFC 3810 6.1, 9.1: before the first solicitation; then twice from the address.
+TEST(GroupReports, GroupsAreReportedBeforeDetectionAndTwiceBehindIt) {
+  HostV6 host(WithReports(), kMac, At(0));
+  const auto first = host.NextMessage(At(0));
+  ASSERT_TRUE(first && first->group_report);
+  EXPECT_EQ(*first->group_report, wire::GroupRecord::kChangeToExclude);
+  EXPECT_EQ(host.NextMessage(At(0))->target, kOurs);
+  const std::vector<Report> reports = ReportsUntil(host, At(0), At(10));
+  ASSERT_EQ(reports.size(), 2u);
+  EXPECT_GE(reports[0].at, At(1));
+  EXPECT_LE(reports[0].at, At(1.01));
+  EXPECT_LE(reports[1].at, At(2.02));
+  EXPECT_TRUE(host.NextDeadline().IsNever());
+}
+
+// RFC 3810 6.2: within the time that the query gives; a flood of queries is answered ten times a
+// second at most.
+TEST(GroupReports, QueriesAreAnsweredInTimeAndTogether) {
+  HostV6 host(WithReports(), kMac, At(0));
+  ReportsUntil(host, At(0), At(10));
+  host.OnGroupQuery({.group = IpAddress(), .max_response = Duration::Seconds(2)}, At(10));
+  const Instant due = host.NextDeadline();
+  EXPECT_GE(due, At(10));
+  EXPECT_LE(due, At(12));
+  host.OnGroupQuery({.group = IpAddress(), .max_response = Duration::Seconds(2)}, At(10));
+  std::vector<Report> reports = ReportsUntil(host, At(10), At(20));
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].type, wire::GroupRecord::kModeIsExclude);
+  size_t answers = 0;
+  for (int ms = 0; ms < 1000; ++ms) {
+    const Instant now = At(30 + ms * 1e-3);
+    host.OnGroupQuery({.group = IpAddress(), .max_response = Duration()}, now);
+    while (host.NextMessage(now)) ++answers;
+  }
+  EXPECT_GE(answers, 9u);
+  EXPECT_LE(answers, 11u);
+}
+
+TEST(GroupReports, OnlyQueriesAboutOurGroupsAreAnswered) {
+  HostV6 host(WithReports(), kMac, At(0));
+  ReportsUntil(host, At(0), At(10));
+  const wire::MldQuery other{.group = wire::SolicitedNode(kFar), .max_response = Duration()};
+  host.OnGroupQuery({.group = *IpAddress::Parse("ff02::1:ff77:7777")}, At(10));
+  EXPECT_TRUE(host.NextDeadline().IsNever());
+  host.OnGroupQuery(other, At(10));  // kFar ends as our address does
+  EXPECT_FALSE(host.NextDeadline().IsNever());
 }
 
 }  // namespace
