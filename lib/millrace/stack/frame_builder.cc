@@ -73,7 +73,7 @@ uint32_t FrameBuilder::BuildTcpV4(std::byte* at, const FlowKey& key, const MacAd
                                 .id = 0,
                                 .ttl = ttl_,
                                 .protocol = wire::kIpProtocolTcp,
-                                .tos = segment.ecn,
+                                .tos = segment.traffic_class,
                                 .source = key.local_v4(),
                                 .destination = key.remote_v4(),
                                 .dont_fragment = true};
@@ -109,7 +109,7 @@ uint32_t FrameBuilder::BuildTcpV6(std::byte* at, const FlowKey& key, const MacAd
   wire::EmitIpv6(ip, {.payload_length = tcp_length,
                       .next_header = wire::kIpProtocolTcp,
                       .hop_limit = ttl_,
-                      .traffic_class = segment.ecn,
+                      .traffic_class = segment.traffic_class,
                       .source = local,
                       .destination = remote});
   return wire::kEthernetHeaderBytes + wire::kIpv6HeaderBytes + tcp_length;

@@ -145,6 +145,11 @@ void Socket::SetPush(bool push) const {
   }
 }
 
+bool Socket::SetDiffserv(uint8_t dscp) const {
+  Connection* c = FindLive(engine_, id_);
+  return c != nullptr && tcp::SetDiffserv(c->tcb, dscp, engine_->env());
+}
+
 tcp::SoftError Socket::TakeSoftError() const {
   Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
   if (c == nullptr || c->tcb.extra == 0) return tcp::SoftError::kNone;

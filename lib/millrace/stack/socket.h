@@ -70,6 +70,9 @@ class Socket {
   // Keepalive, user timeout, CLOSE-WAIT. False for a stale socket or without memory.
   [[nodiscard]] bool SetLiveness(const tcp::Liveness& wanted) const;
 
+  // The Diffserv field of what is sent from now on, 0 to 63 (MUST-48); before the first poll behind
+  // Connect also of the SYN. False for a stale socket or without memory.
+  [[nodiscard]] bool SetDiffserv(uint8_t dscp) const;
   // What ICMP last said of a segment in flight, and forgets it (SHLD-25). Such an error ends
   // nothing: the connection goes on until it is answered or times out.
   tcp::SoftError TakeSoftError() const;

@@ -160,6 +160,7 @@ bool Stack<P, A>::SendAll(Connection& connection) {
   tcp::SendProgress progress;
   do {
     progress = tcp::PollSend(connection.tcb, engine_.env(), outbox_);
+    if (connection.tcb.extra != 0) tcp::MarkDiffserv(connection.tcb, engine_.env(), outbox_);
     for (const tcp::TxSegment& segment : outbox_.segments()) {
       SendSegment(connection.key, connection.neighbor, segment);
     }

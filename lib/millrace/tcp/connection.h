@@ -46,8 +46,8 @@ struct TxSegment {
   uint16_t mss = 0;
   uint8_t window_scale = 0;
   uint16_t payload_length = 0;
-  uint8_t sack_count = 0;  // valid blocks of `sack`; with kFastOpenOption see SetCookie
-  uint8_t ecn = 0;         // ECN field of the IP header
+  uint8_t sack_count = 0;     // valid blocks of `sack`; with kFastOpenOption see SetCookie
+  uint8_t traffic_class = 0;  // of the IP header: Diffserv and ECN
   SendCursor payload;
   std::array<SackBlock, kSackBlocksMax> sack;
 
@@ -114,6 +114,11 @@ void Abort(Tcb& tcb, CloseReason reason, Env& env);
 // The path carries segments of `mss` octets of text without options: when that is less than now,
 // what is in flight goes again in shorter ones. False: it is not less.
 bool OnPathMtu(Tcb& tcb, uint16_t mss, Env& env);
+// RFC 9293 3.9.1.9 (MUST-48, SHLD-21): the Diffserv field of what is sent from now on, `dscp` 0 to
+// 63. False without memory.
+[[nodiscard]] bool SetDiffserv(Tcb& tcb, uint8_t dscp, Env& env);
+// Puts it on what PollSend has built. REQUIRES: tcb.extra != 0.
+void MarkDiffserv(const Tcb& tcb, const Env& env, Outbox& out);
 // The application is done with `length` octets of what was delivered.
 void Consume(Tcb& tcb, uint32_t length, Env& env);
 

@@ -42,7 +42,7 @@ void OnEcnSegment(Tcb& tcb, const wire::Segment& segment, Env& env) {
 void MarkEcn(Tcb& tcb, Env& env, TxSegment& segment) {
   // RFC 3168 6.1.6: not on window probes.
   if (tcb.snd_wnd == 0) return;
-  segment.ecn = wire::kEcnEct0;
+  segment.traffic_class = wire::kEcnEct0;
   if (!tcb.Has(kRecord)) return;
   Recovery& r = RecordOf(tcb, env);
   if (!r.cwr_due) return;

@@ -1,5 +1,5 @@
 // tcp/extra.h - what few connections need and no other pays for: liveness limits, the tuning of the
-// receive window, Fast Open, soft errors.
+// receive window, Fast Open, Diffserv, soft errors.
 //
 // A record from a pool of the core (Env::extras), taken when it is needed for the first time and
 // given back with the connection; Tcb::extra names it. When the pool is empty the connection goes
@@ -40,6 +40,7 @@ struct Extra {
   // The SYN of an active Fast Open (tcp/fast_open.h).
   uint16_t syn_mss;
   uint8_t cookie_bytes;
+  uint8_t diffserv;      // for the upper six bits of the traffic class, where they are
   SoftError soft_error;  // the last one that the application has not taken
   std::array<std::byte, 16> cookie;
 

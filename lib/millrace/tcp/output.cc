@@ -24,7 +24,7 @@ TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) 
   segment.options = 0;
   segment.payload_length = 0;
   segment.sack_count = 0;
-  segment.ecn = 0;
+  segment.traffic_class = 0;
   if (tcb.Has(kEcnEcho)) [[unlikely]]
     AddEcho(tcb, env, segment);
   if (tcb.Has(kTimestampsOn)) {

@@ -29,7 +29,7 @@ MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxSegment& segme
   // Facts and algorithms that send in their own way.
   constexpr uint32_t kNotPlain = kRetransmitHead | kProbe | kResetNow | kTimeoutRecovery | kNoPush |
                                  kFastOpen | kCork | kKeepaliveDue | kRecord | kSackDue | kEcnOn |
-                                 kEcnEcho | kDuplicateAckMask;
+                                 kEcnEcho | kWatched | kDuplicateAckMask;
   constexpr unsigned kPlainStates =
       kSendingStates | StateBit(State::kFinWait2) | StateBit(State::kTimeWait);
   const uint32_t bits = tcb.bits;
@@ -49,7 +49,7 @@ MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxSegment& segme
   segment.flags = static_cast<wire::Flags>(wire::kAck | fin | (length > 0 ? wire::kPsh : 0));
   segment.payload_length = static_cast<uint16_t>(length);
   segment.sack_count = 0;
-  segment.ecn = 0;
+  segment.traffic_class = 0;
   segment.options = 0;
   if ((bits & kTimestampsOn) != 0) [[likely]] {
     segment.options = wire::kTimestampsOption;

@@ -53,7 +53,7 @@ enum TcbBit : uint32_t {
   kFastOpen = 1u << 26,
   kCork = 1u << 27,          // less than a segment waits (FLW-10), whatever kNoDelay says
   kKeepaliveDue = 1u << 28,  // send a probe (tcp/liveness.h)
-  kWatched = 1u << 29,       // segments and sends pass tcp/liveness.h
+  kWatched = 1u << 29,       // `extra` has a say: segments and sends pass tcp/liveness.h
   kRecord = 1u << 21,        // `recovery` names a record (tcp/recovery.h)
   kSackDue = 1u << 22,       // the next ACK has SACK blocks to tell of
   // ECN (RFC 3168).

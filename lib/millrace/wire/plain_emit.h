@@ -87,7 +87,7 @@ class PlainEmitter {
           static_cast<uint16_t>(~OnesComplementFold(sum + pseudo + ChecksumFold(payload_sum)));
     }
     StoreBe32(tcp + kTcpChecksumAt, uint32_t{checksum} << 16);  // urgent pointer: 0
-    EmitInFront(at, destination, addresses, kIpv4HeaderBytes + tcp_length, segment.ecn,
+    EmitInFront(at, destination, addresses, kIpv4HeaderBytes + tcp_length, segment.traffic_class,
                 address_sum);
     return kTcpAt + tcp_length;
   }

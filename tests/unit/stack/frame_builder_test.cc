@@ -37,7 +37,7 @@ tcp::TxSegment RandomSegment(Prng& prng) {
   s.options = kLayouts[prng.Below(4)];
   s.mss = static_cast<uint16_t>(prng.Next());
   s.window_scale = static_cast<uint8_t>(prng.Below(15));
-  s.ecn = static_cast<uint8_t>(prng.Below(4));
+  s.traffic_class = static_cast<uint8_t>(prng.Below(256));
   // Short texts have a way of their own.
   s.payload_length =
       static_cast<uint16_t>(prng.Chance(0.5) ? prng.Below(10) : prng.Below(kTextMax));

@@ -163,7 +163,7 @@ void ExpectSameOutput(Side& a, Side& b) {
     const TxSegment& y = b.out.segments()[i];
     ASSERT_TRUE(x.seq == y.seq && x.ack == y.ack && x.flags == y.flags && x.window == y.window &&
                 x.payload_length == y.payload_length && x.sack_count == y.sack_count &&
-                x.options == y.options && x.ecn == y.ecn);
+                x.options == y.options && x.traffic_class == y.traffic_class);
     if (x.options != 0) {
       ASSERT_TRUE(x.tsval == y.tsval && x.tsecr == y.tsecr);
     }
