@@ -154,7 +154,10 @@ stack::EngineConfig Settings::ToEngineConfig() const {
     config.address = {local, 32};
     config.gateway_v4 = kGatewayV4.v4();
   } else {
-    config.host_v6 = {.address = {local, 128}, .gateway = kGatewayV6, .detection_transmits = 0};
+    config.host_v6 = {.address = {local, 128},
+                      .gateway = kGatewayV6,
+                      .detection_transmits = 0,
+                      .group_reports = false};
   }
   config.stateless_replies_per_s = 1'000'000;
   config.stateless_replies_burst = 1'000'000;
