@@ -102,7 +102,8 @@ TEST(Diff, OneRunOfASideJudgesNothing) {
 TEST(Diff, ShareThatWasNothingIsComparedByDifference) {
   std::vector<Result> base = Repeats(1, 1), now = Repeats(1, 1);
   for (Result& r : base) r.counts.failed = 0;
-  const MetricChange& m = MetricOf(DiffOf(base, now), "failed share");
+  const ResultDiff diff = DiffOf(base, now);
+  const MetricChange& m = MetricOf(diff, "failed share");
   EXPECT_FALSE(m.relative);
   EXPECT_NEAR(m.change, 0.005, 1e-12);
   EXPECT_EQ(m.verdict, Change::kWorse);
