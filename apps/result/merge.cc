@@ -112,13 +112,13 @@ void AddCounts(Counts& sum, const Counts& counts) {
 }
 
 void AddByName(ByName<uint64_t>& sum, const ByName<uint64_t>& counters) {
-  for (const auto& [name, count] : counters) {
-    const auto found = std::find_if(sum.begin(), sum.end(),
-                                    [&](const auto& entry) { return entry.first == name; });
+  for (const auto& counter : counters) {
+    const auto found = std::find_if(
+        sum.begin(), sum.end(), [&](const auto& entry) { return entry.first == counter.first; });
     if (found == sum.end()) {
-      sum.emplace_back(name, count);
+      sum.push_back(counter);
     } else {
-      found->second += count;
+      found->second += counter.second;
     }
   }
 }

@@ -16,7 +16,7 @@ inline constexpr uint8_t kWindowShiftMax = 14;
 
 // The smallest shift that lets `buffer_bytes` be advertised.
 constexpr uint8_t WindowShiftFor(uint32_t buffer_bytes) {
-  const int beyond_field = std::bit_width(buffer_bytes) - 16;
+  const int beyond_field = static_cast<int>(std::bit_width(buffer_bytes)) - 16;
   return static_cast<uint8_t>(std::clamp<int>(beyond_field, 0, kWindowShiftMax));
 }
 
