@@ -90,7 +90,7 @@ TEST(Interleave, RingLosesNothingAndHasNoRace) {
                                 for (const int burst : {2, 1, 2}) state->PushBurst(burst);
                               },
                               [state] {
-                                for (const size_t burst : {1, 2, 1}) state->PopBurst(burst);
+                                for (const size_t burst : {1u, 2u, 1u}) state->PopBurst(burst);
                               }},
                              [state] {
                                while (state->PopBurst(2) > 0) {

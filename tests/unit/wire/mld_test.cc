@@ -67,7 +67,7 @@ TEST(MldQuery, OnlyOfTheLinkIsRead) {
   EXPECT_FALSE(ParseBytes(query, {.hop_limit = 2}).has_value());
   EXPECT_FALSE(ParseBytes(query, {.options = ToBytes({1, 4, 0, 0, 0, 0})}).has_value());
   EXPECT_FALSE(ParseBytes(query, {.has_options = false}).has_value());
-  for (const size_t length : {8, 23, 25, 27}) {
+  for (const size_t length : {8u, 23u, 25u, 27u}) {
     Bytes cut = query;
     cut.resize(length);
     EXPECT_FALSE(ParseBytes(cut).has_value()) << length;
