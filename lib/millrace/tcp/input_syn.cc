@@ -27,8 +27,8 @@ void OpenActive(Tcb& tcb, const OpenParameters& parameters, Env& env) {
 
 void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env) {
   // Copied, which takes a few wide stores; made in place, the defaults that are not zero take 58
-  // instructions. The compiler must not see what is copied: mostly zeros, for which it takes "rep
-  // stos", and that waits longer than all the rest of opening.
+  // instructions. The compiler must not see what is copied: for mostly zeros it takes "rep stos",
+  // which is slow to begin.
   static constexpr Tcb kFresh{};
   const Tcb* fresh = &kFresh;
   asm("" : "+r"(fresh));

@@ -4,8 +4,8 @@
 //
 // Whatever has a reason against it goes through PollSend in tcp/output.cc, which does the same for
 // such a connection (tests/unit/tcp/straight_paths_test.cc runs both on the same connections and
-// compares every octet). A header, because the call and what it saves and restores was a fifth of
-// it.
+// compares every octet). A header: as a call of its own, and its segment's frame behind another,
+// it took 113 instructions a connection more.
 #ifndef MILLRACE_TCP_OUTPUT_PLAIN_H_
 #define MILLRACE_TCP_OUTPUT_PLAIN_H_
 

@@ -49,7 +49,7 @@ class PlainEmitter {
   // Writes the headers of a segment with exactly `kOptions`, in front of its payload, which lies or
   // will lie behind them; returns the length of the frame. `addresses` and `ports` have the source
   // in the upper half. `segment` is a tcp::TxSegment: its numbers are read where they are stored,
-  // because as arguments all of them together do not fit the registers (20 instructions a frame).
+  // because as arguments all of them together do not fit the registers (17 instructions a frame).
   // `payload_sum`: of ChecksumAdd; not used when the port sums.
   template <OptionBits kOptions, class Segment>
   MR_ALWAYS_INLINE uint32_t Emit(std::byte* at, const MacAddress& destination, uint64_t addresses,
