@@ -119,6 +119,9 @@ tcp::Config Settings::ToTcpConfig() const {
     config.push_burst_segments =
         static_cast<uint8_t>(std::clamp<int64_t>(Number("tcp_min_tso_segs").value_or(2), 1, 255));
     config.slow_start_whole_acks = true;
+    config.probe_single_segments = true;
+    config.threshold_from_window = true;
+    config.empty_window_probes = true;
     config.rto_granularity = config.rto_min;
   }
   if (const auto receive = Triple("tcp_rmem")) config.receive_buffer_max_bytes = (*receive)[2];

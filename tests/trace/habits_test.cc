@@ -101,6 +101,53 @@ TEST(Habits, SlowStartGrowsByEightSegmentsOrByAllThatIsAcknowledged) {
   }
 }
 
+// RFC 8985 7.2: "PTO = TCP_RTO_expiration() - Now()" where the time-out would come first: the first
+// one is a probe, which cuts no window, and the next comes after an RTO, not two.
+TEST(Habits, SingleSegmentIsProbedBeforeItsTimeout) {
+  for (const bool probe : {false, true}) {
+    SCOPED_TRACE(probe);
+    TraceOptions options;
+    options.config.tcp.probe_single_segments = probe;
+    Trace t(options);
+    t.Listen();
+    t.Receives({.flags = kSyn, .mss = 1000, .sack_permitted = true});
+    t.Advance(Duration::Milliseconds(40));
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1});
+    t.Send(Octets(1000));
+    t.ForgetSent();
+    t.Advance(Duration::Milliseconds(205));
+    ASSERT_THAT(t.Sent(),
+                IsSegment({.flags = kPsh | kAck, .seq = 1, .ack = 1, .data = Octets(1000)}));
+    EXPECT_EQ(t.counters().loss_probes, probe ? 1u : 0u);
+    EXPECT_EQ(t.counters().timeouts, probe ? 0u : 1u);
+    EXPECT_EQ(t.tcb()->congestion.cwnd, probe ? 10'000u : 1000u);
+    t.Advance(Duration::Milliseconds(205));
+    EXPECT_EQ(t.SentNothing(), !probe);
+    EXPECT_EQ(t.counters().timeouts, 1u);
+    t.Advance(Duration::Milliseconds(205));
+    EXPECT_EQ(t.counters().timeouts, probe ? 1u : 2u);
+  }
+}
+
+// Linux's window probe lies before what was acknowledged and has no octet.
+TEST(Habits, WindowProbesMayBeEmpty) {
+  TraceOptions options;
+  options.config.tcp.empty_window_probes = true;
+  Trace t(options);
+  t.AcceptFromPeer({.mss = 1000});
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+  t.Send(Octets(1000));
+  ASSERT_TRUE(t.SentNothing());
+  for (const int wait_ms : {205, 405}) {
+    t.Advance(Duration::Milliseconds(wait_ms));
+    EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 0, .ack = 1}));
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+  }
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = 5000});
+  EXPECT_THAT(t.Sent(),
+              IsSegment({.flags = kPsh | kAck, .seq = 1, .ack = 1, .data = Octets(1000)}));
+}
+
 // A window update goes out when the peer could be held up, not for each read.
 TEST(Habits, ReadingAnnouncesTheWindowWhenHalfOfItWasUsed) {
   TraceOptions options;

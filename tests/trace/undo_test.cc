@@ -129,6 +129,23 @@ TEST(Eifel, DsackOfAllRepeatedOctetsUndoesTheReduction) {
   EXPECT_GT(t.tcb()->congestion.ssthresh, reduced);
 }
 
+// A D-SACK of a tail loss probe that went before the reduction says nothing of what was lost.
+TEST(Eifel, DsackOfAnEarlierProbeDoesNotUndoTheReduction) {
+  Trace t;
+  SendSegments(t, 10);
+  t.Advance(kRtt * 2);
+  ASSERT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(9)));
+  ASSERT_EQ(t.counters().loss_probes, 1u);
+  t.Receives(Ack(1, {{At(1), At(10)}}));
+  ASSERT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(0)));
+  const uint32_t reduced = t.tcb()->congestion.ssthresh;
+  t.Receives(Ack(1, {{At(9), At(10)}, {At(1), At(10)}}));
+  EXPECT_EQ(t.counters().dsack_received, 1u);
+  EXPECT_EQ(t.counters().spurious_recoveries, 0u);
+  EXPECT_EQ(t.tcb()->congestion.ssthresh, reduced);
+  EXPECT_TRUE(t.tcb()->Has(tcp::kFastRecovery));
+}
+
 // LR-03, RFC 3042, a peer without SACK: a new segment for each of the first two duplicate ACKs.
 TEST(LimitedTransmit, FirstTwoDuplicateAcksSendNewSegments) {
   Trace t;

@@ -86,6 +86,9 @@ struct Config {
   uint16_t sent_runs_max = 1024;
   // RFC 8985; false: losses are found by RFC 6675's count of SACKed octets, and no probe is sent.
   bool rack = true;
+  // Also for a single segment in flight: its probe takes the place of the first time-out, as Linux
+  // has it; the window is not cut to one segment then. False: it has the time-out alone.
+  bool probe_single_segments = false;
   // RFC 8985 7.2, TLP.max_ack_delay: how long a peer may hold back the ACK of a single segment.
   Duration max_ack_delay = Duration::Milliseconds(200);
   // Copied octets that Send accepts before it returns short; static octets cost only an extent.
@@ -133,6 +136,9 @@ struct Config {
   // While the peer has sent no more than this, every segment is acknowledged at once, as Linux does
   // for the peer's slow start; 0: from the first octet on ACKs are delayed.
   uint32_t quick_ack_bytes = 0;
+  // Zero-window probes are an empty, old segment, as Linux and keepalive have them, and not an
+  // octet that the peer has no room for.
+  bool empty_window_probes = false;
   // PSH also on the last of each burst of two segments and more that leave together, as a device
   // that segments for Linux has it; it tells the receiver's stack to pass on what it has. A burst
   // is as long as tcp_tso_autosize of Linux makes it, at least this; 0: no such PSH.
@@ -157,6 +163,10 @@ struct Config {
   // Slow start grows by all that an ACK covers, as Linux does, and not by at most L segments (RFC
   // 3465 2.2: 2; RFC 9406 4.2: 8 without pacing).
   bool slow_start_whole_acks = false;
+  // Losses cut the window, as Linux has it, and not what was in flight (RFC 5681 equation 4): an
+  // application that sends less than it may is not set back further for that (RFC 9438 4.6 allows
+  // both).
+  bool threshold_from_window = false;
   // RFC 5681 4.1: back to the initial window after idling for longer than the RTO.
   bool restart_after_idle = true;
   uint32_t congestion_window_max_bytes = 1u << 30;

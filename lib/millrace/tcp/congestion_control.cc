@@ -77,6 +77,7 @@ void CountMarks(CongestionState& s, const AckSample& ack, bool echo) {
 void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
                    const Config& config) {
   c.acked_bytes = 0;
+  if (config.threshold_from_window) flight = c.cwnd;
   switch (config.congestion) {
     case CongestionKind::kCubic:
       s.cubic.OnCongestion(c.cwnd);

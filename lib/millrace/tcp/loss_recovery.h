@@ -2,7 +2,8 @@
 // timers and sending do to it. Not for use outside of this folder.
 //
 // tcp/recovery.cc has the record's life and the sending side, tcp/recovery_ack.cc the rules for
-// acknowledgments. A connection is tracked while its scoreboard is not empty.
+// acknowledgments, tcp/undo.cc what takes a reduction back. A connection is tracked while its
+// scoreboard is not empty.
 #ifndef MILLRACE_TCP_LOSS_RECOVERY_H_
 #define MILLRACE_TCP_LOSS_RECOVERY_H_
 
@@ -36,6 +37,9 @@ inline uint32_t PipeOf(const Tcb& tcb, const Recovery& r) { return r.board.Pipe(
 
 // Sending, called before snd_nxt moves. New octets [seq, end) go out behind others in flight.
 void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env);
+// Begins a scoreboard with what is in flight, as one run. False: no run is left. REQUIRES: not
+// tracked, and something is.
+[[nodiscard]] bool TrackFlight(const Tcb& tcb, Recovery& r, Env& env);
 // Octets [seq, end) go out again, maybe with new ones behind them. REQUIRES: kRecord.
 void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env);
 
@@ -65,14 +69,16 @@ void OnRecordTimeout(Tcb& tcb, Recovery& r, bool first, Env& env);
 // Reductions and their end.
 // Marks what RACK, or RFC 6675 where it is off, finds lost, and when to look again.
 void FindLosses(Tcb& tcb, Recovery& r, Env& env);
-// Remembers what Undo needs. Before any reduction.
-void RememberForUndo(Tcb& tcb, Recovery& r);
 // Losses are on the scoreboard and no recovery is in force: RFC 6675 section 5 step 4. `delivered`:
 // octets that the ACK which told of it has reported.
 void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered);
 // The window in fast recovery, after an ACK or timer that reported `delivered` octets.
 void FollowPrr(Tcb& tcb, Recovery& r, uint32_t delivered, bool safe, const Env& env);
 void EndRecovery(Tcb& tcb, Recovery& r);
+
+// tcp/undo.cc.
+// Remembers what Undo needs. Before any reduction.
+void RememberForUndo(Tcb& tcb, Recovery& r);
 // RFC 4015: the reduction was for nothing. `acked`: octets that this ACK acknowledged.
 void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env);
 // RFC 3522: the ACK echoes a timestamp from before the first retransmission.

@@ -169,6 +169,10 @@ void SendProbe(Tcb& tcb, Env& env, Outbox& out) {
   tcb.Clear(kProbe | kNoPush);  // the wait for more is over
   ++env.counters.win_probes;
   const SeqNum from = tcb.snd_una;
+  if (env.config.empty_window_probes && tcb.snd_wnd == 0) {
+    AddSegment(tcb, env, out, from - 1, wire::kAck);
+    return;
+  }
   const SeqNum data_end = tcb.data_end();
   if (from > data_end) return;
   const uint32_t pending = data_end.Since(from);

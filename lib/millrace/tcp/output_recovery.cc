@@ -91,7 +91,7 @@ void Pace(Tcb& tcb, Recovery& r, uint32_t length, Env& env) {
 SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
   Recovery& r = RecordOf(tcb, env);
   if (tcb.snd_una == tcb.snd_nxt && tcb.send.size_bytes() > 0 &&
-      env.tick - tcb.progress_tick > TicksOf(RetransmitTimeout(tcb, env.config))) {
+      env.tick - r.sent_tick > TicksOf(RetransmitTimeout(tcb, env.config))) {
     if (env.config.restart_after_idle) {
       RestartAfterIdle(tcb.congestion, r.congestion, tcb.snd_mss, env.config);
     }
@@ -102,8 +102,11 @@ SendProgress SendWithRecord(Tcb& tcb, Env& env, Outbox& out) {
   }
   size_t before = out.size();
   for (;;) {
+    if (out.size() > before) {
+      r.sent_tick = env.tick;
+      Pace(tcb, r, out.segments().back().payload_length, env);
+    }
     if (out.room() == 0) return SendProgress::kMore;
-    if (out.size() > before) Pace(tcb, r, out.segments().back().payload_length, env);
     before = out.size();
     if (!IsGateOpen(tcb, r, env)) break;
     if (r.board.empty()) {

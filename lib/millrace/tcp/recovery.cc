@@ -1,5 +1,5 @@
 // tcp/recovery.cc - the recovery record's life, what sending does to it, and its timers (RFC 8985,
-// 6675, 9937, 5682, 4015).
+// 6675, 9937).
 
 #include "millrace/tcp/recovery.h"
 
@@ -20,6 +20,7 @@ Recovery* TakeRecord(Tcb& tcb, Env& env) {
   r = Recovery();
   // Without a first idea of it an ACK of the original would pass for one of a retransmission.
   if (tcb.rtt.has_sample()) r.rack.SeedMinRtt(tcb.rtt.srtt_us(), env.us);
+  r.sent_tick = env.tick;
   tcb.recovery = index;
   tcb.Set(kRecord);
   if (env.config.congestion == CongestionKind::kBbr) TakeModel(tcb, r, env);
@@ -57,6 +58,14 @@ const SendMark* MarkOf(Recovery& r, uint32_t in_flight, uint32_t length, uint32_
 
 }  // namespace
 
+bool TrackFlight(const Tcb& tcb, Recovery& r, Env& env) {
+  // One timed segment, unless Karn's rule forbade to time it.
+  const uint32_t sent_us = tcb.Has(kRttTiming) ? tcb.rtt_start_us : env.us;
+  const SendMark* const mark = MarkOf(r, 0, tcb.flight(), sent_us);
+  return r.board.Append(tcb.snd_una, tcb.snd_nxt, sent_us, env.config.sent_runs_max,
+                        env.recovery_pool.runs, mark);
+}
+
 void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   SentRunPool& runs = env.recovery_pool.runs;
   const uint32_t runs_max = env.config.sent_runs_max;
@@ -72,11 +81,8 @@ void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   if (tcb.rtx_nxt != tcb.snd_nxt || tcb.Has(kFastRecovery | kTimeoutRecovery | kFastOpen)) return;
   Recovery* const r = TakeRecord(tcb, env);
   if (r == nullptr || !tcb.Has(kSackOn)) return;
-  // What is in flight already is one timed segment, unless Karn's rule forbade to time it.
-  const uint32_t sent_us = tcb.Has(kRttTiming) ? tcb.rtt_start_us : env.us;
-  const SendMark* mark = MarkOf(*r, 0, tcb.flight(), sent_us);
-  if (!r->board.Append(tcb.snd_una, seq, sent_us, runs_max, runs, mark)) return;
-  mark = MarkOf(*r, tcb.flight(), end.Since(seq), env.us);
+  if (!TrackFlight(tcb, *r, env)) return;
+  const SendMark* const mark = MarkOf(*r, tcb.flight(), end.Since(seq), env.us);
   (void)r->board.Append(seq, end, env.us, runs_max, runs, mark);
   r->reorder_pending = false;
   r->rto_tick = tcb.timers.at[static_cast<int>(Timer::kRetransmit)];
@@ -94,6 +100,7 @@ void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
     }
     undo.repeated = true;
     undo.repeated_bytes += old_end.Since(seq);
+    undo.repeated_end = Max(undo.repeated_end, old_end);
   }
   if (r.board.empty()) return;
   SentRunPool& runs = env.recovery_pool.runs;
@@ -251,17 +258,6 @@ void OnRecordTimeout(Tcb& tcb, Recovery& r, bool first, Env& env) {
   }
 }
 
-void RememberForUndo(Tcb& tcb, Recovery& r) {
-  Undo& undo = r.undo;
-  undo = Undo();
-  undo.state = r.congestion;
-  undo.pipe_prev = std::max(tcb.flight(), tcb.congestion.ssthresh);
-  undo.srtt_prev_us = tcb.rtt.srtt_us();
-  undo.rttvar_prev_us = tcb.rtt.rttvar_us();
-  undo.from = tcb.snd_una;
-  undo.possible = true;
-}
-
 void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
   ++env.counters.fast_retrans;
   ++env.counters.sack_recovery;
@@ -283,50 +279,6 @@ void FollowPrr(Tcb& tcb, Recovery& r, uint32_t delivered, bool safe, const Env& 
   Congestion& c = tcb.congestion;
   const uint32_t cwnd = r.prr.OnAck(delivered, PipeOf(tcb, r), c.ssthresh, tcb.snd_mss, safe);
   c.cwnd = std::max<uint32_t>(cwnd, tcb.snd_mss);
-}
-
-void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env) {
-  Undo& undo = r.undo;
-  if (tcb.Has(kTimeoutRecovery)) {
-    ++env.counters.spurious_timeouts;
-    // RFC 4015 step (8): the RTO that was too short is not used again.
-    if (undo.srtt_prev_us != 0) {
-      RttEstimator& rtt = tcb.rtt;
-      rtt.srtt_us_x8 = std::max(rtt.srtt_us_x8, undo.srtt_prev_us << 3);
-      rtt.rttvar_us_x4 =
-          std::max({rtt.rttvar_us_x4, undo.rttvar_prev_us << 2, rtt.srtt_us_x8 >> 2});
-    }
-    tcb.backoff = tcb.timeouts = 0;
-    // RACK took the ACK of an original for that of its retransmission.
-    const uint32_t min_rtt_us = r.rack.min_rtt().us();
-    r.rack = Rack();
-    r.rack.SeedMinRtt(min_rtt_us, env.us);
-  } else {
-    ++env.counters.spurious_recoveries;
-  }
-  Congestion& c = tcb.congestion;
-  if (r.congestion.bbr != nullptr) {
-    c.cwnd = r.congestion.bbr->OnSpurious(c.cwnd);
-  } else {
-    // RFC 4015 step (7): "cwnd <- FlightSize + min (bytes_acked, IW)"; "ssthresh <- pipe_prev".
-    const uint32_t restored =
-        tcb.flight() + std::min(acked, Congestion::InitialWindow(tcb.snd_mss, env.config));
-    c.cwnd = std::clamp<uint32_t>(restored, c.cwnd, env.config.congestion_window_max_bytes);
-    c.ssthresh = undo.pipe_prev;
-  }
-  r.congestion = undo.state;
-  r.board.ForgetLosses(env.recovery_pool.runs);
-  r.frto = Frto::kOff;
-  r.reorder_pending = false;
-  undo = Undo();
-  tcb.rtx_nxt = tcb.snd_nxt;
-  tcb.Clear(kFastRecovery | kTimeoutRecovery | kRetransmitHead | kRecoverValid);
-}
-
-bool EchoIsOlder(const Tcb& tcb, const Recovery& r, const wire::Segment& segment) {
-  return r.undo.has_retransmit_ts && tcb.Has(kTimestampsOn) &&
-         segment.HasOption(wire::kTimestampsOption) &&
-         static_cast<int32_t>(segment.tsecr - r.undo.retransmit_ts) < 0;
 }
 
 void NoteDuplicate(Tcb& tcb, SeqNum left, SeqNum right, Env& env) {

@@ -34,6 +34,7 @@ struct Undo {
   uint32_t retransmit_ts = 0;   // TSval of the first retransmission, with has_retransmit_ts
   uint32_t repeated_bytes = 0;  // retransmitted since, less what D-SACK reported as duplicate
   SeqNum from;                  // SND.UNA at the reduction: D-SACK below it is of earlier times
+  SeqNum repeated_end;          // nothing from here on was retransmitted since
   bool possible = false;        // a reduction that may be undone is in force
   bool has_retransmit_ts = false;
   bool repeated = false;  // something was retransmitted since
@@ -56,6 +57,7 @@ struct Recovery {
   uint32_t rto_tick = 0;      // when the RTO expires or would, were another timer not armed
   uint32_t reorder_tick = 0;  // when RACK looks again, with reorder_pending
   wire::SackBlock duplicate;  // to be reported as D-SACK, with duplicate_due
+  uint32_t sent_tick = 0;     // when data was sent last, as far as the record knows
   uint32_t flight_max = 0;    // octets outstanding at most before flight_end is acknowledged
   SeqNum flight_end;
   SeqNum echo_end;       // with echo_guard: no reaction to ECE before this is acknowledged

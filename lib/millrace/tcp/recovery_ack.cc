@@ -65,12 +65,12 @@ bool IsDsack(const Segment& segment, const SackBlock& first) {
   return second.left <= first.left && first.right <= second.right;
 }
 
-void OnDsack(Tcb& tcb, Recovery& r, const SackBlock& block, Delivered& delivered, Env& env) {
+void OnDsack(Recovery& r, const SackBlock& block, Delivered& delivered, Env& env) {
   ++env.counters.dsack_received;
   delivered.dsack = true;
   delivered.dsack_end = block.right;
   Undo& undo = r.undo;
-  if (!undo.possible || block.left < undo.from || block.right > tcb.snd_nxt) return;
+  if (!undo.possible || block.left < undo.from || block.right > undo.repeated_end) return;
   undo.repeated_bytes -= std::min(undo.repeated_bytes, block.right.Since(block.left));
 }
 
@@ -80,7 +80,7 @@ void ReadSack(Tcb& tcb, Recovery& r, const Segment& segment, const Collector& co
   for (uint32_t i = 0; i < segment.sack_count; ++i) {
     const SackBlock block = wire::LoadSackBlock(segment.sack, i);
     if (i == 0 && IsDsack(segment, block)) {
-      OnDsack(tcb, r, block, collect.delivered, env);
+      OnDsack(r, block, collect.delivered, env);
       continue;
     }
     const bool valid =

@@ -28,6 +28,25 @@ void OnSynTimeout(Tcb& tcb, Env& env) {
   tcb.timers.Stop(Timer::kRetransmit);
 }
 
+// The timer was due for a segment that is alone in flight: true when a probe goes in place of the
+// first time-out. REQUIRES: not tracked.
+bool ProbeSingleSegment(Tcb& tcb, Env& env) {
+  // RFC 8985 7.2: "PTO = 2 * SRTT ... If FlightSize is one segment: PTO += TLP.max_ack_delay ... If
+  // Now() + PTO > TCP_RTO_expiration(): PTO = TCP_RTO_expiration() - Now()": with rto_min as it is
+  // that is the time-out itself.
+  const uint32_t flight = tcb.flight();
+  if (!env.config.probe_single_segments || !env.config.rack || !tcb.Has(kSackOn)) return false;
+  if (flight == 0 || flight > uint32_t{tcb.snd_mss} + 1 || tcb.snd_wnd == 0) return false;
+  if (tcb.timeouts != 0 || !tcb.rtt.has_sample() || tcb.rtx_nxt != tcb.snd_nxt) return false;
+  if (tcb.Has(kFastRecovery | kTimeoutRecovery | kFastOpen)) return false;
+  Recovery* const r = TakeRecord(tcb, env);
+  if (r == nullptr || r->probe.in_flight) return false;
+  if (!TrackFlight(tcb, *r, env)) return false;
+  r->probe_due = true;
+  RestartRetransmit(tcb, env);
+  return true;
+}
+
 // RFC 6298 5.4 to 5.6; or, with nothing in flight or no window, a probe.
 void OnRetransmitTimeout(Tcb& tcb, Env& env) {
   // RFC 9293 3.8.3 (MUST-20): R2 as a time without any sign of life of the peer.
@@ -89,7 +108,7 @@ void OnTimeout(Tcb& tcb, Env& env) {
     tcb.timers.Stop(Timer::kRetransmit);
     if (tcb.SynOutstanding()) {
       OnSynTimeout(tcb, env);
-    } else if (!IsTracked(tcb, env) || !OnLossTimer(tcb, env)) {
+    } else if (IsTracked(tcb, env) ? !OnLossTimer(tcb, env) : !ProbeSingleSegment(tcb, env)) {
       OnRetransmitTimeout(tcb, env);
     }
   }
