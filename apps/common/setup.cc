@@ -141,7 +141,8 @@ void DeviceFlags::AddTo(CLI::App& app) {
       ->type_name("IP");
   app.add_flag("--router-advertisements", router_advertisements,
                "learn router, prefixes and MTU from IPv6 router advertisements");
-  app.add_option("--idle", idle, "when there is nothing to do: poll, yield or sleep (50 us)")
+  app.add_option("--idle", idle,
+                 "when there is nothing to do: poll (a CPU of its own), yield or sleep (50 us)")
       ->type_name("MODE")
       ->default_str("sleep");
   app.add_option(

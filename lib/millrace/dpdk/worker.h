@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "millrace/base/idle_policy.h"
 #include "millrace/base/time.h"
 #include "millrace/dpdk/clock.h"
 
@@ -29,11 +30,7 @@ namespace millrace::dpdk {
 // One round of work at `now`; returns how much was done (packets, events), 0 for nothing.
 using PollFunction = std::function<size_t(Instant now)>;
 
-enum class IdleMode : uint8_t {
-  kPoll,   // never gives up the CPU: lowest latency, for a core of its own
-  kYield,  // after some empty polls lets another thread run: for shared cores
-  kSleep,  // after some more sleeps for up to 50 us: a quiet machine, timers late by as much
-};
+using millrace::IdleMode;  // base/idle_policy.h
 
 struct WorkerOptions {
   std::string name = "worker";  // of the thread, as top shows it; at most 15 characters
