@@ -69,14 +69,14 @@ size_t HttpFetcher::OnReceive(stack::Socket socket, std::span<const std::byte> d
     result_.load.first_byte_ns.Record(NsBetween(flow.opened, now_));
   }
   const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
-  const auto progress = flow.reader.Feed(text, [this](std::string_view body) {
+  flow.reader.Feed(text, [this](std::string_view body) {
     result_.body_bytes += body.size();
     if (plan_.body_out == nullptr) return;
     if (std::fwrite(body.data(), 1, body.size(), plan_.body_out) != body.size()) {
       result_.write_failed = true;
     }
   });
-  if (progress != HttpResponseReader::Progress::kMore && flow.closing == Instant()) {
+  if (flow.reader.progress() != HttpResponseReader::Progress::kMore && flow.closing == Instant()) {
     flow.closing = now_;
     socket.Close();
   }

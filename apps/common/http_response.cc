@@ -1,5 +1,6 @@
 #include "apps/common/http_response.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -27,18 +28,21 @@ void HttpResponseReader::Fail(const char* what) {
 // Takes octets up to and including the next line end, or all of them; returns how many.
 size_t HttpResponseReader::TakeLinePart(std::string_view data) {
   const size_t end = data.find('\n');
-  const size_t taken = end == std::string_view::npos ? data.size() : end + 1;
+  const bool whole = end != std::string_view::npos;
+  const size_t taken = whole ? end + 1 : data.size();
   head_bytes_ += taken;
   if (head_bytes_ > kHeadBytesMax) {
     Fail("the header of the response is longer than 8 KiB");
     return taken;
   }
-  line_.append(data.substr(0, taken));
-  if (end == std::string_view::npos) return taken;
-  line_.pop_back();
-  if (!line_.empty() && line_.back() == '\r') line_.pop_back();
-  OnLine(line_);
-  line_.clear();
+  const bool in_pieces = !whole || !line_.empty();
+  if (in_pieces) line_.append(data.substr(0, taken));
+  if (!whole) return taken;
+  std::string_view line = in_pieces ? std::string_view(line_) : data.substr(0, taken);
+  line.remove_suffix(1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  OnLine(line);
+  if (in_pieces) line_.clear();
   return taken;
 }
 
@@ -66,10 +70,22 @@ void HttpResponseReader::OnLine(std::string_view line) {
   }
 }
 
+namespace {
+
+// What RFC 9112 4 lets a reason phrase have; a bare CR is none of it.
+bool IsReason(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    const auto octet = static_cast<unsigned char>(c);
+    return octet == '\t' || (octet >= 0x20 && octet != 0x7F);
+  });
+}
+
+}  // namespace
+
 // "HTTP/1.1 200 OK"
 void HttpResponseReader::OnStatusLine(std::string_view line) {
   const bool shaped = line.size() >= 12 && line.substr(0, 7) == "HTTP/1." && line[8] == ' ' &&
-                      (line.size() == 12 || line[12] == ' ');
+                      (line.size() == 12 || line[12] == ' ') && IsReason(line.substr(12));
   int status = 0;
   const auto parsed = shaped ? std::from_chars(line.data() + 9, line.data() + 12, status)
                              : std::from_chars_result{nullptr, std::errc::invalid_argument};
@@ -95,7 +111,9 @@ void HttpResponseReader::OnField(std::string_view line) {
     has_length_ = true;
     body_left_ = length;
   } else if (EqualsIgnoreCase(name, "Transfer-Encoding")) {
-    if (!EqualsIgnoreCase(value, "chunked")) Fail("the response has an unknown transfer coding");
+    if (chunked_ || !EqualsIgnoreCase(value, "chunked")) {
+      Fail("the response has an unknown transfer coding");
+    }
     chunked_ = true;
   } else if (EqualsIgnoreCase(name, "Connection")) {
     if (ListHas(value, "close")) keep_alive_ = false;
@@ -108,6 +126,13 @@ void HttpResponseReader::OnHeadEnd() {
   if (status_ < 200) {
     const bool head_request = head_request_;
     *this = HttpResponseReader(head_request);
+    return;
+  }
+  // RFC 9112 6.3, of both fields together: "Such a message might indicate an attempt to perform
+  // request smuggling (Section 11.2) or response splitting (Section 11.1) and ought to be handled
+  // as an error."
+  if (chunked_ && has_length_) {
+    Fail("the response has both a Content-Length and a transfer coding");
     return;
   }
   stage_ = Stage::kBody;

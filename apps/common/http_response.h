@@ -3,6 +3,8 @@
 // Body lengths by Content-Length, by chunks, or to the end of the connection. Interim (1xx)
 // responses are skipped. Bounded: the head by kHeadBytesMax, chunk lines and trailers too; the body
 // is handed on and never kept.
+// Cost: one pass over the head and nothing per octet of a body. Lines are read where they lie; only
+// one that comes in pieces is copied, which allocates.
 #ifndef MILLRACE_APPS_COMMON_HTTP_RESPONSE_H_
 #define MILLRACE_APPS_COMMON_HTTP_RESPONSE_H_
 
@@ -21,10 +23,11 @@ class HttpResponseReader {
   HttpResponseReader() = default;
   explicit HttpResponseReader(bool head_request) : head_request_(head_request) {}
 
-  // Takes the next octets; calls sink(std::string_view) for those of the body. Octets behind the
-  // end of the response are ignored.
+  // Takes the next octets; calls sink(std::string_view) for those of the body. Returns how many
+  // belong to the response: all of them until progress() says that it is over.
   template <class Sink>
-  Progress Feed(std::string_view data, Sink&& sink) {
+  size_t Feed(std::string_view data, Sink&& sink) {
+    const size_t offered = data.size();
     while (!data.empty() && progress_ == Progress::kMore) {
       if (stage_ != Stage::kBody) {
         data.remove_prefix(TakeLinePart(data));
@@ -36,7 +39,7 @@ class HttpResponseReader {
       data.remove_prefix(piece.size());
       TookBody(piece.size());
     }
-    return progress_;
+    return offered - data.size();
   }
   // The connection has ended: the end of a body that has no length, else an error.
   Progress Finish();
@@ -45,7 +48,7 @@ class HttpResponseReader {
   int status() const { return status_; }  // 0 until the status line was read
   uint64_t body_bytes() const { return body_bytes_; }
   bool keep_alive() const { return keep_alive_; }
-  const std::string& error() const { return error_; }  // with kError
+  const char* error() const { return error_; }  // with kError, else ""
 
  private:
   enum class Stage : uint8_t { kStatusLine, kFields, kBody, kChunkSize, kChunkEnd, kTrailers };
@@ -69,7 +72,7 @@ class HttpResponseReader {
   uint64_t body_bytes_ = 0;
   size_t head_bytes_ = 0;  // of lines so far
   std::string line_;       // the incomplete one
-  std::string error_;
+  const char* error_ = "";
 };
 
 }  // namespace millrace::apps

@@ -42,6 +42,40 @@ absl::Status SetGateway(const std::string& text, stack::EngineConfig* config) {
   return absl::OkStatus();
 }
 
+// "10.1.16.0/20:1024-65535", the ports may be missing.
+absl::Status SetOwn(const std::string& text, stack::EngineConfig* config) {
+  const auto wrong = [&](const char* what) {
+    return absl::InvalidArgumentError("\"" + text + "\" " + what +
+                                      "; write 10.1.16.0/20 or 10.1.16.0/20:1024-65535");
+  };
+  const size_t colon = text.find(':');
+  const std::optional<IpPrefix> prefix = IpPrefix::Parse(text.substr(0, colon));
+  if (!prefix || !prefix->address.IsV4() || prefix->length_bits == 0) {
+    return wrong("is no prefix of IPv4 addresses");
+  }
+  if (config->address.length_bits == 0 || !config->address.Contains(prefix->address) ||
+      prefix->length_bits < config->address.length_bits) {
+    return wrong("is no part of the network of --ip");
+  }
+  config->owned_bits = prefix->length_bits;
+  // Of /30 and shorter the first address is none of a host.
+  const uint32_t mask = ~uint32_t{0} << (32 - prefix->length_bits);
+  const uint32_t first = (prefix->address.v4() & mask) + (prefix->length_bits <= 30 ? 1 : 0);
+  const IpPrefix owned{IpAddress::V4(first), prefix->length_bits};
+  if (!owned.Contains(config->address.address)) config->address.address = owned.address;
+  if (colon == std::string::npos) return absl::OkStatus();
+  const std::string ports = text.substr(colon + 1);
+  const size_t dash = ports.find('-');
+  const auto low = ParseCount(ports.substr(0, dash));
+  const auto high = dash == std::string::npos ? low : ParseCount(ports.substr(dash + 1));
+  if (!low || !high || *low == 0 || *high > 65'535 || *low > *high) {
+    return wrong("has no range of ports");
+  }
+  config->source_port_min = static_cast<uint16_t>(*low);
+  config->source_port_max = static_cast<uint16_t>(*high);
+  return absl::OkStatus();
+}
+
 absl::Status SetAddresses(const DeviceFlags& flags, stack::EngineConfig* config) {
   for (const std::string& text : Split(flags.ip)) {
     const std::optional<IpPrefix> address = IpPrefix::Parse(text);
@@ -55,6 +89,9 @@ absl::Status SetAddresses(const DeviceFlags& flags, stack::EngineConfig* config)
       return absl::InvalidArgumentError("--ip " + flags.ip + ": at most one address of a family");
     }
     place = *address;
+  }
+  if (!flags.own.empty()) {
+    if (absl::Status set = SetOwn(flags.own, config); !set.ok()) return set;
   }
   config->host_v6.router_advertisements = flags.router_advertisements;
   for (const std::string& text : Split(flags.gw)) {
@@ -126,16 +163,16 @@ uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
   return static_cast<uint32_t>(std::max<uint64_t>(128, (bytes + bytes / 3) >> 20) + 32);
 }
 
-void DeviceFlags::AddTo(CLI::App& app) {
+void DeviceFlags::AddTo(CLI::App& app, bool required) {
   app.add_option("--dev", dev,
                  "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS")
       ->type_name("DEV")
-      ->required();
+      ->required(required);
   app.add_option("--ip", ip,
                  "our address and its network: 10.1.0.1/24 or 2001:db8::1/64; twice for both")
       ->type_name("IP/LEN")
       ->join(',')
-      ->required();
+      ->required(required);
   app.add_option("--gw", gw, "gateway to other networks; twice for both families")
       ->join(',')
       ->type_name("IP");

@@ -57,9 +57,12 @@ struct DeviceFlags {
   bool router_advertisements = false;
   std::string idle = "sleep";
   std::string cores;  // "": one worker, wherever the system puts it
+  // IPv4 addresses and source ports that are ours: "10.1.16.0/20:1024-65535"; "": --ip alone.
+  std::string own;
   MachineFlags machine;
 
-  void AddTo(CLI::App& app);
+  // `required`: --dev and --ip have to be given.
+  void AddTo(CLI::App& app, bool required = true);
 };
 
 absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text);

@@ -57,7 +57,7 @@ int Run(int argc, char** argv) {
       "Every option is also a key of a file (--config) and a variable: --rate, rate, "
       "MILLRACE_RATE.");
   std::vector<Subcommand> subcommands{AddDemo(program), AddServe(program), AddGet(program)};
-  for (const auto& add : {AddReport, AddConfig, AddDoctor}) {
+  for (const auto& add : {AddLoad, AddReport, AddConfig, AddDoctor}) {
     for (Subcommand& part : add(program)) subcommands.push_back(std::move(part));
   }
   AddConfigOptions(program);

@@ -1,163 +1,168 @@
-// apps/millrace/serve.cc - `millrace serve`: HTTP, echo and discard on a real port.
+// apps/millrace/serve.cc - `millrace serve`: services to be loaded, on a real port.
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
-#include "apps/common/http_service.h"
 #include "apps/common/report.h"
 #include "apps/common/setup.h"
-#include "apps/common/stream_services.h"
 #include "apps/common/worker_group.h"
+#include "apps/load/plan.h"
 #include "apps/millrace/subcommand.h"
+#include "apps/serve/serve_app.h"
 #include "millrace/dpdk/clock.h"
 
 namespace millrace::apps {
 namespace {
 
-enum class Service : uint8_t { kHttp, kEcho, kDiscard };
-
-struct Listening {
-  Service service;
-  const char* name;
-  uint16_t port;
-};
+constexpr size_t kShownMax = 4;  // ports in the line that says where we listen
 
 struct ServeFlags {
   DeviceFlags device;
   TcpFlags tcp;
-  bool http = false, echo = false, discard = false;
-  uint16_t port = 0;
+  bool http = false, echo = false, discard = false, chargen = false;
+  std::string respond, delay, error;
+  int64_t close_after = -1;  // not given
+  std::string ports;
+  double rate_cap_per_s = 0;
+  uint64_t seed = 1;
   uint32_t connections = 65'536;
   std::string stats;
   Duration duration;  // 0: until a signal
   Duration grace = Duration::Seconds(1);
 };
 
-// Hands the events of each connection to the service that its listener stands for, which is the
-// connection's user_data.
-class ServeApp {
- public:
-  void OnOpen(stack::Socket socket) {
-    ++accepted_;
-    if (Of(socket) == Service::kHttp) http_.OnOpen(socket);
-  }
-  size_t OnReceive(stack::Socket socket, std::span<const std::byte> data) {
-    switch (Of(socket)) {
-      case Service::kHttp:
-        return http_.OnReceive(socket, data);
-      case Service::kEcho:
-        return echo_.OnReceive(socket, data);
-      case Service::kDiscard:
-        break;
-    }
-    return discard_.OnReceive(socket, data);
-  }
-  void OnPeerClosed(stack::Socket socket) {
-    switch (Of(socket)) {
-      case Service::kHttp:
-        return http_.OnPeerClosed(socket);
-      case Service::kEcho:
-        return echo_.OnPeerClosed(socket);
-      case Service::kDiscard:
-        return discard_.OnPeerClosed(socket);
+// "80,8080-8083"; nullopt when it is no list of ports.
+std::optional<std::vector<uint16_t>> ParsePorts(std::string_view text) {
+  std::vector<uint16_t> ports;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    const std::string_view part = text.substr(0, comma);
+    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    const size_t dash = part.find('-');
+    const auto first = ParseCount(part.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : ParseCount(part.substr(dash + 1));
+    if (!first || !last || *first == 0 || *last > 65'535 || *first > *last) return std::nullopt;
+    for (uint64_t port = *first; port <= *last; ++port) {
+      ports.push_back(static_cast<uint16_t>(port));
     }
   }
-  void OnWritable(stack::Socket socket) {
-    if (Of(socket) == Service::kHttp) http_.OnWritable(socket);
-    if (Of(socket) == Service::kEcho) echo_.OnWritable(socket);
-  }
-  void OnClose(stack::Socket socket, tcp::CloseReason reason) {
-    if (Of(socket) == Service::kHttp) http_.OnClose(socket);
-    if (reason != tcp::CloseReason::kNormal) ++broken_;
-  }
-  void OnPoll(stack::Engine& engine, Instant now) {
-    http_.OnPoll(engine, now);
-    echo_.OnPoll(engine, now);
-  }
-
-  // What the services counted.
-  nlohmann::ordered_json Json() const {
-    const HttpCounters& c = http_.counters();
-    return {{"accepted", accepted_},
-            {"ended_not_normally", broken_},
-            {"http_requests", c.requests},
-            {"http_2xx", c.responses_2xx},
-            {"http_4xx", c.responses_4xx},
-            {"http_5xx", c.responses_5xx},
-            {"http_idle_aborted", c.idle_aborted},
-            {"echo_bytes", echo_.bytes()},
-            {"discard_bytes", discard_.bytes()}};
-  }
-
- private:
-  static Service Of(const stack::Socket& socket) {
-    return static_cast<Service>(socket.user_data());
-  }
-
-  Pattern pattern_;
-  HttpService http_{pattern_};
-  EchoService echo_;
-  DiscardService discard_;
-  uint64_t accepted_ = 0, broken_ = 0;
-};
-
-static_assert(stack::App<ServeApp>);
-
-absl::StatusOr<std::vector<Listening>> ServicesOf(const ServeFlags& flags) {
-  std::vector<Listening> services;
-  if (flags.echo) services.push_back({Service::kEcho, "echo", 7});
-  if (flags.discard) services.push_back({Service::kDiscard, "discard", 9});
-  if (flags.http || services.empty()) services.push_back({Service::kHttp, "http", 80});
-  if (flags.port == 0) return services;
-  if (services.size() > 1) {
-    return absl::InvalidArgumentError(
-        "--port says where one service listens, but several were asked for");
-  }
-  services.front().port = flags.port;
-  return services;
+  return ports.empty() || ports.size() > stack::ListenerTable::kListenersMax / 2
+             ? std::nullopt
+             : std::optional(ports);
 }
 
-// Where the services are: the address of each family that there is.
-std::vector<Endpoint> EndpointsOf(const stack::EngineConfig& config,
-                                  const std::vector<Listening>& services) {
-  std::vector<Endpoint> endpoints;
-  for (const IpPrefix& prefix : {config.address, config.host_v6.address}) {
-    if (prefix.length_bits == 0) continue;
-    for (const Listening& l : services) endpoints.push_back({prefix.address, l.port});
+// The one service of raw TCP that was asked for, or none.
+absl::Status SetExchange(const ServeFlags& flags, const char** name, uint16_t* port,
+                         ExchangeOptions* options) {
+  const bool takes = flags.close_after >= 0 && !flags.http && flags.respond.empty() &&
+                     !flags.chargen && !flags.echo && !flags.discard;
+  if (!flags.respond.empty() && flags.chargen) {
+    return absl::InvalidArgumentError("--respond and --chargen are the same service twice");
   }
-  return endpoints;
-}
-
-using ServeWorkers = WorkerGroup<ServeApp>;
-
-// Each worker listens, with its share of the half-open connections as backlog.
-absl::Status ListenAll(stack::Engine& engine, const std::vector<Listening>& services) {
-  const uint32_t backlog = engine.config().limits.half_open;
-  for (const Endpoint& at : EndpointsOf(engine.config(), services)) {
-    const auto service = std::find_if(services.begin(), services.end(),
-                                      [&](const Listening& l) { return l.port == at.port; });
-    const auto result = engine.Listen(at, backlog, static_cast<uint64_t>(service->service));
-    if (result != stack::ListenResult::kOk) {
-      return absl::InvalidArgumentError(at.ToString() + ": " + stack::ToString(result));
+  if (!flags.respond.empty()) {
+    const std::optional<Exchange> sizes = ParseExchange(flags.respond);
+    if (!sizes || sizes->weight != 1) {
+      return absl::InvalidArgumentError("--respond \"" + flags.respond +
+                                        "\": write REQUEST:RESPONSE, as in 64:1k");
     }
+    *options = {.request_bytes = sizes->request_bytes, .response_bytes = sizes->response_bytes};
+    if (flags.close_after > 0) options->close_after = static_cast<uint32_t>(flags.close_after);
+    *name = "respond";
+    *port = 4000;
+  } else if (flags.chargen) {
+    *options = {.request_bytes = 0, .response_bytes = ExchangeOptions::kForever};
+    *name = "chargen";
+    *port = 19;
+  } else if (takes) {
+    const auto octets = static_cast<uint64_t>(flags.close_after);
+    *options = {.request_bytes = octets, .response_bytes = 0, .close_after = 1};
+    *name = "close-after";
+    *port = 4000;
   }
   return absl::OkStatus();
 }
 
+absl::StatusOr<ServeOptions> OptionsOf(const ServeFlags& flags, std::vector<Listening>* services) {
+  ServeOptions options;
+  const char* exchange = nullptr;
+  uint16_t exchange_port = 0;
+  absl::Status set = SetExchange(flags, &exchange, &exchange_port, &options.exchange);
+  if (!set.ok()) return set;
+  if (flags.echo) services->push_back({Service::kEcho, "echo", 7});
+  if (flags.discard) services->push_back({Service::kDiscard, "discard", 9});
+  if (exchange != nullptr) services->push_back({Service::kExchange, exchange, exchange_port});
+  if (flags.http || services->empty()) services->push_back({Service::kHttp, "http", 80});
+  if (!flags.ports.empty()) {
+    const std::optional<std::vector<uint16_t>> ports = ParsePorts(flags.ports);
+    if (!ports) {
+      return absl::InvalidArgumentError("--port \"" + flags.ports +
+                                        "\" is no list of ports; write 80,8080-8083");
+    }
+    if (services->size() > 1) {
+      return absl::InvalidArgumentError(
+          "--port says where one service listens, but several were asked for");
+    }
+    const Listening only = services->front();
+    services->clear();
+    for (const uint16_t port : *ports) services->push_back({only.service, only.name, port});
+  }
+  const bool http = services->front().service == Service::kHttp;
+  if (http && flags.close_after > 0) {
+    options.http_close_after = static_cast<uint32_t>(flags.close_after);
+  }
+  if (!flags.delay.empty()) {
+    const std::optional<Quantiles> delay = Quantiles::Parse(flags.delay);
+    if (!delay) {
+      return absl::InvalidArgumentError("--delay \"" + flags.delay +
+                                        "\": write 2ms, or rising percentiles: p50:0,p99:2ms");
+    }
+    options.disturbance.delay = *delay;
+  }
+  const std::string wrong = ParseErrors(flags.error, http, &options.disturbance);
+  if (!wrong.empty()) return absl::InvalidArgumentError("--error: " + wrong);
+  options.disturbance.seed = flags.seed;
+  options.rate_cap_per_s = static_cast<uint64_t>(flags.rate_cap_per_s);
+  return options;
+}
+
+nlohmann::ordered_json ServicesJson(const ServeApp& app) {
+  const HttpCounters& http = app.http().counters();
+  return {{"accepted", app.counters().accepted},
+          {"ended_not_normally", app.counters().ended_not_normally},
+          {"over_rate_cap", app.counters().over_rate_cap},
+          {"http_requests", http.requests},
+          {"http_2xx", http.responses_2xx},
+          {"http_4xx", http.responses_4xx},
+          {"http_5xx", http.responses_5xx},
+          {"http_idle_aborted", http.idle_aborted},
+          {"exchanges", app.exchange().answered()},
+          {"errors_on_purpose", http.errors + app.exchange().errors()},
+          {"echo_bytes", app.echo().bytes()},
+          {"discard_bytes", app.discard().bytes()}};
+}
+
 void PrintListening(const Device& device, const std::vector<Listening>& services) {
   std::string line = "listening on";
-  for (const Endpoint& at : EndpointsOf(device.config, services)) {
-    for (const Listening& l : services) {
-      if (l.port == at.port) line += " " + at.ToString() + " (" + l.name + ")";
+  for (const IpPrefix& prefix : {device.config.address, device.config.host_v6.address}) {
+    if (prefix.length_bits == 0) continue;
+    for (size_t i = 0; i < services.size() && i < kShownMax; ++i) {
+      line += " " + Endpoint{prefix.address, services[i].port}.ToString() + " (" +
+              services[i].name + ")";
     }
+    if (services.size() > kShownMax) {
+      line += " and " + std::to_string(services.size() - kShownMax) + " more ports";
+    }
+    const int bits = device.config.owned_bits;
+    if (prefix.address.IsV4() && bits < 32) line += " at all of /" + std::to_string(bits);
   }
   if (device.port->workers() > 1) {
     line += ", " + std::to_string(device.port->workers()) + " workers over " +
@@ -167,6 +172,8 @@ void PrintListening(const Device& device, const std::vector<Listening>& services
   std::printf("%s - %s\n", line.c_str(), device.port->port().Describe().c_str());
   std::fflush(stdout);
 }
+
+using ServeWorkers = WorkerGroup<ServeApp>;
 
 nlohmann::ordered_json DeviceJson(const dpdk::DpdkPort& port) {
   const dpdk::DpdkPortCounters c = port.ReadCounters();
@@ -187,10 +194,10 @@ absl::Status FinishReport(ServeWorkers& workers, const Device& device, const std
   nlohmann::ordered_json services, counters, open, each = nlohmann::ordered_json::array();
   for (uint32_t i = 0; i < workers.size(); ++i) {
     const nlohmann::ordered_json counted = CountersJson(workers.engine(i), workers.layers(i));
-    AddUp(services, workers.app(i).Json());
+    AddUp(services, ServicesJson(workers.app(i)));
     AddUp(counters, counted);
     AddUp(open, OpenJson(workers.engine(i)));
-    each.push_back({{"services", workers.app(i).Json()}, {"counters", counted}});
+    each.push_back({{"services", ServicesJson(workers.app(i))}, {"counters", counted}});
   }
   const nlohmann::ordered_json device_json = DeviceJson(device.port->port());
   std::printf("stopped\n");
@@ -212,13 +219,23 @@ absl::Status FinishReport(ServeWorkers& workers, const Device& device, const std
   return absl::FailedPreconditionError("cannot write --stats " + file);
 }
 
-absl::Status Serve(const ServeFlags& flags, const std::vector<Listening>& services, Device& device,
-                   StopSignals& signals) {
-  auto workers = ServeWorkers::Create(
-      device, [](uint32_t) { return std::make_unique<ServeApp>(); }, dpdk::Clock::Calibrate());
+absl::Status Serve(const ServeFlags& flags, const ServeOptions& options,
+                   const std::vector<Listening>& services, Device& device, StopSignals& signals) {
+  const Pattern pattern;
+  // Each worker has its share of the cap, and draws of its own.
+  const auto make = [&](uint32_t worker) {
+    ServeOptions part = options;
+    const uint32_t count = device.port->workers();
+    if (options.rate_cap_per_s != 0) {
+      part.rate_cap_per_s = std::max<uint64_t>(1, ShareOf(options.rate_cap_per_s, {worker, count}));
+    }
+    part.disturbance.seed += worker;
+    return std::make_unique<ServeApp>(part, pattern);
+  };
+  auto workers = ServeWorkers::Create(device, make, dpdk::Clock::Calibrate());
   if (!workers.ok()) return workers.status();
   for (uint32_t i = 0; i < (*workers)->size(); ++i) {
-    if (absl::Status s = ListenAll((*workers)->engine(i), services); !s.ok()) return s;
+    if (absl::Status on = ListenOn((*workers)->engine(i), services); !on.ok()) return on;
   }
   if (absl::Status ready = (*workers)->AwaitAddress(); !ready.ok()) return ready;
   if (absl::Status started = (*workers)->Start("serve"); !started.ok()) return started;
@@ -232,25 +249,47 @@ absl::Status Serve(const ServeFlags& flags, const std::vector<Listening>& servic
 }
 
 int Run(const ServeFlags& flags, StopSignals& signals) {
-  const auto services = ServicesOf(flags);
-  if (!services.ok()) return Report(services.status());
+  std::vector<Listening> services;
+  const absl::StatusOr<ServeOptions> options = OptionsOf(flags, &services);
+  if (!options.ok()) return Report(options.status());
   absl::StatusOr<Device> device = OpenDevice(flags.device, flags.tcp);
   if (!device.ok()) return Report(device.status());
   device->config.limits.connections = flags.connections;
-  const absl::Status served = Serve(flags, *services, *device, signals);
+  const absl::Status served = Serve(flags, *options, services, *device, signals);
   return served.ok() ? kPass : Report(served);
 }
 
 }  // namespace
 
 Subcommand AddServe(CLI::App& program) {
-  CLI::App* app = program.add_subcommand("serve", "a server for HTTP, echo or discard on a port");
+  CLI::App* app = program.add_subcommand("serve", "a server to load: HTTP, echo, raw TCP and more");
   auto flags = std::make_shared<ServeFlags>();
   flags->device.AddTo(*app);
   app->add_flag("--http", flags->http, "HTTP/1.1 on port 80; paths are sizes: /1k (default)");
   app->add_flag("--echo", flags->echo, "send back what comes, on port 7");
   app->add_flag("--discard", flags->discard, "take what comes, on port 9");
-  AddCount(*app, {"--port", "N", "where the service listens instead", ""}, &flags->port, 1, 65'535);
+  app->add_flag("--chargen", flags->chargen, "send without end, on port 19");
+  app->add_option("--respond", flags->respond,
+                  "raw TCP on port 4000: to REQUEST octets answer RESPONSE octets")
+      ->type_name("REQUEST:RESPONSE");
+  AddCount(*app,
+           {"--close-after", "N",
+            "close after N answers (--http, --respond); alone: after N octets, on port 4000", ""},
+           &flags->close_after, 0, 1'000'000'000);
+  app->add_option("--delay", flags->delay,
+                  "of answers: 2ms, or by percentiles, linear in between: p50:0,p99:2ms")
+      ->type_name("DISTRIBUTION");
+  app->add_option("--error", flags->error,
+                  "share of requests that go wrong: 0.1%, or by kind: status=, reset=, silent=, "
+                  "garbage=, early=, forever=")
+      ->type_name("SHARES");
+  AddRate(*app, {"--rate-cap", "N", "reset what is opened beyond N connections a second", ""},
+          &flags->rate_cap_per_s);
+  AddCount(*app, {"--seed", "N", "of delays and errors", "1"}, &flags->seed);
+  app->add_option("--port", flags->ports, "where the service listens instead: 80,8080-8083")
+      ->type_name("PORTS");
+  app->add_option("--addresses", flags->device.own, "all of these are ours: 10.1.16.0/24")
+      ->type_name("PREFIX");
   AddCount(*app, {"--connections", "N", "open at a time, at most", "65536"}, &flags->connections, 1,
            50'000'000);
   app->add_option("--stats", flags->stats, "write the counters as JSON to FILE at the end")

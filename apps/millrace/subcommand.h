@@ -21,6 +21,7 @@ Subcommand AddServe(CLI::App& program);
 Subcommand AddGet(CLI::App& program);
 std::vector<Subcommand> AddConfig(CLI::App& program);
 std::vector<Subcommand> AddDoctor(CLI::App& program);
+std::vector<Subcommand> AddLoad(CLI::App& program);
 std::vector<Subcommand> AddReport(CLI::App& program);
 
 }  // namespace millrace::apps

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <span>
 
-#include "apps/common/body_sender.h"
 #include "apps/common/pattern.h"
+#include "apps/serve/body_sender.h"
 #include "bench/rate/plan.h"
 #include "millrace/stack/engine.h"
 #include "millrace/stack/socket.h"

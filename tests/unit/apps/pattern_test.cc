@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "apps/common/http_fetcher.h"
-#include "apps/common/http_service.h"
+#include "apps/serve/http_service.h"
 
 namespace millrace::apps {
 namespace {

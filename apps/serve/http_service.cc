@@ -1,4 +1,4 @@
-#include "apps/common/http_service.h"
+#include "apps/serve/http_service.h"
 
 #include <algorithm>
 #include <utility>
@@ -77,7 +77,7 @@ size_t HttpService::TakeRequest(const stack::Socket& socket, Connection& c, std:
 
 void HttpService::Handle(const stack::Socket& socket, Connection& c, const HttpRequest& request) {
   ++counters_.requests;
-  Answer answer{.close = !request.keep_alive};
+  Answer answer{.close = !request.keep_alive || ++c.requests == close_after_};
   answer.head_only = request.method == "HEAD";
   if (request.method != "GET" && !answer.head_only) {
     answer.status = 405;
@@ -89,7 +89,64 @@ void HttpService::Handle(const stack::Socket& socket, Connection& c, const HttpR
   } else {
     answer.status = 404;
   }
-  Respond(socket, c, answer);
+  disturbance_.any() ? AnswerOrDelay(socket, c, answer) : Respond(socket, c, answer);
+}
+
+void HttpService::AnswerOrDelay(const stack::Socket& socket, Connection& c, const Answer& answer) {
+  const Duration delay = disturbance_.DrawDelay();
+  if (delay == Duration()) {
+    if (!Spoil(socket, c, answer, disturbance_.DrawFate())) Respond(socket, c, answer);
+    return;
+  }
+  c.waiting = true;
+  c.delayed = answer;
+  delayed_.Push(now_ + delay, socket.id());
+}
+
+void HttpService::AnswerDelayed(stack::Engine& engine) {
+  for (stack::ConnectionId id; delayed_.Pop(now_, &id);) {
+    Connection& c = connections_[id.index];
+    if (c.id != id) continue;
+    const stack::Socket socket(&engine, id);
+    c.waiting = false;
+    const Answer answer = c.delayed;
+    if (!Spoil(socket, c, answer, disturbance_.DrawFate())) Respond(socket, c, answer);
+    if (!c.Busy()) socket.Resume();
+  }
+}
+
+bool HttpService::Spoil(const stack::Socket& socket, Connection& c, const Answer& answer,
+                        Fate fate) {
+  if (fate == Fate::kAnswer) return false;
+  ++counters_.errors;
+  switch (fate) {
+    case Fate::kAnswer:
+      break;
+    case Fate::kStatus:
+      Respond(socket, c, {.status = 503, .close = answer.close});
+      break;
+    case Fate::kReset:
+      socket.Abort();
+      break;
+    case Fate::kSilent:
+      break;
+    case Fate::kGarbage:
+      c.pending = "\x7F\x01 this is no response\r\n\r\n";
+      c.close_after = true;
+      Continue(socket, c);
+      break;
+    case Fate::kEarly:
+      c.pending = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1";
+      c.close_after = true;
+      Continue(socket, c);
+      break;
+    case Fate::kForever:
+      c.pending = "HTTP/1.1 200 OK\r\n\r\n";
+      c.body = {.position = 0, .length = uint64_t{1} << 50};
+      Continue(socket, c);
+      break;
+  }
+  return true;
 }
 
 void HttpService::Respond(const stack::Socket& socket, Connection& c, const Answer& answer) {
@@ -143,7 +200,7 @@ void HttpService::OnPeerClosed(stack::Socket socket) {
     return;
   }
   // The peer sends no more, but still wants the answers that are under way.
-  c.close_after = true;
+  c.close_after = c.delayed.close = true;
   c.draining = !c.Busy();
   if (c.draining) socket.Close();
 }
@@ -164,6 +221,7 @@ void HttpService::OnClose(stack::Socket socket) {
 
 void HttpService::OnPoll(stack::Engine& engine, Instant now) {
   now_ = now;
+  AnswerDelayed(engine);
   if (!starved_.empty() && now >= next_retry_) {
     next_retry_ = now + Duration::Milliseconds(1);
     for (const stack::ConnectionId id : std::exchange(starved_, {})) {

@@ -1,9 +1,9 @@
-// apps/common/body_sender.h - queues a generated body on a connection, piece by piece, without a
+// apps/serve/body_sender.h - queues a generated body on a connection, piece by piece, without a
 // copy, as far as the engine has room.
 //
 // Cost: one extent of the engine's pool per MiB.
-#ifndef MILLRACE_APPS_COMMON_BODY_SENDER_H_
-#define MILLRACE_APPS_COMMON_BODY_SENDER_H_
+#ifndef MILLRACE_APPS_SERVE_BODY_SENDER_H_
+#define MILLRACE_APPS_SERVE_BODY_SENDER_H_
 
 #include <cstdint>
 #include <span>
@@ -34,4 +34,4 @@ struct BodySender {
 
 }  // namespace millrace::apps
 
-#endif  // MILLRACE_APPS_COMMON_BODY_SENDER_H_
+#endif  // MILLRACE_APPS_SERVE_BODY_SENDER_H_

@@ -1,12 +1,13 @@
-// apps/common/http_service.h - a small HTTP/1 server whose paths are sizes: /1, /1k, /100m.
+// apps/serve/http_service.h - a small HTTP/1 server whose paths are sizes: /1, /1k, /100m.
 //
 // Persistent connections and pipelining: requests are answered in order, and the next one is not
 // read while a body waits for room (the peer's window closes). Bounded per connection: a head of
 // kHeadBytesMax, one body; connections themselves are bounded by the engine. A connection that
 // shows no life for kIdle is aborted.
-// Body octet i is Pattern::At(i). Threading: one worker.
-#ifndef MILLRACE_APPS_COMMON_HTTP_SERVICE_H_
-#define MILLRACE_APPS_COMMON_HTTP_SERVICE_H_
+// Body octet i is Pattern::At(i). Answers may be delayed and spoilt on purpose
+// (serve/disturbance.h). Threading: one worker.
+#ifndef MILLRACE_APPS_SERVE_HTTP_SERVICE_H_
+#define MILLRACE_APPS_SERVE_HTTP_SERVICE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -16,9 +17,11 @@
 #include <string_view>
 #include <vector>
 
-#include "apps/common/body_sender.h"
 #include "apps/common/http_request.h"
 #include "apps/common/pattern.h"
+#include "apps/serve/body_sender.h"
+#include "apps/serve/delay_line.h"
+#include "apps/serve/disturbance.h"
 #include "millrace/base/time.h"
 #include "millrace/stack/socket.h"
 
@@ -28,6 +31,7 @@ struct HttpCounters {
   uint64_t requests = 0;
   uint64_t responses_2xx = 0, responses_4xx = 0, responses_5xx = 0;
   uint64_t idle_aborted = 0;
+  uint64_t errors = 0;  // put in on purpose
 };
 
 // What a path asks for: the octets of "/1k", or nullopt when it is no size. The bound is 1 TiB.
@@ -37,7 +41,9 @@ class HttpService {
  public:
   static constexpr Duration kIdle = Duration::Seconds(60);
 
-  explicit HttpService(const Pattern& pattern) : pattern_(pattern) {}
+  // `close_after`: requests, then the answer says that the connection is closed; 0: never.
+  HttpService(const Pattern& pattern, const DisturbanceOptions& disturbance, uint32_t close_after)
+      : pattern_(pattern), disturbance_(disturbance), close_after_(close_after) {}
 
   void OnOpen(stack::Socket socket);
   size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
@@ -47,21 +53,9 @@ class HttpService {
   void OnPoll(stack::Engine& engine, Instant now);
 
   const HttpCounters& counters() const { return counters_; }
+  Instant NextDeadline() const { return delayed_.NextDue(); }
 
  private:
-  struct Connection {
-    stack::ConnectionId id;  // generation 0: not in use
-    std::string head;        // the incomplete one, when it came in pieces
-    std::string pending;     // of a response head that the engine had no room for
-    uint64_t skip = 0;       // octets of a request's body still to come, ignored
-    BodySender body;
-    Instant last_life;
-    bool close_after = false;  // this response is the last
-    bool draining = false;     // our side is closed; what still comes is ignored
-    bool starved = false;      // in starved_
-
-    bool Busy() const { return !pending.empty() || !body.done(); }
-  };
   // What a request is answered with.
   struct Answer {
     int status = 200;
@@ -70,14 +64,37 @@ class HttpService {
     bool head_only = false;
     bool close = false;
   };
+  struct Connection {
+    stack::ConnectionId id;  // generation 0: not in use
+    std::string head;        // the incomplete one, when it came in pieces
+    std::string pending;     // of a response head that the engine had no room for
+    uint64_t skip = 0;       // octets of a request's body still to come, ignored
+    BodySender body;
+    Instant last_life;
+    uint32_t requests = 0;
+    bool close_after = false;  // this response is the last
+    bool draining = false;     // our side is closed; what still comes is ignored
+    bool starved = false;      // in starved_
+    bool waiting = false;      // `delayed` is to be sent when its time has come
+    Answer delayed;
+
+    bool Busy() const { return waiting || !pending.empty() || !body.done(); }
+  };
 
   Connection& Of(const stack::Socket& socket) { return connections_[socket.id().index]; }
   size_t TakeRequest(const stack::Socket& socket, Connection& c, std::string_view data);
   void Handle(const stack::Socket& socket, Connection& c, const HttpRequest& request);
   void Respond(const stack::Socket& socket, Connection& c, const Answer& answer);
+  // Answers in the way that was drawn. False: as usual, by the caller.
+  bool Spoil(const stack::Socket& socket, Connection& c, const Answer& answer, Fate fate);
+  void AnswerOrDelay(const stack::Socket& socket, Connection& c, const Answer& answer);
+  void AnswerDelayed(stack::Engine& engine);
   void Continue(const stack::Socket& socket, Connection& c);
 
   const Pattern& pattern_;
+  Disturbance disturbance_;
+  uint32_t close_after_;
+  DelayLine delayed_;
   HttpCounters counters_;
   std::vector<Connection> connections_;       // by index of the engine
   std::vector<stack::ConnectionId> starved_;  // wait for room although nothing of theirs is unsent
@@ -86,4 +103,4 @@ class HttpService {
 
 }  // namespace millrace::apps
 
-#endif  // MILLRACE_APPS_COMMON_HTTP_SERVICE_H_
+#endif  // MILLRACE_APPS_SERVE_HTTP_SERVICE_H_

@@ -1,9 +1,9 @@
-// apps/common/stream_services.h - echo (RFC 862) and discard (RFC 863) over TCP.
+// apps/serve/stream_services.h - echo (RFC 862) and discard (RFC 863) over TCP.
 //
 // Echo takes no more than it could send on: a peer that does not read stops being read.
 // Nothing is kept per connection. Threading: one worker.
-#ifndef MILLRACE_APPS_COMMON_STREAM_SERVICES_H_
-#define MILLRACE_APPS_COMMON_STREAM_SERVICES_H_
+#ifndef MILLRACE_APPS_SERVE_STREAM_SERVICES_H_
+#define MILLRACE_APPS_SERVE_STREAM_SERVICES_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -58,4 +58,4 @@ class DiscardService {
 
 }  // namespace millrace::apps
 
-#endif  // MILLRACE_APPS_COMMON_STREAM_SERVICES_H_
+#endif  // MILLRACE_APPS_SERVE_STREAM_SERVICES_H_

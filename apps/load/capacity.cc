@@ -1,0 +1,76 @@
+#include "apps/load/capacity.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "apps/common/units.h"
+
+namespace millrace::apps {
+namespace {
+
+// As SourcePorts counts them: of /30 and shorter the first and the last address are left out.
+uint64_t AddressesOf(const stack::EngineConfig& config) {
+  const uint64_t all = uint64_t{1} << (32 - config.owned_bits);
+  return all >= 4 ? all - 2 : all;
+}
+
+// The largest part of the connections that go to one endpoint.
+double BusiestShare(const std::vector<Target>& targets) {
+  double sum = 0, most = 0;
+  for (const Target& target : targets) {
+    double same = 0;
+    for (const Target& other : targets) {
+      if (other.endpoint == target.endpoint) same += other.weight;
+    }
+    most = std::max(most, same);
+    sum += target.weight;
+  }
+  return most / sum;
+}
+
+}  // namespace
+
+Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config) {
+  Capacity capacity;
+  const bool v4 = plan.targets.front().endpoint.address.IsV4();
+  capacity.addresses = v4 ? AddressesOf(config) : 1;
+  capacity.ports = uint64_t{config.source_port_max} - config.source_port_min + 1;
+  capacity.tuples = capacity.addresses * capacity.ports;
+  capacity.known = plan.open_loop();
+  const double share = BusiestShare(plan.targets);
+  const double open = plan.hold + (plan.open_loop() ? 0.0 : plan.concurrency);
+  const bool we_close = plan.close == CloseMode::kFin || plan.close == CloseMode::kHalf;
+  const Duration length = plan.duration == Duration() ? config.tcp.time_wait : plan.length();
+  double starts = plan.rate_per_s * std::min(length, config.tcp.time_wait).seconds();
+  if (plan.count != RunPlan::kUnlimited) {
+    starts = std::min(starts, static_cast<double>(plan.count));
+  }
+  capacity.needed = std::ceil(share * (open + (we_close ? starts : 0)));
+  capacity.sequel =
+      plan.close == CloseMode::kServer && share * starts > static_cast<double>(capacity.tuples);
+  return capacity;
+}
+
+std::string Capacity::Text() const {
+  std::string text = GroupDigits(addresses) + (addresses == 1 ? " address x " : " addresses x ") +
+                     GroupDigits(ports) + " ports = " + FormatCount(static_cast<double>(tuples)) +
+                     " tuples per target";
+  if (known) text += ", " + FormatCount(needed) + " needed at a time";
+  if (sequel) text += "; tuples come back within the server's TIME-WAIT (RFC 6191)";
+  return text;
+}
+
+std::string CapacityAdvice(const Capacity& capacity) {
+  const double times = capacity.needed / static_cast<double>(capacity.tuples);
+  // Addresses for the need, as a prefix length.
+  int bits = 32;
+  while (bits > 8 &&
+         std::ldexp(1.0, 32 - bits) * static_cast<double>(capacity.ports) < capacity.needed) {
+    --bits;
+  }
+  return "the run needs " + FormatCount(times) + " times the source tuples that there are (" +
+         capacity.Text() + "); give it --src with a /" + std::to_string(bits) +
+         ", a shorter --time-wait, or --close rst";
+}
+
+}  // namespace millrace::apps

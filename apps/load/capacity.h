@@ -1,0 +1,35 @@
+// load/capacity.h - whether there are enough source addresses and ports for a run: arithmetic that
+// is done before it, so that nobody waits for TIME-WAIT in the middle.
+#ifndef MILLRACE_APPS_LOAD_CAPACITY_H_
+#define MILLRACE_APPS_LOAD_CAPACITY_H_
+
+#include <cstdint>
+#include <string>
+
+#include "apps/load/plan.h"
+#include "millrace/stack/engine_config.h"
+
+namespace millrace::apps {
+
+struct Capacity {
+  uint64_t addresses = 0, ports = 0;
+  uint64_t tuples = 0;  // of one target: addresses times ports
+  double needed = 0;    // of the busiest target, at the same time
+  bool known = true;    // false in a closed loop, whose rate is not known before
+  bool sequel = false;  // the rate is so high that the server meets tuples in its TIME-WAIT
+
+  bool Lasts() const { return needed <= static_cast<double>(tuples); }
+  // "510 addresses x 64 512 ports = 32.9 M per target; 20 k/s need 1.20 M in TIME-WAIT".
+  std::string Text() const;
+};
+
+// Source tuples that `plan` needs with this engine. A tuple is in use while its connection is, and
+// for TIME-WAIT after we closed first. IPv6 has one source address.
+Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config);
+
+// What to change when it does not last.
+std::string CapacityAdvice(const Capacity& capacity);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_CAPACITY_H_

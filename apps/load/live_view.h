@@ -1,0 +1,57 @@
+// load/live_view.h - what a run shows while it goes on: a line per interval, and on a terminal a
+// line of progress that is written over.
+#ifndef MILLRACE_APPS_LOAD_LIVE_VIEW_H_
+#define MILLRACE_APPS_LOAD_LIVE_VIEW_H_
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "apps/load/live_load.h"
+#include "apps/result/result.h"
+#include "millrace/base/time.h"
+
+namespace millrace::apps {
+
+enum class LiveMode : uint8_t {
+  kTty,    // a line per interval, and progress
+  kPlain,  // a line per interval
+  kQuiet,  // a line every ten seconds: for logs
+  kNone,
+};
+
+// "auto" (a terminal: tty, else quiet), "tty", "plain", "none"; nullopt for anything else.
+std::optional<LiveMode> ParseLiveMode(std::string_view text, FILE* out);
+
+class LiveView {
+ public:
+  // `length`: of the whole run, with ramp and warm-up; 0 when it is not known.
+  LiveView(LiveMode mode, FILE* out, Duration length) : mode_(mode), out_(out), length_(length) {}
+
+  // A row, when this mode shows one now.
+  void ShowInterval(const Interval& interval, LoadStage stage);
+  // The line of progress: how far, how long still.
+  void ShowProgress(LoadStage stage, Duration since_start);
+  // Nothing more comes: takes the line of progress away.
+  void Finish();
+
+  LiveMode mode() const { return mode_; }
+  // All rows so far, for the log of the run.
+  const std::string& log() const { return log_; }
+
+ private:
+  void Erase();
+  void Print(const std::string& line, bool show);
+
+  LiveMode mode_;
+  FILE* out_;
+  Duration length_;
+  std::string log_;
+  double shown_until_s_ = -1e9;
+  bool head_shown_ = false, progress_shown_ = false;
+};
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_LIVE_VIEW_H_

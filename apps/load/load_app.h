@@ -1,0 +1,145 @@
+// load/load_app.h - the load generator of one worker: opens connections by a plan, makes requests,
+// closes, measures every stage and names every failure. A stack::App; shares nothing.
+//
+// A run goes through the stages of LoadStage. Before the clock starts each target is asked with one
+// connection whether it is there (that also finds its MAC address), and connections to be held are
+// opened. Then starts follow the schedule whatever becomes of them. What could not start on time is
+// started as soon as there is a place for it, and is late by what lag_ns says; what has not started
+// when the time is over failed as not_started.
+// Instants are those of polls: all that one poll does happens at once.
+// Memory: about 120 octets per connection that can be under way, 100 more with HTTP, 3.4 MB of
+// histograms; nothing is allocated once it runs, but for HTTP lines that come in pieces.
+// Threading: one worker; `live` may be read from anywhere, the rest after the worker has ended.
+#ifndef MILLRACE_APPS_LOAD_LOAD_APP_H_
+#define MILLRACE_APPS_LOAD_LOAD_APP_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "apps/common/http_response.h"
+#include "apps/common/pattern.h"
+#include "apps/load/flow.h"
+#include "apps/load/live_load.h"
+#include "apps/load/load_result.h"
+#include "apps/load/plan.h"
+#include "apps/load/request.h"
+#include "apps/load/schedule.h"
+#include "apps/load/weighted.h"
+#include "millrace/stack/engine.h"
+#include "millrace/stack/socket.h"
+
+namespace millrace::apps {
+
+class LoadApp {
+ public:
+  // `pattern` and `live` outlive the application. `plan` is the part of this worker (PlanOf).
+  LoadApp(const RunPlan& plan, const Pattern& pattern, LiveRun& live);
+
+  void OnOpen(stack::Socket socket);
+  size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
+  void OnPeerClosed(stack::Socket socket);
+  void OnWritable(stack::Socket) {}
+  void OnClose(stack::Socket socket, tcp::CloseReason reason);
+  void OnPoll(stack::Engine& engine, Instant now);
+
+  // When OnPoll has something to do without any event; Never() when all that is left are events.
+  // For simulation: a worker polls anyway.
+  Instant NextDeadline() const;
+
+  const RunResult& result() const { return result_; }
+  uint32_t open() const { return static_cast<uint32_t>(flows_.size() - free_.size()); }
+  const RunPlan& plan() const { return plan_; }
+
+ private:
+  static constexpr int kStartsPerPollMax = 64;
+  static constexpr int kExpiriesPerPollMax = 64;
+  static constexpr int kDrainStep = 256;            // connections looked at per poll
+  static constexpr uint32_t kHeldOpeningMax = 128;  // handshakes under way while holding
+  static constexpr Duration kProbeFor = Duration::Seconds(3);
+
+  struct TargetState {
+    TargetState(const Target& t, const RunPlan& plan);
+    Target target;
+    RequestTemplate request, last_request;  // HTTP
+  };
+
+  // Stages (load_app.cc).
+  void Probe(stack::Engine& engine);
+  void OnProbeOver(LoadFailure failure);
+  void Hold(stack::Engine& engine);
+  void BeginClock();
+  void Run(stack::Engine& engine);
+  void StartScheduled(stack::Engine& engine);
+  void StartClosedLoop(stack::Engine& engine);
+  void RequestOnHeld(stack::Engine& engine);
+  bool Start(stack::Engine& engine, Instant intended);
+  void EndWindow();
+  void Drain(stack::Engine& engine);
+  void Expire(stack::Engine& engine);
+  void Publish(const stack::Engine& engine);
+  bool AllStarted() const { return started_ == plan_.count; }
+  bool Measured(Instant intended) const {
+    return intended >= measure_from_ && (plan_.duration == Duration() || intended < end_);
+  }
+
+  // One connection (load_flow.cc).
+  uint32_t Take(Instant intended);
+  std::optional<LoadFailure> Open(stack::Engine& engine, uint32_t index, uint32_t target);
+  void Enter(uint32_t index, FlowPhase phase);
+  void SendRequest(const stack::Socket& socket, uint32_t index, Instant intended);
+  bool SendOctets(const stack::Socket& socket, Flow& flow);
+  size_t ReceiveRaw(Flow& flow, std::span<const std::byte> data);
+  size_t ReceiveHttp(uint32_t index, std::span<const std::byte> data);
+  bool CheckPayload(uint64_t at, std::span<const std::byte> data) const;
+  void OnFirstByte(uint32_t index);
+  void OnResponse(const stack::Socket& socket, uint32_t index);
+  void BeginClose(const stack::Socket& socket, uint32_t index);
+  void Fail(const stack::Socket& socket, uint32_t index, LoadFailure failure);
+  LoadFailure Outcome(const Flow& flow, tcp::CloseReason reason) const;
+  void Count(const Flow& flow, LoadFailure failure);
+  void Give(uint32_t index);
+  void RecordLatency(const Flow& flow, LatencyState state, Instant intended, Instant started);
+  void RecordLag(bool measured, Instant intended);
+
+  RunPlan plan_;
+  const Pattern& pattern_;
+  LiveRun& live_;
+  RunResult result_;
+  std::vector<TargetState> targets_;
+  WeightedChoice next_target_, next_exchange_;
+  std::optional<Schedule> schedule_, held_schedule_;
+
+  std::vector<Flow> flows_;
+  std::vector<HttpResponseReader> readers_;  // beside flows_, when a target is HTTP
+  std::vector<uint32_t> free_;
+  std::array<PhaseQueue, kTimedPhases> waiting_;
+  std::array<Duration, kTimedPhases> phase_limits_;
+  PhaseQueue idle_;  // held connections that have no request out
+  std::string rendered_;
+
+  LoadStage stage_ = LoadStage::kProbing;
+  Instant now_, next_publish_;
+  Instant begun_;  // of the stage of probing, or of draining
+  Instant start_, measure_from_, end_;
+  bool begun_once_ = false;
+  uint32_t probed_ = 0;           // targets that are there
+  uint32_t probe_ = Flow::kNone;  // the connection that asks, while there is one
+  Instant next_probe_;
+  uint64_t started_ = 0;  // of the schedule or the closed loop
+  uint64_t finished_ok_ = 0, finished_failed_ = 0, requests_ok_ = 0;
+  uint64_t serial_ = 0;     // of HTTP requests
+  Traffic traffic_before_;  // the window
+  uint32_t drain_at_ = 0;   // where the search for what is still open goes on
+  uint32_t held_opening_ = 0, held_open_ = 0, held_tried_ = 0;
+};
+
+static_assert(stack::App<LoadApp>);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_LOAD_APP_H_

@@ -1,0 +1,207 @@
+#include "apps/load/load_bench.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::apps {
+namespace {
+
+constexpr uint32_t kServerV4 = 0xC612'0001;  // 198.18.0.1
+constexpr uint32_t kClientV4 = 0xC612'8001;  // 198.18.128.1
+constexpr int kNetworkBits = 16, kClientBits = 23;
+constexpr uint32_t kPacketsPerPort = 16'383;
+
+uint64_t MemoryBytes() {
+  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
+}
+
+// The server would ask for each of the generator's addresses at the first connection from it, and
+// drop what does not fit the few packets that may wait: a second's delay for each, which is no
+// figure of a connection rate.
+absl::Status KnowClients(stack::Engine& server, const MacAddress& client_mac) {
+  constexpr uint32_t kCount = 1u << (32 - kClientBits);
+  constexpr uint32_t kFirst = kClientV4 & ~(kCount - 1);
+  for (uint32_t i = 1; i + 1 < kCount; ++i) {
+    if (!server.neighbors().AddStatic(IpAddress::V4(kFirst + i), client_mac)) {
+      return absl::InternalError("the neighbour table has no room for the client's addresses");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<int>> ChooseCpus(uint32_t cores) {
+  std::vector<int> cpus = dpdk::AllowedCpus();
+  if (cores == 2 && cpus.size() < 2) {
+    return absl::FailedPreconditionError(
+        "--cores 2, but this process may use one CPU only; leave it out or give --cores 1");
+  }
+  cpus.resize(std::min<size_t>(cpus.size(), cores == 0 ? 2 : cores));
+  return cpus;
+}
+
+// Twice what is open, because an end that loses packets holds a connection longer than the other.
+void MakeRoom(const RunPlan& plan, stack::Limits* limits) {
+  const uint32_t room = 2 * plan.open_limit() + 4096;
+  limits->connections = room;
+  limits->half_open = std::min(room, 65'536u);
+  limits->recoveries = std::min(room, limits->recoveries);
+  limits->send_extents = std::max(limits->send_extents, room);
+}
+
+}  // namespace
+
+uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait) {
+  constexpr double kRateMax = 2e6;          // where no other is asked for
+  constexpr double kBytesEach = 48 + 10.7;  // the record and its place in the table
+  const double rate = plan.open_loop() ? plan.rate_per_s : kRateMax;
+  const Duration length = plan.duration == Duration() ? time_wait : plan.length();
+  double wanted = rate * std::min(length, time_wait).seconds() * 1.01;
+  if (plan.count != RunPlan::kUnlimited) {
+    wanted = std::min(wanted, static_cast<double>(plan.count));
+  }
+  wanted = std::clamp(wanted, 65'536.0, static_cast<double>(MemoryBytes()) / 4 / kBytesEach);
+  return static_cast<uint32_t>(std::min(wanted, stack::FlowRef::kIndexMax / 2.0));
+}
+
+void LoadRun::Stop() {
+  for (auto* w : {&worker, &server_worker}) {
+    if (*w) (*w)->RequestStop();
+  }
+  for (auto* w : {&worker, &server_worker}) {
+    if (*w) (*w)->Join();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOptions& options,
+                                                                const MachineFlags& machine,
+                                                                const TcpFlags& tcp) {
+  absl::StatusOr<LayerOptions> layers = machine.Layers();
+  if (!layers.ok()) return layers.status();
+  absl::StatusOr<std::vector<int>> cpus = ChooseCpus(options.cores);
+  if (!cpus.ok()) return cpus.status();
+  std::unique_ptr<LoadBench> bench(new LoadBench);
+  bench->ring_options_ = options;
+  bench->layers_ = *layers;
+  bench->cpus_ = *std::move(cpus);
+  bench->config_.tcp = tcp.Config();
+  bench->config_.pages = machine.pages();
+  bench->config_.address = {IpAddress::V4(kClientV4), kNetworkBits};
+  bench->config_.owned_bits = kClientBits;
+  auto eal = dpdk::Eal::Start({.memory_mb = machine.MemoryMb(2 * uint64_t{kPacketsPerPort} + 1),
+                               .huge_pages = machine.huge_pages()});
+  if (!eal.ok()) return eal.status();
+  bench->eal_ = *std::move(eal);
+  dpdk::RingPairOptions rings;
+  rings.port.packets = kPacketsPerPort;
+  auto pair = dpdk::RingPair::Create(rings);
+  if (!pair.ok()) return pair.status();
+  bench->rings_ = *std::move(pair);
+  return bench;
+}
+
+absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFlags& flags,
+                                                                 const TcpFlags& tcp) {
+  absl::StatusOr<Device> device = apps::OpenDevice(flags, tcp);
+  if (!device.ok()) return device.status();
+  if (device->port->workers() > 1) {
+    return absl::InvalidArgumentError("load runs on one core: name one with --cores");
+  }
+  std::unique_ptr<LoadBench> bench(new LoadBench);
+  bench->device_ = *std::move(device);
+  bench->config_ = bench->device_->config;
+  bench->layers_ = bench->device_->layers;
+  bench->idle_ = bench->device_->idle;
+  bench->cpus_ = bench->device_->cpus;
+  if (bench->cpus_.empty()) bench->cpus_ = {-1};
+  return bench;
+}
+
+Endpoint LoadBench::RingTarget(Service service) {
+  return {IpAddress::V4(kServerV4), static_cast<uint16_t>(service == Service::kHttp ? 80 : 4000)};
+}
+
+// "DPDK 22.11.11, 256 MB ..."
+std::string LoadBench::DpdkVersion() const {
+  const std::string text = eal().Describe();
+  const size_t space = text.find(' ');
+  return text.substr(space + 1, text.find(',') - space - 1);
+}
+
+std::string LoadBench::Describe() { return rings_ ? "2 rings in the process" : port().Describe(); }
+
+absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
+  auto run = std::make_unique<LoadRun>();
+  run->plan = plan;
+  run->nic_before = port().ReadCounters();
+  run->app = std::make_unique<LoadApp>(run->plan, pattern_, run->live);
+  stack::EngineConfig config = config_;
+  MakeRoom(plan, &config.limits);
+  config.limits.time_wait = 65'536;
+  const uint32_t time_waits = ring_options_.time_waits != 0
+                                  ? ring_options_.time_waits
+                                  : TimeWaitsFor(plan, config.tcp.time_wait);
+  const bool we_close = plan.close == CloseMode::kFin || plan.close == CloseMode::kHalf;
+  if (we_close) config.limits.time_wait = time_waits;
+  dpdk::Clock clock = dpdk::Clock::Calibrate();
+  auto stack = HostedStack<LoadApp>::Create(port(), *run->app, config, layers_, clock.Now());
+  if (!stack.ok()) return stack.status();
+  run->stack = *std::move(stack);
+  if (rings_) {
+    if (absl::Status started = StartServer(*run, clock.Now()); !started.ok()) return started;
+  }
+  if (absl::Status started = StartWorkers(*run, clock); !started.ok()) return started;
+  return run;
+}
+
+absl::Status LoadBench::StartServer(LoadRun& run, Instant now) {
+  stack::EngineConfig config = config_;
+  config.address = {IpAddress::V4(kServerV4), kNetworkBits};
+  config.owned_bits = 32;
+  MakeRoom(run.plan, &config.limits);
+  const bool server_closes = run.plan.close == CloseMode::kServer;
+  config.limits.time_wait = !server_closes ? 65'536
+                            : ring_options_.time_waits != 0
+                                ? ring_options_.time_waits
+                                : TimeWaitsFor(run.plan, config.tcp.time_wait);
+  run.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
+  auto stack =
+      HostedStack<ServeApp>::Create(rings_->second(), *run.server_app, config, LayerOptions(), now);
+  if (!stack.ok()) return stack.status();
+  run.server_stack = *std::move(stack);
+  stack::Engine& engine = run.server_stack->engine();
+  const absl::Status known = KnowClients(engine, rings_->first().capabilities().mac);
+  if (!known.ok()) return known;
+  const Service service = ring_options_.service;
+  return ListenOn(engine, {{service, "", RingTarget(service).port}});
+}
+
+absl::Status LoadBench::StartWorkers(LoadRun& run, const dpdk::Clock& clock) {
+  HostedStack<LoadApp>* const client = run.stack.get();
+  HostedStack<ServeApp>* const server = run.server_stack.get();
+  const auto start = [&](const char* name, int cpu, dpdk::PollFunction poll,
+                         std::unique_ptr<dpdk::Worker>* place) {
+    dpdk::WorkerOptions options{.name = name, .idle = idle_};
+    if (cpu >= 0) options.cpu = cpu;
+    auto worker = dpdk::Worker::Start(options, clock, std::move(poll));
+    if (worker.ok()) *place = *std::move(worker);
+    return worker.status();
+  };
+  if (server != nullptr && cpus_.size() == 1) {
+    return start(
+        "both-ends", cpus_[0], [=](Instant now) { return client->Poll(now) + server->Poll(now); },
+        &run.worker);
+  }
+  if (server != nullptr) {
+    // The server first, so that it listens when the generator begins.
+    const absl::Status started = start(
+        "server", cpus_[1], [=](Instant now) { return server->Poll(now); }, &run.server_worker);
+    if (!started.ok()) return started;
+  }
+  return start(
+      "load", cpus_[0], [=](Instant now) { return client->Poll(now); }, &run.worker);
+}
+
+}  // namespace millrace::apps

@@ -1,0 +1,98 @@
+// load/load_bench.h - where loads are run: ports that were opened once, and for each run a fresh
+// generator (and, over rings, a fresh server) with workers of its own.
+//
+// Over rings the server of `serve` runs in the same process at 198.18.0.1, and the generator has
+// the 510 addresses of 198.18.128.0/23 (RFC 2544's range for benchmarks). The generator finds the
+// server by ARP; the server knows the generator's addresses.
+// Threading: everything is called by one controlling thread; workers run between Start and Stop.
+#ifndef MILLRACE_APPS_LOAD_LOAD_BENCH_H_
+#define MILLRACE_APPS_LOAD_LOAD_BENCH_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "apps/common/hosted_stack.h"
+#include "apps/common/setup.h"
+#include "apps/load/load_app.h"
+#include "apps/serve/serve_app.h"
+#include "millrace/dpdk/clock.h"
+#include "millrace/dpdk/ring_pair.h"
+#include "millrace/dpdk/worker.h"
+
+namespace millrace::apps {
+
+// One run: generator, server (over rings), and the threads that poll them. Made by LoadBench.
+// Members end in reverse order: workers before what they poll.
+struct LoadRun {
+  RunPlan plan;
+  LiveRun live;
+  std::unique_ptr<LoadApp> app;
+  std::unique_ptr<HostedStack<LoadApp>> stack;
+  std::unique_ptr<ServeApp> server_app;
+  std::unique_ptr<HostedStack<ServeApp>> server_stack;  // over rings
+  std::unique_ptr<dpdk::Worker> server_worker, worker;  // no server's when one polls both
+  dpdk::DpdkPortCounters nic_before;
+
+  const stack::Engine& engine() const { return stack->engine(); }
+  // Ends the workers; everything they wrote is visible then.
+  void Stop();
+};
+
+struct RingOptions {
+  Service service = Service::kExchange;
+  ServeOptions serve;
+  bool server_closes = true;  // the side that keeps TIME-WAIT has room for it
+  uint32_t time_waits = 0;    // of that side; 0: computed
+  uint32_t cores = 0;         // 1: both ends in turn on one; 2: one each; 0: what there is
+};
+
+class LoadBench {
+ public:
+  // Rings in this process. `most_open`: connections under way in the largest run.
+  static absl::StatusOr<std::unique_ptr<LoadBench>> OpenRings(const RingOptions& options,
+                                                              const MachineFlags& machine,
+                                                              const TcpFlags& tcp);
+  static absl::StatusOr<std::unique_ptr<LoadBench>> OpenDevice(const DeviceFlags& device,
+                                                               const TcpFlags& tcp);
+
+  // Makes everything for a run and lets it go. The bench outlives it; one run at a time.
+  absl::StatusOr<std::unique_ptr<LoadRun>> Start(const RunPlan& plan);
+
+  const stack::EngineConfig& config() const { return config_; }
+  bool rings() const { return rings_ != nullptr; }
+  bool huge_pages() const { return eal().huge_pages(); }
+  dpdk::DpdkPort& port() { return rings_ ? rings_->first() : device_->port->port(); }
+  // "2 rings in the process", or what the port says of itself.
+  std::string Describe();
+  std::string DpdkVersion() const;
+  // CPUs of the workers, the generator's first; -1: wherever the system puts it.
+  const std::vector<int>& cpus() const { return cpus_; }
+  static Endpoint RingTarget(Service service);
+
+ private:
+  LoadBench() = default;
+  const dpdk::Eal& eal() const { return rings_ ? *eal_ : *device_->eal; }
+  absl::Status StartServer(LoadRun& run, Instant now);
+  absl::Status StartWorkers(LoadRun& run, const dpdk::Clock& clock);
+
+  std::unique_ptr<dpdk::Eal> eal_;  // over rings
+  std::unique_ptr<dpdk::RingPair> rings_;
+  RingOptions ring_options_;
+  std::optional<Device> device_;
+  LayerOptions layers_;
+  stack::EngineConfig config_;
+  std::vector<int> cpus_;
+  dpdk::IdleMode idle_ = dpdk::IdleMode::kYield;
+  Pattern pattern_;
+};
+
+// TIME-WAIT entries that a run can need, bounded by a quarter of the memory.
+uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_LOAD_BENCH_H_

@@ -1,0 +1,218 @@
+#include "apps/load/load_report.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "apps/common/units.h"
+
+namespace millrace::apps {
+namespace {
+
+double Share(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+std::string Percent(double share) {
+  std::array<char, 32> text;
+  std::snprintf(text.data(), text.size(), "%.3g %%", share * 100);
+  return text.data();
+}
+
+uint64_t PacketsOf(const dpdk::DpdkPortCounters& nic) { return nic.rx_packets + nic.tx_packets; }
+
+// A frame that the device did not take at once is sent later and not lost, so it is not among them.
+uint64_t DroppedBy(const dpdk::DpdkPortCounters& nic) {
+  return nic.rx_missed + nic.rx_no_packet + nic.rx_errors + nic.tx_errors + nic.rx_linearize_failed;
+}
+
+std::string TargetText(const RunPlan& plan) {
+  std::string text;
+  for (const Target& target : plan.targets) text += (text.empty() ? "" : " ") + target.text;
+  return text;
+}
+
+std::string ArrivalText(const RunPlan& plan) {
+  if (!plan.open_loop()) return "";
+  std::string text = ToString(plan.arrival.kind);
+  if (plan.arrival.kind == ArrivalKind::kBurst) text += ":" + std::to_string(plan.arrival.burst);
+  return text;
+}
+
+LoadShape ShapeOf(const RunPlan& plan, const RunResult& load) {
+  const LoadCounts& counts = load.counts;
+  const uint64_t finished = counts.ok + counts.failures.total();
+  return {.target = TargetText(plan),
+          .loop = plan.open_loop() ? "open" : "closed",
+          .arrival = ArrivalText(plan),
+          .close = ToString(plan.close),
+          .offered_per_s = plan.open_loop() ? load.PerSecond(counts.offered) : 0,
+          .achieved_per_s = load.PerSecond(counts.started),
+          .ok_per_s = load.PerSecond(counts.ok),
+          .requests_per_s = load.PerSecond(counts.requests_ok),
+          .rx_bits_per_s = 8 * load.PerSecond(load.traffic.rx_bytes),
+          .tx_bits_per_s = 8 * load.PerSecond(load.traffic.tx_bytes),
+          .packets_per_connection = finished == 0 ? 0 : Share(load.traffic.segments, finished)};
+}
+
+void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, const LoadBench& bench,
+              Result* result) {
+  if (bench.rings()) {
+    result->notes.emplace_back("a test over rings measures this program, not a network");
+  }
+  const RunResult& load = outcome.load;
+  if (load.missing_target >= 0) {
+    const Target& target = plan.targets[static_cast<size_t>(load.missing_target)];
+    result->notes.push_back(target.text + " is not there: " + MeaningOf(load.missing_why));
+  }
+  if (outcome.time_waits_evicted > 0) {
+    result->notes.push_back(GroupDigits(outcome.time_waits_evicted) +
+                            " TIME-WAIT entries went early: the pool was full");
+  }
+  load.counts.failures.ForEach([&](LoadFailure failure, uint64_t) {
+    result->notes.push_back(std::string(ToString(failure)) + ": " + MeaningOf(failure));
+  });
+}
+
+}  // namespace
+
+Result ResultOf(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench) {
+  const RunResult& load = outcome.load;
+  const LoadCounts& counts = load.counts;
+  Result result;
+  result.run.seed = plan.seed;
+  result.window = outcome.window;
+  result.rank = {.index = plan.rank.index, .count = plan.rank.count};
+  result.load = ShapeOf(plan, load);
+  result.counts = {.due = counts.offered,
+                   .opened = counts.started,
+                   .ok = counts.ok,
+                   .failed = counts.failures.total(),
+                   .put_off = counts.put_off,
+                   .requests = counts.requests_offered,
+                   .responses = counts.requests_ok,
+                   .held = counts.held};
+  counts.failures.ForEach([&](LoadFailure failure, uint64_t count) {
+    result.failures.emplace_back(ToString(failure), count);
+  });
+  for (size_t i = 0; i < kLatencyStates; ++i) {
+    result.latency.push_back(
+        {ToString(static_cast<LatencyState>(i)),
+         {.intended = outcome.intended.intended.states[i], .actual = load.actual.states[i]}});
+  }
+  result.series = outcome.series;
+  result.counters = outcome.counters;
+  const dpdk::DpdkPortCounters& nic = outcome.nic;
+  result.nic = {
+      {"rx_packets", nic.rx_packets},     {"tx_packets", nic.tx_packets},
+      {"rx_missed", nic.rx_missed},       {"rx_errors", nic.rx_errors},
+      {"rx_no_packet", nic.rx_no_packet}, {"tx_errors", nic.tx_errors},
+      {"tx_rejected", nic.tx_rejected},   {"rx_linearize_failed", nic.rx_linearize_failed}};
+  result.generator = {.cores = outcome.cores,
+                      .worst_lag_ns = load.lag_ns.max(),
+                      .packet_pool_low_share = outcome.packet_pool_low_share,
+                      .tx_dropped = nic.tx_errors,
+                      .rx_missed = nic.rx_missed + nic.rx_no_packet};
+  AddNotes(plan, outcome, bench, &result);
+  return result;
+}
+
+std::vector<std::string> GeneratorLimits(const RunPlan& plan, const LoadOutcome& outcome) {
+  std::vector<std::string> limits;
+  const RunResult& load = outcome.load;
+  const uint64_t not_started = load.counts.failures.of_generator();
+  if (Share(not_started, load.counts.offered) > kNotStartedShareMax) {
+    limits.push_back(GroupDigits(not_started) + " of " + GroupDigits(load.counts.offered) +
+                     " connections could not be started");
+  }
+  const uint64_t lag_ns = load.lag_ns.ValueAtQuantile(0.99);
+  if (plan.open_loop() && lag_ns > kLagP99NsMax) {
+    limits.push_back("one start in a hundred was more than " +
+                     FormatDuration(Duration::Nanoseconds(static_cast<int64_t>(lag_ns))) + " late");
+  }
+  if (outcome.BusiestShare() > kBusyShareMax) {
+    limits.push_back("a core of the generator was " + Percent(outcome.BusiestShare()) + " busy");
+  }
+  if (outcome.packet_pool_low_share < kPoolLowShareMin) {
+    limits.push_back("the packet pool was used up to " +
+                     Percent(1 - outcome.packet_pool_low_share));
+  }
+  const uint64_t dropped = DroppedBy(outcome.nic);
+  if (Share(dropped, PacketsOf(outcome.nic)) > kDroppedShareMax) {
+    limits.push_back("the driver dropped " + GroupDigits(dropped) + " packets");
+  }
+  return limits;
+}
+
+void Judge(const RunPlan& plan, const LoadOutcome& outcome, const std::vector<Slo>& slos,
+           Result* result) {
+  Verdict& verdict = result->verdict;
+  verdict.interrupted = outcome.interrupted;
+  for (const Slo& slo : slos) {
+    result->objectives.push_back(Check(slo, *result));
+    const Objective& objective = result->objectives.back();
+    if (!objective.passed) verdict.reasons.push_back(objective.objective + " was not met");
+  }
+  const RunResult& load = outcome.load;
+  if (load.missing_target >= 0) {
+    verdict.reasons.push_back(plan.targets[static_cast<size_t>(load.missing_target)].text + ": " +
+                              MeaningOf(load.missing_why));
+  } else if (load.counts.offered > 0 && load.counts.ok == 0) {
+    verdict.reasons.emplace_back("no connection succeeded");
+  }
+  if (!verdict.reasons.empty()) verdict.outcome = Outcome::kFailObjective;
+  // A target that is not there is not the generator's fault.
+  if (load.missing_target >= 0) return;
+  std::vector<std::string> limits = GeneratorLimits(plan, outcome);
+  if (limits.empty()) return;
+  verdict.outcome = Outcome::kInvalidGenerator;
+  verdict.reasons.insert(verdict.reasons.begin(), limits.begin(), limits.end());
+}
+
+void JudgeDemo(const LoadOutcome& outcome, Result* result) {
+  result->verdict.interrupted = outcome.interrupted;
+  const LoadCounts& counts = outcome.load.counts;
+  if (counts.ok > 0 && counts.failures.total() == 0) return;
+  result->verdict.outcome = Outcome::kFailObjective;
+  result->verdict.reasons.push_back(counts.ok == 0 ? "no connection succeeded"
+                                                   : GroupDigits(counts.failures.total()) +
+                                                         " connections failed");
+}
+
+std::vector<std::string> WorseThan(const Result& baseline, const Result& result, double share) {
+  std::vector<std::string> worse;
+  const auto compare = [&](const std::string& name, double before, double now,
+                           bool higher_is_worse) {
+    if (before <= 0) return;
+    const double change = now / before - 1;
+    if ((higher_is_worse ? change : -change) <= share) return;
+    worse.push_back(name + " is " + Percent(std::abs(change)) +
+                    (change > 0 ? " higher" : " lower") + " than in the baseline");
+  };
+  compare("the rate of success", baseline.load.ok_per_s, result.load.ok_per_s, false);
+  for (const auto& [state, latency] : result.latency) {
+    if (state == "total" || state == "last_byte") continue;
+    for (const auto& [other, before] : baseline.latency) {
+      if (other != state) continue;
+      compare(state + ".p99", static_cast<double>(before.intended.ValueAtQuantile(0.99)),
+              static_cast<double>(latency.intended.ValueAtQuantile(0.99)), true);
+    }
+  }
+  return worse;
+}
+
+ExitCode ExitCodeOf(const Result& result) {
+  if (result.verdict.interrupted) return kInterrupted;
+  switch (result.verdict.outcome) {
+    case Outcome::kValid:
+      return kPass;
+    case Outcome::kInvalidGenerator:
+      return kInvalid;
+    case Outcome::kFailObjective:
+      return kFailed;
+  }
+  return kInternal;
+}
+
+}  // namespace millrace::apps

@@ -1,0 +1,117 @@
+// load/load_result.h - what one generator measured, and how those of several are added up.
+#ifndef MILLRACE_APPS_LOAD_LOAD_RESULT_H_
+#define MILLRACE_APPS_LOAD_LOAD_RESULT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "apps/load/failure.h"
+#include "millrace/base/histogram.h"
+#include "millrace/base/time.h"
+
+namespace millrace::apps {
+
+// Stages of a connection whose length is measured.
+enum class LatencyState : uint8_t {
+  kConnect,    // start to ESTABLISHED (SYN to SYN-ACK)
+  kFirstByte,  // request to the first octet of its response
+  kLastByte,   // request to the last octet of its response
+  kClose,      // FIN to CLOSED or TIME-WAIT
+  kTotal,      // start to end
+};
+inline constexpr size_t kLatencyStates = 5;
+
+constexpr const char* ToString(LatencyState state) {
+  constexpr std::array<const char*, kLatencyStates> kNames{"connect", "first_byte", "last_byte",
+                                                           "close", "total"};
+  return kNames[static_cast<size_t>(state)];
+}
+
+// A histogram of nanoseconds for each state.
+struct Latencies {
+  std::array<Histogram, kLatencyStates> states;
+
+  Histogram& operator[](LatencyState state) { return states[static_cast<size_t>(state)]; }
+  const Histogram& operator[](LatencyState state) const {
+    return states[static_cast<size_t>(state)];
+  }
+  void Add(const Latencies& other) {
+    for (size_t i = 0; i < states.size(); ++i) states[i].Add(other.states[i]);
+  }
+  void Clear() {
+    for (Histogram& state : states) state.Clear();
+  }
+};
+
+// Connections that were meant to start inside the measured window, and the requests on them.
+// offered = ok + failures.total(); started = offered without those that could not be started.
+struct LoadCounts {
+  uint64_t offered = 0, started = 0, ok = 0;
+  FailureCounts failures;
+  uint64_t requests_offered = 0, requests_ok = 0;
+  uint64_t body_bytes = 0;  // of responses, whole or not
+  uint64_t held = 0;        // connections that were open for the whole window
+  uint64_t put_off = 0;     // times that a start had to wait for a place
+
+  void Add(const LoadCounts& other) {
+    offered += other.offered;
+    started += other.started;
+    ok += other.ok;
+    failures.Add(other.failures);
+    requests_offered += other.requests_offered;
+    requests_ok += other.requests_ok;
+    body_bytes += other.body_bytes;
+    held += other.held;
+    put_off += other.put_off;
+  }
+};
+
+// What the engine moved, as its counters say.
+struct Traffic {
+  uint64_t rx_bytes = 0, tx_bytes = 0;  // of frames
+  uint64_t segments = 0;                // TCP, both ways
+
+  void Add(const Traffic& other) {
+    rx_bytes += other.rx_bytes;
+    tx_bytes += other.tx_bytes;
+    segments += other.segments;
+  }
+  Traffic operator-(const Traffic& other) const {
+    return {rx_bytes - other.rx_bytes, tx_bytes - other.tx_bytes, segments - other.segments};
+  }
+};
+
+// Latencies from the intended start are kept by intervals (load/live_load.h) and added by
+// whoever watches the run; those from the actual start are here.
+struct RunResult {
+  LoadCounts counts;
+  Traffic traffic;  // in the window
+  Latencies actual;
+  Histogram lag_ns;      // actual minus intended start, of connections and held requests
+  Duration window;       // measured
+  Instant window_start;  // of the worker's clock
+  // Set when the run ended because a target is not there: its index, and why.
+  int missing_target = -1;
+  LoadFailure missing_why = LoadFailure::kNone;
+
+  double PerSecond(uint64_t n) const {
+    return window.ns() == 0 ? 0 : static_cast<double>(n) / window.seconds();
+  }
+  // Adds what another generator did in the same run.
+  void Add(const RunResult& other) {
+    counts.Add(other.counts);
+    traffic.Add(other.traffic);
+    actual.Add(other.actual);
+    lag_ns.Add(other.lag_ns);
+    if (window < other.window) window = other.window;
+    if (missing_target < 0) {
+      missing_target = other.missing_target;
+      missing_why = other.missing_why;
+    }
+  }
+};
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_LOAD_RESULT_H_

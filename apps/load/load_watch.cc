@@ -1,0 +1,245 @@
+#include "apps/load/load_watch.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace millrace::apps {
+namespace {
+
+constexpr Duration kTick = Duration::Milliseconds(5);
+// A generator that does not end by then is not going to.
+constexpr Duration kEndGrace = Duration::Seconds(10);
+
+int64_t UnixNs() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+uint64_t Read(const std::atomic<uint64_t>& value) { return value.load(std::memory_order_relaxed); }
+
+dpdk::WorkerLoad Since(const dpdk::WorkerLoad& now, const dpdk::WorkerLoad& before) {
+  return {.busy_cycles = now.busy_cycles - before.busy_cycles,
+          .idle_cycles = now.idle_cycles - before.idle_cycles,
+          .polls = now.polls - before.polls};
+}
+
+class Watcher {
+ public:
+  Watcher(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view)
+      : bench_(bench), run_(run), interval_(interval), view_(view) {
+    for (const auto* worker : {&run.worker, &run.server_worker}) {
+      if (*worker) workers_.push_back(worker->get());
+    }
+    before_interval_ = before_window_ = Loads();
+  }
+
+  LoadOutcome Run(StopSignals& signals) {
+    const int64_t begun_ns = dpdk::MonotonicNs();
+    int64_t give_up_ns = INT64_MAX;
+    while (!run_.live.done() && dpdk::MonotonicNs() < give_up_ns) {
+      if (signals.Wait(kTick)) {
+        // A second signal, or a generator that does not hear: no longer than this.
+        if (std::exchange(outcome_.interrupted, true)) break;
+        run_.live.stop.store(true, std::memory_order_relaxed);
+        give_up_ns = dpdk::MonotonicNs() + (run_.plan.drain + kEndGrace).ns();
+      }
+      Tick(begun_ns);
+    }
+    if (measuring_) EndInterval();
+    busy_ = Since(Loads());
+    view_.Finish();
+    run_.Stop();
+    Collect();
+    return std::move(outcome_);
+  }
+
+ private:
+  using LoadsOf = std::vector<dpdk::WorkerLoad>;
+
+  LoadsOf Loads() const {
+    LoadsOf loads;
+    for (const dpdk::Worker* worker : workers_) loads.push_back(worker->Load());
+    return loads;
+  }
+  static double Busiest(const LoadsOf& now, const LoadsOf& before) {
+    double most = 0;
+    for (size_t i = 0; i < now.size(); ++i) {
+      most = std::max(most, apps::Since(now[i], before[i]).busy_share());
+    }
+    return most;
+  }
+  std::vector<double> Since(const LoadsOf& now) const {
+    std::vector<double> shares;
+    for (size_t i = 0; i < now.size(); ++i) {
+      shares.push_back(apps::Since(now[i], before_window_[i]).busy_share());
+    }
+    return shares;
+  }
+
+  void Tick(int64_t begun_ns) {
+    const int64_t now_ns = dpdk::MonotonicNs();
+    const LoadStage stage = run_.live.stage.load(std::memory_order_acquire);
+    if (stage >= LoadStage::kLeading && start_ns_ == 0) BeginClock(now_ns);
+    if (stage == LoadStage::kMeasuring && !measuring_) BeginWindow(now_ns);
+    if (stage >= LoadStage::kDraining && measuring_ && !drained_) {
+      drained_ = true;
+      busy_in_window_ = Since(Loads());
+    }
+    SamplePool();
+    if (flipping_ && run_.live.intervals.Ready()) FinishInterval();
+    if (start_ns_ != 0 && !flipping_ && now_ns - interval_ns_ >= interval_.ns() && !drained_) {
+      run_.live.intervals.Ask();
+      flipping_ = true;
+    }
+    if (now_ns - progress_ns_ >= 200'000'000) {
+      progress_ns_ = now_ns;
+      view_.ShowProgress(stage,
+                         Duration::Nanoseconds(now_ns - (start_ns_ != 0 ? start_ns_ : begun_ns)));
+    }
+  }
+
+  void BeginClock(int64_t now_ns) {
+    start_ns_ = interval_ns_ = window_ns_ = now_ns;
+    Snapshot();
+  }
+  // Warm-up shows its own rows, and the first measured one begins with the window.
+  void BeginWindow(int64_t now_ns) {
+    measuring_ = true;
+    interval_ns_ = window_ns_ = now_ns;
+    window_unix_ns_ = UnixNs();
+    before_window_ = Loads();
+    Snapshot();
+  }
+
+  void Snapshot() {
+    started_ = Read(run_.live.started);
+    ok_ = Read(run_.live.ok);
+    failed_ = Read(run_.live.failed);
+    retransmits_ = Read(run_.live.retransmits);
+    before_interval_ = Loads();
+  }
+
+  void FinishInterval() {
+    flipping_ = false;
+    IntervalLoad interval;
+    run_.live.intervals.TakeInto(&interval);
+    AddRow(interval);
+  }
+
+  // The last one, unless it is much shorter than the others: then it has no row.
+  void EndInterval() {
+    const auto length_s = static_cast<double>(dpdk::MonotonicNs() - interval_ns_) * 1e-9;
+    if (!run_.live.done() || length_s < interval_.seconds() / 2) return;
+    IntervalLoad rest;
+    run_.live.intervals.FinishInto(&rest);
+    AddRow(rest);
+  }
+
+  void AddRow(const IntervalLoad& interval) {
+    const int64_t now_ns = dpdk::MonotonicNs();
+    const LoadsOf loads = Loads();
+    const Histogram& connect = interval.intended[LatencyState::kConnect];
+    Interval row{.start_s = static_cast<double>(interval_ns_ - window_ns_) * 1e-9,
+                 .length_s = static_cast<double>(now_ns - interval_ns_) * 1e-9,
+                 .opened = Read(run_.live.started) - started_,
+                 .ok = Read(run_.live.ok) - ok_,
+                 .failed = Read(run_.live.failed) - failed_,
+                 .retransmits = Read(run_.live.retransmits) - retransmits_,
+                 .open = run_.live.open.load(std::memory_order_relaxed),
+                 .connect_p50_ns = connect.ValueAtQuantile(0.5),
+                 .connect_p99_ns = connect.ValueAtQuantile(0.99),
+                 .busiest_core_share = Busiest(loads, before_interval_),
+                 .worst_lag_ns = interval.worst_lag_ns};
+    const double due = run_.plan.rate_per_s * row.length_s / run_.plan.rank.count;
+    row.due = run_.plan.open_loop() ? static_cast<uint64_t>(due + 0.5) : row.opened;
+    outcome_.intended.Add(interval);
+    view_.ShowInterval(row, measuring_ ? LoadStage::kMeasuring : LoadStage::kLeading);
+    if (measuring_) outcome_.series.push_back(row);
+    interval_ns_ = now_ns;
+    Snapshot();
+  }
+
+  // Walks the caches of all threads: not for every tick.
+  void SamplePool() {
+    if (++ticks_ % 4 != 0) return;
+    const dpdk::PacketPool& pool = *bench_.port().pool();
+    const double free_share = 1 - static_cast<double>(pool.in_use()) / pool.capacity();
+    outcome_.packet_pool_low_share = std::clamp(free_share, 0.0, outcome_.packet_pool_low_share);
+  }
+
+  void Collect() {
+    outcome_.load = run_.app->result();
+    run_.live.intervals.FinishInto(&outcome_.intended);
+    outcome_.window.start_unix_ns = window_unix_ns_;
+    outcome_.window.end_unix_ns = window_unix_ns_ + outcome_.load.window.ns();
+    const std::vector<double>& busy = drained_ ? busy_in_window_ : busy_;
+    for (size_t i = 0; i < busy.size(); ++i) {
+      const int cpu = i < bench_.cpus().size() ? bench_.cpus()[i] : -1;
+      const char* const role = i > 0                                       ? "server"
+                               : run_.server_stack && workers_.size() == 1 ? "client and server"
+                                                                           : "client";
+      outcome_.cores.push_back(
+          {.cpu = static_cast<uint32_t>(std::max(cpu, 0)), .role = role, .busy_share = busy[i]});
+    }
+    CollectCounters();
+  }
+
+  void CollectCounters() {
+    const dpdk::DpdkPortCounters now = bench_.port().ReadCounters();
+    const dpdk::DpdkPortCounters& before = run_.nic_before;
+    outcome_.nic = {.rx_linearize_failed = now.rx_linearize_failed - before.rx_linearize_failed,
+                    .tx_rejected = now.tx_rejected - before.tx_rejected,
+                    .rx_packets = now.rx_packets - before.rx_packets,
+                    .tx_packets = now.tx_packets - before.tx_packets,
+                    .rx_missed = now.rx_missed - before.rx_missed,
+                    .rx_errors = now.rx_errors - before.rx_errors,
+                    .rx_no_packet = now.rx_no_packet - before.rx_no_packet,
+                    .tx_errors = now.tx_errors - before.tx_errors};
+    const auto add = [this](std::string_view name, uint64_t value) {
+      if (value != 0) outcome_.counters.emplace_back(std::string(name), value);
+    };
+    const stack::Engine& engine = run_.engine();
+    engine.counters().ForEach(add);
+    engine.tcp_counters().ForEach(add);
+    outcome_.time_waits_evicted = engine.tcp_counters().time_wait_evicted;
+    if (!run_.server_stack) return;
+    const stack::Engine& server = run_.server_stack->engine();
+    outcome_.server_time_waits = server.time_waits().used();
+    outcome_.time_waits_evicted += server.tcp_counters().time_wait_evicted;
+  }
+
+  LoadBench& bench_;
+  LoadRun& run_;
+  Duration interval_;
+  LiveView& view_;
+  std::vector<const dpdk::Worker*> workers_;
+  LoadOutcome outcome_;
+  LoadsOf before_interval_, before_window_;
+  std::vector<double> busy_, busy_in_window_;
+  int64_t start_ns_ = 0, window_ns_ = 0, interval_ns_ = 0, progress_ns_ = 0;
+  int64_t window_unix_ns_ = 0;
+  bool measuring_ = false, drained_ = false, flipping_ = false;
+  uint64_t started_ = 0, ok_ = 0, failed_ = 0, retransmits_ = 0;
+  uint32_t ticks_ = 0;
+};
+
+}  // namespace
+
+double LoadOutcome::BusiestShare() const {
+  double most = 0;
+  for (const CoreHealth& core : cores) {
+    if (core.role != "server") most = std::max(most, core.busy_share);
+  }
+  return most;
+}
+
+LoadOutcome Watch(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view,
+                  StopSignals& signals) {
+  return Watcher(bench, run, interval, view).Run(signals);
+}
+
+}  // namespace millrace::apps

@@ -1,0 +1,39 @@
+// load/load_watch.h - the controlling thread's part of a run: waits for its end, takes intervals,
+// samples what can only be seen from outside, and collects everything when it is over.
+#ifndef MILLRACE_APPS_LOAD_LOAD_WATCH_H_
+#define MILLRACE_APPS_LOAD_LOAD_WATCH_H_
+
+#include <vector>
+
+#include "apps/common/stop_signals.h"
+#include "apps/load/live_view.h"
+#include "apps/load/load_bench.h"
+#include "apps/load/load_result.h"
+#include "apps/result/result.h"
+
+namespace millrace::apps {
+
+// All that a run showed.
+struct LoadOutcome {
+  RunResult load;
+  IntervalLoad intended;  // latencies from the intended start, of all intervals
+  std::vector<Interval> series;
+  Window window;
+  std::vector<CoreHealth> cores;  // busy share while measuring
+  double packet_pool_low_share = 1;
+  dpdk::DpdkPortCounters nic;  // of the whole run
+  ByName<uint64_t> counters;   // of the generator's engine, those that are not zero
+  uint64_t server_time_waits = 0, time_waits_evicted = 0;
+  bool interrupted = false;
+
+  double BusiestShare() const;
+};
+
+// Waits for the end of `run`, or for a signal, which ends it early, and stops its workers.
+// Returns within the plan's length and drain, and 3 s for each target that is not there.
+LoadOutcome Watch(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view,
+                  StopSignals& signals);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_LOAD_WATCH_H_

@@ -1,0 +1,83 @@
+// load/schedule.h - when connections and requests are meant to start.
+//
+// A schedule is computed, never slept: the n-th start of a rank is a function of plan, seed and n,
+// so a generator that falls behind knows exactly how far. Starts of a ramp follow the integral of
+// the rising rate. Paced and burst starts of several ranks are those of one schedule dealt out in
+// turn; Poisson and uniform gaps are drawn per rank at the rank's share of the rate, which for
+// Poisson gives exactly the process that one generator would (superposition).
+// Error: below 1 ns in 10^15 ns for paced starts (no sum is kept). Cost: Next 2 to 20 ns.
+#ifndef MILLRACE_APPS_LOAD_SCHEDULE_H_
+#define MILLRACE_APPS_LOAD_SCHEDULE_H_
+
+#include <cmath>
+#include <cstdint>
+
+#include "apps/load/plan.h"
+#include "millrace/base/prng.h"
+#include "millrace/base/time.h"
+
+namespace millrace::apps {
+
+class Schedule {
+ public:
+  // `rate_per_s` is that of all ranks together and above 0.
+  Schedule(double rate_per_s, const Arrival& arrival, Duration ramp, LoadRank rank, uint64_t seed)
+      : arrival_(arrival),
+        gap_ns_(1e9 / rate_per_s),
+        ramp_ns_(static_cast<double>(ramp.ns())),
+        rank_(rank),
+        dice_(seed + rank.index) {
+    Advance();
+  }
+
+  // When the next start is meant to be, as time since the schedule's beginning.
+  Duration next() const { return next_; }
+  // Goes on to the one after it.
+  void Advance();
+
+ private:
+  // From time at the full rate to time with the ramp in front: after t of a ramp of length r the
+  // rate has made up t^2 / 2r of full-rate time.
+  Duration Warp(double full_ns) const {
+    const double warped =
+        full_ns < ramp_ns_ / 2 ? std::sqrt(2 * ramp_ns_ * full_ns) : full_ns + ramp_ns_ / 2;
+    return Duration::Nanoseconds(std::llround(warped));
+  }
+  double NextFullNs();
+
+  Arrival arrival_;
+  double gap_ns_;  // at the full rate of all ranks
+  double ramp_ns_;
+  LoadRank rank_;
+  Prng dice_;
+  uint64_t made_ = 0;     // by this rank
+  double random_ns_ = 0;  // full-rate time of the last random start
+  Duration next_;
+};
+
+// Inline definitions
+
+inline double Schedule::NextFullNs() {
+  const uint64_t n = made_++;
+  switch (arrival_.kind) {
+    case ArrivalKind::kPaced:
+      return static_cast<double>(n * rank_.count + rank_.index) * gap_ns_;
+    case ArrivalKind::kBurst: {
+      const uint64_t burst = n / arrival_.burst * rank_.count + rank_.index;
+      return static_cast<double>(burst * arrival_.burst) * gap_ns_;
+    }
+    case ArrivalKind::kPoisson:
+      random_ns_ -= std::log1p(-dice_.Uniform()) * gap_ns_ * rank_.count;
+      return random_ns_;
+    case ArrivalKind::kUniform:
+      random_ns_ += 2 * dice_.Uniform() * gap_ns_ * rank_.count;
+      return random_ns_;
+  }
+  return 0;
+}
+
+inline void Schedule::Advance() { next_ = Warp(NextFullNs()); }
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_SCHEDULE_H_

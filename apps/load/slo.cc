@@ -1,0 +1,185 @@
+#include "apps/load/slo.h"
+
+#include <charconv>
+#include <optional>
+
+#include "apps/common/units.h"
+#include "apps/load/load_result.h"
+
+namespace millrace::apps {
+namespace {
+
+std::string_view Trim(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::optional<double> ParseNumber(std::string_view text) {
+  double value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+// "99" and "99.9" are percentages; "999" is 99.9.
+std::optional<double> ParseQuantile(std::string_view text) {
+  const std::optional<double> value = ParseNumber(text);
+  if (!value || *value < 0) return std::nullopt;
+  double percent = *value;
+  if (text.starts_with('9') && text.find('.') == std::string_view::npos) {
+    for (size_t digits = text.size(); digits > 2; --digits) percent /= 10;
+  }
+  return percent <= 100 ? std::optional(percent / 100) : std::nullopt;
+}
+
+bool IsState(std::string_view name) {
+  for (size_t i = 0; i < kLatencyStates; ++i) {
+    if (name == ToString(static_cast<LatencyState>(i))) return true;
+  }
+  return false;
+}
+
+std::string UnknownMetric(const std::string& name) {
+  std::vector<std::string> names{"errors", "rate", "achieved", "lag"};
+  const size_t dot = name.find('.');
+  const std::string rest = dot == std::string::npos ? "" : name.substr(dot);
+  for (size_t i = 0; i < kLatencyStates; ++i) {
+    names.push_back(ToString(static_cast<LatencyState>(i)) + rest);
+  }
+  const std::string near = Nearest(name, names);
+  return "unknown metric \"" + name + "\"" +
+         (near.empty() ? "; there are errors, rate, achieved, lag, and connect.p99 and its like"
+                       : " (did you mean \"" + near + "\"?)");
+}
+
+// What follows the name of a state: ".p99", ".max", ".actual.mean".
+bool ParseLatencyMetric(std::string_view text, Slo* slo) {
+  constexpr std::string_view kActual = ".actual";
+  if (text.starts_with(kActual)) {
+    slo->actual = true;
+    text.remove_prefix(kActual.size());
+  }
+  if (text == ".max" || text == ".mean") {
+    slo->metric = text == ".max" ? Slo::Metric::kMax : Slo::Metric::kMean;
+    return true;
+  }
+  if (!text.starts_with(".p")) return false;
+  const std::optional<double> quantile = ParseQuantile(text.substr(2));
+  slo->metric = Slo::Metric::kQuantile;
+  slo->quantile = quantile.value_or(0);
+  return quantile.has_value();
+}
+
+std::string ParseMetric(const std::string& name, Slo* slo) {
+  if (name == "errors" || name == "rate" || name == "achieved" || name == "lag") {
+    slo->metric = name == "errors" ? Slo::Metric::kErrors
+                  : name == "rate" ? Slo::Metric::kRate
+                  : name == "lag"  ? Slo::Metric::kLag
+                                   : Slo::Metric::kAchieved;
+    return "";
+  }
+  const size_t dot = name.find('.');
+  slo->state = name.substr(0, dot);
+  if (!IsState(slo->state)) return UnknownMetric(name);
+  if (dot == std::string::npos || !ParseLatencyMetric(name.substr(dot), slo)) {
+    return "\"" + name + "\": write " + slo->state + ".p99, .max or .mean";
+  }
+  return "";
+}
+
+std::optional<double> ParseLimit(Slo::Metric metric, std::string_view text) {
+  if (metric == Slo::Metric::kErrors || metric == Slo::Metric::kAchieved) {
+    const bool percent = text.ends_with('%');  // 1e-5 and 100 % too, which ParseShare has not
+    if (percent) text.remove_suffix(1);
+    const std::optional<double> value = ParseNumber(text);
+    return percent && value ? std::optional(*value / 100) : value;
+  }
+  if (metric == Slo::Metric::kRate) return ParseRate(text);
+  const std::optional<Duration> time = ParseDuration(text);
+  if (!time) return std::nullopt;
+  return static_cast<double>(time->ns());
+}
+
+std::string ParseSlo(std::string_view text, Slo* slo) {
+  slo->text = text;
+  const size_t op = text.find_first_of("<>");
+  if (op == std::string_view::npos) return "\"" + slo->text + "\": write METRIC<LIMIT";
+  slo->below = text[op] == '<';
+  const std::string name(Trim(text.substr(0, op)));
+  if (std::string wrong = ParseMetric(name, slo); !wrong.empty()) return wrong;
+  const std::optional<double> limit = ParseLimit(slo->metric, Trim(text.substr(op + 1)));
+  if (!limit) {
+    return "\"" + slo->text + "\": the limit is not " +
+           (slo->metric == Slo::Metric::kRate ? "a rate"
+            : slo->metric == Slo::Metric::kErrors || slo->metric == Slo::Metric::kAchieved
+                ? "a share"
+                : "a time");
+  }
+  slo->limit = *limit;
+  return "";
+}
+
+double LatencyOf(const Slo& slo, const Result& result) {
+  for (const auto& [state, latency] : result.latency) {
+    if (state != slo.state) continue;
+    const Histogram& histogram = slo.actual ? latency.actual : latency.intended;
+    if (slo.metric == Slo::Metric::kMean) return histogram.mean();
+    if (slo.metric == Slo::Metric::kMax) return static_cast<double>(histogram.max());
+    return static_cast<double>(histogram.ValueAtQuantile(slo.quantile));
+  }
+  return 0;
+}
+
+double ShareOf(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+std::string ParseSlos(std::string_view text, std::vector<Slo>* slos) {
+  while (!text.empty()) {
+    const size_t semicolon = text.find(';');
+    const std::string_view part = Trim(text.substr(0, semicolon));
+    text = semicolon == std::string_view::npos ? std::string_view() : text.substr(semicolon + 1);
+    if (part.empty()) continue;
+    Slo slo;
+    if (std::string wrong = ParseSlo(part, &slo); !wrong.empty()) return wrong;
+    slos->push_back(slo);
+  }
+  return "";
+}
+
+Objective Check(const Slo& slo, const Result& result) {
+  Objective objective{.objective = slo.text, .limit = slo.limit, .unit = "ns"};
+  switch (slo.metric) {
+    case Slo::Metric::kQuantile:
+    case Slo::Metric::kMax:
+    case Slo::Metric::kMean:
+      objective.measured = LatencyOf(slo, result);
+      break;
+    case Slo::Metric::kLag:
+      objective.measured = static_cast<double>(result.generator.worst_lag_ns);
+      break;
+    case Slo::Metric::kErrors:
+      objective.measured = ShareOf(result.counts.failed, result.counts.due);
+      objective.unit = "share";
+      break;
+    case Slo::Metric::kAchieved:
+      objective.measured = ShareOf(result.counts.opened, result.counts.due);
+      objective.unit = "share";
+      break;
+    case Slo::Metric::kRate:
+      objective.measured = result.load.ok_per_s;
+      objective.unit = "per_s";
+      break;
+  }
+  objective.passed = slo.below ? objective.measured < slo.limit : objective.measured > slo.limit;
+  // What nobody measured is not below anything.
+  if (result.counts.ok == 0 && slo.metric != Slo::Metric::kErrors) objective.passed = false;
+  return objective;
+}
+
+}  // namespace millrace::apps

@@ -1,0 +1,68 @@
+// apps/millrace/load_flags.h - the flags of the `load` subcommands, and the plan that they mean.
+#ifndef MILLRACE_APPS_MILLRACE_LOAD_FLAGS_H_
+#define MILLRACE_APPS_MILLRACE_LOAD_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "apps/common/setup.h"
+#include "apps/load/live_view.h"
+#include "apps/load/load_bench.h"
+#include "apps/load/plan.h"
+#include "apps/load/slo.h"
+#include "apps/millrace/load_output.h"
+
+namespace millrace::apps {
+
+struct LoadFlags {
+  std::vector<std::string> targets;
+  RunPlan plan;  // what needs no reading of its own
+  std::string arrival = "poisson", close = "fin", timeouts, mix, request_file;
+  uint32_t request_bytes = 1, response_bytes = 1;
+  bool response_given = false, conns_given = false;
+  std::string ranks;
+  DeviceFlags device;
+  TcpFlags tcp;
+  std::string src;
+  Duration interval = Duration::Seconds(1);
+  std::string live = "auto", folder, json, name, slo, baseline;
+  std::vector<std::string> labels;
+  double regress_share = 0.03;
+
+  LoadFlags() { device.idle = "yield"; }
+  // Everything but the rate, which find-max and sweep set by themselves.
+  void AddTo(CLI::App& app);
+  // `--rate`, `--conns` and `--hold`.
+  void AddLoadTo(CLI::App& app);
+  // `--baseline` and `--max-regress`.
+  void AddBaselineTo(CLI::App& app);
+
+  // Of AddTo: what is shown and written, and what decides about it.
+  void AddOutputTo(CLI::App& app);
+};
+
+// All of the flags read and checked against each other. kInvalidArgument says which is wrong.
+struct LoadSetup {
+  RunPlan plan;
+  std::vector<Slo> slos;
+  LiveMode live = LiveMode::kNone;
+  RunNames names;
+  nlohmann::ordered_json configuration;  // every flag that was given, as text
+};
+// `app`: the subcommand that parsed them.
+absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& flags, const CLI::App& app);
+
+// The bench that the targets need; sets the targets' addresses over rings.
+absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan);
+
+// Says what will be done. kUsage when there are not enough addresses and ports for it.
+int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_MILLRACE_LOAD_FLAGS_H_

@@ -1,0 +1,114 @@
+#include "apps/millrace/load_output.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
+
+#include "apps/common/exit_code.h"
+#include "apps/common/report.h"
+#include "apps/common/units.h"
+#include "apps/load/load_report.h"
+#include "apps/result/result_files.h"
+#include "apps/result/result_json.h"
+#include "apps/result/run_folder.h"
+#include "apps/result/show.h"
+
+namespace millrace::apps {
+namespace {
+
+uint32_t NumaNodes() {
+  uint32_t nodes = 0;
+  while (access(("/sys/devices/system/node/node" + std::to_string(nodes)).c_str(), F_OK) == 0) {
+    ++nodes;
+  }
+  return std::max(nodes, 1u);
+}
+
+std::vector<std::string> CommandLine() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+  return words;
+}
+
+MachineDescription MachineOf(LoadBench& bench) {
+  MachineDescription machine;
+  const nlohmann::ordered_json known = MachineJson();
+  machine.cpu = known.value("cpu", "");
+  machine.kernel = known.value("kernel", "");
+  machine.compiler = known.value("compiler", "");
+  machine.cpus_allowed = known.value("cpus_allowed", 0u);
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) == 0) machine.host = host.data();
+  machine.dpdk = bench.DpdkVersion();
+  machine.numa_nodes = NumaNodes();
+  machine.memory_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                         static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
+  machine.huge_pages = bench.huge_pages();
+  machine.device = bench.Describe();
+  for (const int cpu : bench.cpus()) {
+    if (cpu >= 0) machine.core_list.push_back(static_cast<uint32_t>(cpu));
+  }
+  return machine;
+}
+
+}  // namespace
+
+std::string DescribeLoad(const RunPlan& plan) {
+  std::string text;
+  if (plan.open_loop()) {
+    text = "open loop, " + FormatCount(plan.rate_per_s) + " conn/s " + ToString(plan.arrival.kind);
+  } else if (plan.concurrency > 0) {
+    text = "closed loop, " + std::to_string(plan.concurrency) + " at a time";
+  }
+  if (plan.hold > 0) {
+    text += (text.empty() ? "" : ", ") + FormatCount(plan.hold) + " held";
+    if (plan.held_requests_per_s > 0) {
+      text += " with " + FormatCount(plan.held_requests_per_s) + " requests/s";
+    }
+  }
+  text += ", " + std::to_string(plan.requests) + (plan.requests == 1 ? " request" : " requests");
+  text += std::string(", close ") + ToString(plan.close);
+  if (plan.count != RunPlan::kUnlimited) text += ", " + GroupDigits(plan.count) + " connections";
+  if (plan.duration > Duration()) text += ", " + FormatDuration(plan.duration);
+  if (plan.lead() > Duration()) text += " (+" + FormatDuration(plan.lead()) + " before it)";
+  return text;
+}
+
+int Deliver(const Result& result, const OutputFlags& output, const std::string& log) {
+  const std::string text = ShowResult(result);
+  if (output.json == "-") {
+    std::fputs(ResultText(result).c_str(), stdout);
+  } else {
+    std::fputs(text.c_str(), stdout);
+    if (!output.json.empty()) {
+      if (absl::Status written = WriteResult(result, output.json); !written.ok()) {
+        return Report(written);
+      }
+    }
+  }
+  std::fflush(stdout);
+  if (!output.folder.empty()) {
+    const absl::Status written = WriteRunFolder(result, log + text, output.folder);
+    if (!written.ok()) return Report(written);
+    std::fprintf(output.json == "-" ? stderr : stdout, "saved     %s\n", output.folder.c_str());
+  }
+  return ExitCodeOf(result);
+}
+
+void DescribeRun(const RunPlan& plan, LoadBench& bench, const RunNames& names, Result* result) {
+  result->run.name = names.name;
+  result->run.command = names.command;
+  result->run.labels = names.labels;
+  result->run.command_line = CommandLine();
+  result->run.version = MILLRACE_VERSION;
+  result->run.seed = plan.seed;
+  result->run.id = RunId(result->window.start_unix_ns, names.name);
+  result->machine = MachineOf(bench);
+}
+
+}  // namespace millrace::apps

@@ -1,0 +1,39 @@
+// apps/millrace/load_output.h - what `demo` and the `load` subcommands print and write.
+#ifndef MILLRACE_APPS_MILLRACE_LOAD_OUTPUT_H_
+#define MILLRACE_APPS_MILLRACE_LOAD_OUTPUT_H_
+
+#include <string>
+#include <vector>
+
+#include "apps/load/load_bench.h"
+#include "apps/load/plan.h"
+#include "apps/result/result.h"
+
+namespace millrace::apps {
+
+// "open loop, 20 k conn/s poisson, 1 request, close fin, 5.00s".
+std::string DescribeLoad(const RunPlan& plan);
+
+// What names a run.
+struct RunNames {
+  std::string command;
+  std::string name;
+  ByName<std::string> labels;
+};
+
+// Where a result goes, besides the screen.
+struct OutputFlags {
+  std::string folder;  // "": none
+  std::string json;    // file, "-" for the standard output, "" for none
+};
+
+// Prints the result, as text or as JSON, and writes what was asked for. `log`: what the run
+// showed while it went on. Returns the exit code: that of the result, unless it cannot be written.
+int Deliver(const Result& result, const OutputFlags& output, const std::string& log);
+
+// Fills in identity and machine.
+void DescribeRun(const RunPlan& plan, LoadBench& bench, const RunNames& names, Result* result);
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_MILLRACE_LOAD_OUTPUT_H_

@@ -1,0 +1,246 @@
+// apps/millrace/load_search.cc - `millrace load find-max` and `load sweep`: many short runs.
+
+#include "apps/millrace/load_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/common/exit_code.h"
+#include "apps/common/flags.h"
+#include "apps/load/rate_search.h"
+#include "apps/load/trial.h"
+#include "apps/millrace/load_flags.h"
+#include "apps/millrace/load_output.h"
+
+namespace millrace::apps {
+namespace {
+
+struct FindMaxFlags {
+  LoadFlags load;
+  std::vector<std::string> goals;
+  RateSearchOptions search{.highest_per_s = 1e8};
+};
+
+struct SweepFlags {
+  LoadFlags load;
+  std::string rates;
+};
+
+// The rows of a search as they come, and its result.
+class Trials {
+ public:
+  Trials(FILE* out, LoadSetup& setup, LoadBench& bench, StopSignals& signals)
+      : out_(out), setup_(setup), bench_(bench), signals_(signals) {
+    result_.search.emplace();
+  }
+
+  absl::StatusOr<TrialOutcome> Run(double rate_per_s, Duration length) {
+    RunPlan plan = setup_.plan;
+    plan.rate_per_s = rate_per_s;
+    plan.duration = length;
+    return RunTrial(bench_, plan, setup_.slos, signals_);
+  }
+
+  // Prints the row and keeps it; `verdict`: ok, fail or void.
+  void Add(TrialOutcome&& trial, const char* verdict) {
+    trial.row.verdict = verdict;
+    if (result_.search->trials.empty()) {
+      std::fprintf(out_, "%5s %11s %11s %8s %10s %12s %9s  %s\n", "trial", "offered", "achieved",
+                   "length", "failed", "connect p99", "gen busy", "verdict");
+    }
+    const Trial& row = trial.row;
+    std::fprintf(
+        out_, "%5zu %11s %11s %7.3gs %9.3g%% %12s %8ld%%  %s\n", result_.search->trials.size() + 1,
+        FormatCount(row.offered_per_s).c_str(), FormatCount(row.achieved_per_s).c_str(),
+        row.length_s, row.failed_share * 100,
+        FormatDuration(Duration::Nanoseconds(static_cast<int64_t>(row.connect_p99_ns))).c_str(),
+        std::lround(row.generator_busy_share * 100), verdict);
+    std::fflush(out_);
+    std::optional<Search> search = std::move(result_.search);
+    search->trials.push_back(row);
+    // The figures of the result are those of the last trial that was good, or of the first.
+    if (search->trials.size() == 1 || std::string_view(verdict) == "ok") {
+      result_ = std::move(trial.result);
+    }
+    result_.search = std::move(search);
+    interrupted_ = interrupted_ || trial.interrupted;
+  }
+
+  bool interrupted() const { return interrupted_; }
+  Result& result() { return result_; }
+
+ private:
+  FILE* out_;
+  LoadSetup& setup_;
+  LoadBench& bench_;
+  StopSignals& signals_;
+  Result result_;
+  bool interrupted_ = false;
+};
+
+const char* ToString(RateSearch::Limit limit) {
+  switch (limit) {
+    case RateSearch::Limit::kTarget:
+      return "device under test";
+    case RateSearch::Limit::kGenerator:
+      return "generator";
+    case RateSearch::Limit::kRange:
+      break;
+  }
+  return "range asked for";
+}
+
+int Finish(Trials& trials, const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
+  Result& result = trials.result();
+  DescribeRun(setup.plan, bench, setup.names, &result);
+  result.configuration = setup.configuration;
+  result.verdict.interrupted = trials.interrupted();
+  return Deliver(result, {.folder = flags.folder, .json = flags.json}, "");
+}
+
+// The verdict of a search: a limit that is the generator's is none of the target.
+void JudgeSearch(Result* result) {
+  result->verdict = {};
+  for (const Goal& goal : result->search->goals) {
+    if (goal.limited_by == "generator") {
+      result->verdict.outcome = Outcome::kInvalidGenerator;
+      result->verdict.reasons.push_back(goal.goal + ": the generator was the limit");
+    } else if (goal.rate_per_s == 0) {
+      if (result->verdict.outcome == Outcome::kValid) {
+        result->verdict.outcome = Outcome::kFailObjective;
+      }
+      result->verdict.reasons.push_back(goal.goal + ": no rate met it");
+    }
+  }
+}
+
+absl::Status Search(const FindMaxFlags& flags, const std::vector<SearchGoal>& goals,
+                    Trials& trials) {
+  RateSearch search(flags.search, goals.size());
+  while (const std::optional<RateSearch::Trial> next = search.Next()) {
+    absl::StatusOr<TrialOutcome> trial = trials.Run(next->rate_per_s, next->length);
+    if (!trial.ok()) return trial.status();
+    std::vector<bool> passed;
+    for (const SearchGoal& goal : goals) passed.push_back(Meets(goal, *trial));
+    const bool all = std::all_of(passed.begin(), passed.end(), [](bool p) { return p; });
+    const char* const verdict = trial->is_void ? "void" : all ? "ok" : "fail";
+    const bool stop = trial->interrupted;
+    if (!stop) trial->is_void ? search.OnVoid(*next) : search.OnTrial(*next, passed);
+    trials.Add(*std::move(trial), verdict);
+    if (stop) break;
+  }
+  for (size_t i = 0; i < goals.size(); ++i) {
+    const RateSearch::Bounds bounds = search.BoundsOf(i);
+    trials.result().search->goals.push_back({.goal = goals[i].text,
+                                             .rate_per_s = bounds.lower_per_s,
+                                             .above_per_s = bounds.upper_per_s,
+                                             .limited_by = ToString(bounds.limit)});
+  }
+  return absl::OkStatus();
+}
+
+int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
+  absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags.load, app);
+  if (!setup.ok()) return Report(setup.status());
+  std::vector<SearchGoal> goals;
+  if (flags.goals.empty()) flags.goals.emplace_back("ndr");
+  if (!setup->slos.empty()) flags.goals.emplace_back("slo");
+  for (const std::string& text : flags.goals) {
+    if (std::string wrong = ParseGoal(text, &goals.emplace_back()); !wrong.empty()) {
+      return ReportUsage("--goal: " + wrong);
+    }
+  }
+  auto bench = OpenBench(flags.load, &setup->plan);
+  if (!bench.ok()) return Report(bench.status());
+  setup->plan.rate_per_s = flags.search.first_per_s;
+  const int code = Announce(flags.load, *setup, **bench);
+  if (code != kPass) return code;
+  Trials trials(flags.load.json == "-" ? stderr : stdout, *setup, **bench, signals);
+  const absl::Status searched = Search(flags, goals, trials);
+  if (!searched.ok()) return Report(searched);
+  JudgeSearch(&trials.result());
+  return Finish(trials, flags.load, *setup, **bench);
+}
+
+// "100k..1M/100k"; empty when it is no sweep.
+std::vector<double> ParseSweep(std::string_view text) {
+  constexpr size_t kStepsMax = 10'000;
+  const size_t dots = text.find(".."), slash = text.find('/');
+  if (dots == std::string_view::npos || slash == std::string_view::npos || slash < dots) return {};
+  const auto from = ParseRate(text.substr(0, dots));
+  const auto to = ParseRate(text.substr(dots + 2, slash - dots - 2));
+  const auto step = ParseRate(text.substr(slash + 1));
+  std::vector<double> rates;
+  if (!from || !to || !step || *from > *to || (*to - *from) / *step > kStepsMax) return rates;
+  for (double i = 0; *from + i * *step <= *to * (1 + 1e-12); ++i) {
+    rates.push_back(*from + i * *step);
+  }
+  return rates;
+}
+
+int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
+  const std::vector<double> rates = ParseSweep(flags.rates);
+  if (rates.empty()) {
+    return ReportUsage("--rate \"" + flags.rates + "\" is no sweep; write 100k..1M/100k");
+  }
+  absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags.load, app);
+  if (!setup.ok()) return Report(setup.status());
+  setup->plan.rate_per_s = rates.back();
+  auto bench = OpenBench(flags.load, &setup->plan);
+  if (!bench.ok()) return Report(bench.status());
+  const int code = Announce(flags.load, *setup, **bench);
+  if (code != kPass) return code;
+  Trials trials(flags.load.json == "-" ? stderr : stdout, *setup, **bench, signals);
+  for (const double rate : rates) {
+    absl::StatusOr<TrialOutcome> trial = trials.Run(rate, setup->plan.duration);
+    if (!trial.ok()) return Report(trial.status());
+    const Outcome outcome = trial->result.verdict.outcome;
+    trials.Add(*std::move(trial), outcome == Outcome::kValid           ? "ok"
+                                  : outcome == Outcome::kFailObjective ? "fail"
+                                                                       : "void");
+    if (trials.interrupted()) break;
+  }
+  return Finish(trials, flags.load, *setup, **bench);
+}
+
+}  // namespace
+
+Subcommand AddFindMax(CLI::App& load) {
+  CLI::App* app = load.add_subcommand("find-max", "the highest rate that meets each goal");
+  auto flags = std::make_shared<FindMaxFlags>();
+  flags->load.AddTo(*app);
+  // A token bucket or a queue of the target sees bursts of random arrivals as overload.
+  flags->load.arrival = "paced";
+  flags->load.plan.warmup = Duration::Milliseconds(200);
+  app->add_option("--goal", flags->goals,
+                  "ndr: nothing fails; pdr:0.5%: so much may; repeatable (default: ndr, and --slo)")
+      ->type_name("GOAL");
+  AddRate(*app, {"--start", "N", "rate of the first trial", "1k"}, &flags->search.first_per_s);
+  AddRate(*app, {"--max", "N", "highest rate that is tried", "100M"}, &flags->search.highest_per_s);
+  AddParsed(*app, {"--width", "SHARE", "how close the bounds come", "0.5%"}, &flags->search.width,
+            "a share (write 0.5%)", ParseShare);
+  AddDuration(*app, {"--trial", "TIME", "length of the first trials", "1s"},
+              &flags->search.first_length, Duration::Milliseconds(50), Duration::Seconds(3600));
+  app->get_option("--duration")->description("length of the trials that decide");
+  return {app, [app, flags](StopSignals& signals) {
+            flags->search.final_length = flags->load.plan.duration;
+            return FindMax(*flags, *app, signals);
+          }};
+}
+
+Subcommand AddSweep(CLI::App& load) {
+  CLI::App* app = load.add_subcommand("sweep", "one run at each of several rates");
+  auto flags = std::make_shared<SweepFlags>();
+  flags->load.AddTo(*app);
+  app->add_option("--rate", flags->rates, "from, to and step: 100k..1M/100k")
+      ->type_name("FROM..TO/STEP")
+      ->required();
+  return {app, [app, flags](StopSignals& signals) { return Sweep(*flags, *app, signals); }};
+}
+
+}  // namespace millrace::apps

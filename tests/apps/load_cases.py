@@ -1,0 +1,151 @@
+"""tests/apps/load_cases.py MILLRACE - the `load` subcommands as a user calls them, over rings.
+
+Rates are low and no case depends on how fast the machine is: a busy one makes a run INVALID (exit
+code 5), which is then what it has to say.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+MILLRACE = sys.argv[1]
+VALID_OR_BUSY = {0, 5}
+
+
+def run(*arguments, code):
+    """The result, with `--json -`; else what was said."""
+    done = subprocess.run([MILLRACE, "load", *arguments], capture_output=True, text=True,
+                          timeout=60, check=False)
+    words = f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode in (code if isinstance(code, set) else {code}), words
+    if "-" not in arguments:
+        return done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def adds_up(result):
+    counts = result["counts"]
+    assert sum(result["failures"].values()) == counts["failed"], result["failures"]
+    if result["load"]["loop"] == "open":
+        assert counts["ok"] + counts["failed"] == counts["due"], counts
+    return counts
+
+
+def open_loop():
+    result = run("run", "ring", "--rate", "500", "--duration", "1s", "--warmup", "100ms",
+                 "--no-huge", "--arrival", "paced", "--live", "none", "--json", "-",
+                 code=VALID_OR_BUSY)
+    assert adds_up(result)["due"] == 500, result["counts"]
+    for state in ("connect", "first_byte", "last_byte", "close", "total"):
+        for start in ("intended", "actual"):
+            histogram = result["latency"][state][start]
+            assert sum(n for _, n in histogram["buckets"]) == histogram["count"]
+
+
+def closed_loop_over_http():
+    result = run("run", "http://ring/10k", "--conns", "8", "-n", "400", "--requests", "2",
+                 "--no-huge", "--check", "--resp-size", "10k", "--warmup", "0", "--duration", "50s",
+                 "--live", "none", "--json", "-", code=VALID_OR_BUSY)
+    assert adds_up(result)["ok"] == 400, result["counts"]
+    assert result["counts"]["responses"] == 800
+
+
+def held():
+    result = run("hold", "ring", "--conns", "100", "--rate", "200", "--rps", "300", "--duration",
+                 "1s", "--warmup", "0", "--no-huge", "--live", "none", "--json", "-",
+                 code=VALID_OR_BUSY)
+    adds_up(result)
+    assert result["counts"]["held"] == 100
+
+
+def objectives_decide():
+    run("run", "ring", "--rate", "200", "--duration", "500ms", "--warmup", "0", "--no-huge",
+        "--slo", "rate>1M", "--live", "none", code={4, 5})
+
+
+def a_signal_keeps_what_there_is():
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out")
+        process = subprocess.Popen(
+            [MILLRACE, "load", "run", "ring", "--rate", "500", "--duration", "600s", "--warmup",
+             "0", "--no-huge", "--live", "none", "-o", out],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        words = process.communicate(timeout=30)[0].decode()
+        assert process.returncode == 130, words
+        with open(os.path.join(out, "result.json"), encoding="ascii") as file:
+            result = json.load(file)
+        assert result["verdict"]["interrupted"]
+        adds_up(result)
+
+
+def a_full_disk_is_said():
+    short = ["--rate", "100", "--duration", "300ms", "--warmup", "0", "--no-huge", "--live", "none"]
+    # A disk of 8 KiB, for root: nothing of what was measured is lost, it is on the screen.
+    with tempfile.TemporaryDirectory() as folder:
+        script = 'mount -t tmpfs -o size=8k none "$1" || exit 77; shift; exec "$@"'
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", folder, MILLRACE, "load", "run",
+             "ring", *short, "-o", os.path.join(folder, "out")],
+            capture_output=True, text=True, timeout=60, check=False)
+        if "VERDICT" in done.stdout:
+            assert done.returncode == 3 and "No space left" in done.stderr, done
+    said = run("run", "ring", *short, "--json", "/dev/full/result.json", code=3)
+    assert "VERDICT" in said and "/dev/full" in said, said
+
+
+def searches():
+    result = run("find-max", "ring", "--start", "100", "--max", "400", "--trial", "200ms",
+                 "--duration", "300ms", "--no-huge", "--json", "-", code={0, 4, 5})
+    assert result["search"]["trials"] and result["search"]["goals"][0]["goal"] == "ndr"
+    result = run("sweep", "ring", "--rate", "100..300/100", "--duration", "200ms", "--warmup", "0",
+                 "--no-huge", "--json", "-", code={0, 4, 5})
+    assert len(result["search"]["trials"]) == 3
+
+
+def bad_input_is_one_message():
+    for words, piece in (
+            (["run"], "target"),
+            (["run", "10.0.0.1:80"], "no target"),
+            (["run", "https://10.0.0.1/"], "TLS"),
+            (["run", "tcp://10.0.0.1:80"], "--dev"),
+            (["run", "ring", "--rate", "fast"], "--rate"),
+            (["run", "ring", "--rate", "1k", "--conns", "5"], "exclude"),
+            (["run", "ring", "--arrival", "gauss"], "--arrival"),
+            (["run", "ring", "--close", "client"], "--close"),
+            (["run", "ring", "--timeout", "conect=1s"], "did you mean"),
+            (["run", "ring", "--slo", "conect.p99<1ms"], "did you mean \"connect.p99\""),
+            (["run", "ring", "--rps", "10"], "--hold"),
+            (["run", "ring", "--ranks", "2/2"], "--ranks"),
+            (["run", "ring", "--label", "x"], "--label"),
+            (["run", "ring", "--live", "loud"], "--live"),
+            (["run", "ring", "tcp://10.0.0.1:80"], "different networks"),
+            (["run", "ring", "--request", "/nonexistent"], "--request"),
+            (["run", "ring", "--duratoin", "1s"], "--duration"),
+            (["sweep", "ring", "--rate", "5..1/1"], "--rate"),
+            (["find-max", "ring", "--goal", "best"], "--goal")):
+        said = run(*words, code=2)
+        assert piece in said, (words, said)
+        assert said.count("millrace: ") == 1, said
+
+
+def too_few_addresses_are_refused():
+    said = run("run", "ring", "--rate", "1M", "--duration", "1h", "--no-huge", code=2)
+    assert "--src" in said, said
+
+
+def main():
+    for case in (bad_input_is_one_message, too_few_addresses_are_refused, open_loop,
+                 closed_loop_over_http, held, objectives_decide, a_signal_keeps_what_there_is,
+                 a_full_disk_is_said, searches):
+        case()
+        print("ok", case.__name__, flush=True)
+
+
+if __name__ == "__main__":
+    main()

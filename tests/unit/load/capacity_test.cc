@@ -1,0 +1,63 @@
+#include "apps/load/capacity.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::apps {
+namespace {
+
+RunPlan PlanAt(double rate_per_s, CloseMode close) {
+  RunPlan plan;
+  plan.targets = {{.endpoint = *Endpoint::Parse("10.0.0.1:80")}};
+  plan.rate_per_s = rate_per_s;
+  plan.duration = Duration::Seconds(600);
+  plan.close = close;
+  return plan;
+}
+
+stack::EngineConfig ConfigOf(int owned_bits) {
+  stack::EngineConfig config;
+  config.address = *IpPrefix::Parse("10.1.0.1/16");
+  config.owned_bits = owned_bits;
+  return config;
+}
+
+TEST(Capacity, IsAddressesTimesPorts) {
+  EXPECT_EQ(CapacityOf(PlanAt(1, CloseMode::kFin), ConfigOf(32)).tuples, 64'512u);
+  // The first and the last of a /23 are none of ours to use.
+  EXPECT_EQ(CapacityOf(PlanAt(1, CloseMode::kFin), ConfigOf(23)).tuples, 510u * 64'512u);
+}
+
+TEST(Capacity, OneAddressLastsForAboutAThousandASecondThroughTimeWait) {
+  EXPECT_TRUE(CapacityOf(PlanAt(1'075, CloseMode::kFin), ConfigOf(32)).Lasts());
+  const Capacity over = CapacityOf(PlanAt(1'076, CloseMode::kFin), ConfigOf(32));
+  EXPECT_FALSE(over.Lasts());
+  EXPECT_NE(CapacityAdvice(over).find("--src"), std::string::npos);
+  // Nothing is left of a connection that is reset, and the server keeps TIME-WAIT if it closes.
+  EXPECT_TRUE(CapacityOf(PlanAt(1e6, CloseMode::kReset), ConfigOf(32)).Lasts());
+  EXPECT_TRUE(CapacityOf(PlanAt(1e6, CloseMode::kServer), ConfigOf(32)).Lasts());
+  EXPECT_TRUE(CapacityOf(PlanAt(1e6, CloseMode::kServer), ConfigOf(32)).sequel);
+}
+
+TEST(Capacity, AShortRunNeedsLess) {
+  RunPlan plan = PlanAt(10'000, CloseMode::kFin);
+  plan.duration = Duration::Seconds(5);
+  plan.warmup = Duration::Seconds(1);
+  EXPECT_EQ(CapacityOf(plan, ConfigOf(32)).needed, 60'000);
+  plan.count = 500;
+  EXPECT_EQ(CapacityOf(plan, ConfigOf(32)).needed, 500);
+}
+
+TEST(Capacity, TheBusiestTargetCounts) {
+  RunPlan plan = PlanAt(1'200, CloseMode::kFin);
+  plan.targets.push_back({.endpoint = *Endpoint::Parse("10.0.0.2:80")});
+  EXPECT_TRUE(CapacityOf(plan, ConfigOf(32)).Lasts());
+  plan.targets.front().weight = 9;
+  EXPECT_FALSE(CapacityOf(plan, ConfigOf(32)).Lasts());
+  // Two names for one server are one.
+  plan.targets.front().weight = 1;
+  plan.targets.back().endpoint = plan.targets.front().endpoint;
+  EXPECT_FALSE(CapacityOf(plan, ConfigOf(32)).Lasts());
+}
+
+}  // namespace
+}  // namespace millrace::apps
