@@ -181,7 +181,7 @@ void DeviceFlags::AddTo(CLI::App& app, bool required) {
   app.add_option("--idle", idle,
                  "when there is nothing to do: poll (a CPU of its own), yield or sleep (50 us)")
       ->type_name("MODE")
-      ->default_str("sleep");
+      ->default_str(idle);
   app.add_option(
          "--cores", cores,
          "a worker on each of these CPUs: auto, or a list as 0,2-5 (default: one, anywhere)")

@@ -60,7 +60,7 @@ std::string Capacity::Text() const {
   return text;
 }
 
-std::string CapacityAdvice(const Capacity& capacity) {
+std::string CapacityAdvice(const Capacity& capacity, bool rings) {
   const double times = capacity.needed / static_cast<double>(capacity.tuples);
   // Addresses for the need, as a prefix length.
   int bits = 32;
@@ -69,8 +69,9 @@ std::string CapacityAdvice(const Capacity& capacity) {
     --bits;
   }
   return "the run needs " + FormatCount(times) + " times the source tuples that there are (" +
-         capacity.Text() + "); give it --src with a /" + std::to_string(bits) +
-         ", a shorter --time-wait, or --close rst";
+         capacity.Text() + "); give it " +
+         (rings ? "" : "--src with a /" + std::to_string(bits) + ", ") +
+         "a shorter --time-wait, or --close rst";
 }
 
 }  // namespace millrace::apps

@@ -27,8 +27,8 @@ struct Capacity {
 // for TIME-WAIT after we closed first. IPv6 has one source address.
 Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config);
 
-// What to change when it does not last.
-std::string CapacityAdvice(const Capacity& capacity);
+// What to change when it does not last. Over rings the addresses are as they are.
+std::string CapacityAdvice(const Capacity& capacity, bool rings);
 
 }  // namespace millrace::apps
 

@@ -85,6 +85,7 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
   std::unique_ptr<LoadBench> bench(new LoadBench);
   bench->ring_options_ = options;
   bench->layers_ = *layers;
+  bench->idle_ = options.idle;
   bench->cpus_ = *std::move(cpus);
   bench->config_.tcp = tcp.Config();
   bench->config_.pages = machine.pages();
@@ -126,8 +127,7 @@ Endpoint LoadBench::RingTarget(Service service) {
 // "DPDK 22.11.11, 256 MB ..."
 std::string LoadBench::DpdkVersion() const {
   const std::string text = eal().Describe();
-  const size_t space = text.find(' ');
-  return text.substr(space + 1, text.find(',') - space - 1);
+  return text.substr(0, text.find(','));
 }
 
 std::string LoadBench::Describe() { return rings_ ? "2 rings in the process" : port().Describe(); }

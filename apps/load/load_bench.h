@@ -48,6 +48,7 @@ struct RingOptions {
   bool server_closes = true;  // the side that keeps TIME-WAIT has room for it
   uint32_t time_waits = 0;    // of that side; 0: computed
   uint32_t cores = 0;         // 1: both ends in turn on one; 2: one each; 0: what there is
+  dpdk::IdleMode idle = dpdk::IdleMode::kYield;
 };
 
 class LoadBench {

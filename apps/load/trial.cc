@@ -37,8 +37,9 @@ absl::StatusOr<TrialOutcome> RunTrial(LoadBench& bench, const RunPlan& plan,
   trial.interrupted = outcome.interrupted;
   trial.result = ResultOf(plan, outcome, bench);
   Judge(plan, outcome, slos, &trial.result);
-  trial.is_void = trial.result.verdict.outcome == Outcome::kInvalidGenerator;
   const Counts& counts = trial.result.counts;
+  // Without a start nothing was tried.
+  trial.is_void = trial.result.verdict.outcome == Outcome::kInvalidGenerator || counts.due == 0;
   const Histogram& connect = outcome.intended.intended[LatencyState::kConnect];
   trial.row = {.offered_per_s = trial.result.load.offered_per_s,
                .achieved_per_s = trial.result.load.achieved_per_s,

@@ -8,6 +8,7 @@
 #include "apps/common/flags.h"
 #include "apps/load/capacity.h"
 #include "apps/load/ranks.h"
+#include "apps/result/run_folder.h"
 
 namespace millrace::apps {
 namespace {
@@ -253,7 +254,10 @@ int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
   std::fprintf(out, "target    %s%s\nport      %s\naddresses %s\n", targets.c_str(),
                DescribeLoad(setup.plan).c_str(), bench.Describe().c_str(), capacity.Text().c_str());
   std::fflush(out);
-  return capacity.Lasts() ? kPass : ReportUsage(CapacityAdvice(capacity));
+  if (!flags.folder.empty()) {
+    if (absl::Status made = MakeRunFolder(flags.folder); !made.ok()) return Report(made);
+  }
+  return capacity.Lasts() ? kPass : ReportUsage(CapacityAdvice(capacity, bench.rings()));
 }
 
 absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan) {
@@ -267,10 +271,18 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, Run
     device.own = flags.src;
     return LoadBench::OpenDevice(device, flags.tcp);
   }
-  if (!flags.device.dev.empty() && flags.device.dev != "ring") {
-    return absl::InvalidArgumentError("a target of `ring` is in this process: leave out --dev");
+  const std::pair<const char*, bool> elsewhere[] = {
+      {"--dev", !flags.device.dev.empty() && flags.device.dev != "ring"},
+      {"--ip", !flags.device.ip.empty()},
+      {"--gw", !flags.device.gw.empty()},
+      {"--src", !flags.src.empty()},
+      {"--cores", !flags.device.cores.empty()}};
+  for (const auto& [flag, given] : elsewhere) {
+    if (given) return Wrong(flag, "a target of `ring` is in this process: leave it out");
   }
-  RingOptions ring;
+  absl::StatusOr<dpdk::IdleMode> idle = ParseIdle(flags.device.idle);
+  if (!idle.ok()) return idle.status();
+  RingOptions ring{.idle = *idle};
   const bool http = plan->targets.front().http();
   ring.service = http ? Service::kHttp : Service::kExchange;
   const Exchange& sizes = plan->mix.front();

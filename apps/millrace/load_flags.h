@@ -60,7 +60,8 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& flags, const CLI::App& 
 // The bench that the targets need; sets the targets' addresses over rings.
 absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan);
 
-// Says what will be done. kUsage when there are not enough addresses and ports for it.
+// Says what will be done, and makes the folder for its result. kUsage when there are not enough
+// addresses and ports, kEnvironment when there is no such folder.
 int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench);
 
 }  // namespace millrace::apps

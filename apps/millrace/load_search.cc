@@ -147,6 +147,7 @@ absl::Status Search(const FindMaxFlags& flags, const std::vector<SearchGoal>& go
 int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
   absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags.load, app);
   if (!setup.ok()) return Report(setup.status());
+  if (flags.search.width < 1e-4) return ReportUsage("--width: no closer than 0.01%");
   std::vector<SearchGoal> goals;
   if (flags.goals.empty()) flags.goals.emplace_back("ndr");
   if (!setup->slos.empty()) flags.goals.emplace_back("slo");
@@ -216,7 +217,9 @@ Subcommand AddFindMax(CLI::App& load) {
   flags->load.AddTo(*app);
   // A token bucket or a queue of the target sees bursts of random arrivals as overload.
   flags->load.arrival = "paced";
+  app->get_option("--arrival")->default_str("paced");
   flags->load.plan.warmup = Duration::Milliseconds(200);
+  app->get_option("--warmup")->default_str("200ms");
   app->add_option("--goal", flags->goals,
                   "ndr: nothing fails; pdr:0.5%: so much may; repeatable (default: ndr, and --slo)")
       ->type_name("GOAL");

@@ -1,5 +1,8 @@
 #include "apps/result/run_folder.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -30,14 +33,21 @@ std::string RunId(int64_t unix_ns, const std::string& name) {
   return name.empty() ? id : id + "_" + FileName(name);
 }
 
-absl::Status WriteRunFolder(const Result& result, const std::string& log,
-                            const std::string& folder) {
+absl::Status MakeRunFolder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
     return absl::FailedPreconditionError("cannot make the folder " + folder + ": " +
                                          error.message());
   }
+  if (access(folder.c_str(), W_OK) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError("cannot write in the folder " + folder + ": " +
+                                       std::generic_category().message(errno));
+}
+
+absl::Status WriteRunFolder(const Result& result, const std::string& log,
+                            const std::string& folder) {
+  if (absl::Status made = MakeRunFolder(folder); !made.ok()) return made;
   absl::Status first = WriteResult(result, folder + "/result.json");
   const auto write = [&](const std::string& name, const std::string& text) {
     absl::Status written = WriteFile(folder + "/" + name, text);

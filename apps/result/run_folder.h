@@ -15,8 +15,12 @@ namespace millrace::apps {
 // else becomes '-'.
 std::string RunId(int64_t unix_ns, const std::string& name);
 
-// Makes the folder, and those above it. `log` is what the run printed. Everything is tried even if
-// one file cannot be written, result.json first; the first error is returned.
+// Makes the folder, and those above it, unless it is there. kFailedPrecondition when it cannot be
+// written: better said before a run than after it.
+absl::Status MakeRunFolder(const std::string& folder);
+
+// Makes the folder as MakeRunFolder does. `log` is what the run printed. Everything is tried even
+// if one file cannot be written, result.json first; the first error is returned.
 absl::Status WriteRunFolder(const Result& result, const std::string& log,
                             const std::string& folder);
 

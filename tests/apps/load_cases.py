@@ -95,6 +95,8 @@ def a_full_disk_is_said():
             capture_output=True, text=True, timeout=60, check=False)
         if "VERDICT" in done.stdout:
             assert done.returncode == 3 and "No space left" in done.stderr, done
+    said = run("run", "ring", *short, "-o", "/dev/null/out", code=3)
+    assert "VERDICT" not in said and "/dev/null/out" in said, said
     said = run("run", "ring", *short, "--json", "/dev/full/result.json", code=3)
     assert "VERDICT" in said and "/dev/full" in said, said
 
@@ -125,10 +127,13 @@ def bad_input_is_one_message():
             (["run", "ring", "--label", "x"], "--label"),
             (["run", "ring", "--live", "loud"], "--live"),
             (["run", "ring", "tcp://10.0.0.1:80"], "different networks"),
+            (["run", "ring", "--src", "10.0.0.0/24"], "--src"),
+            (["run", "ring", "--idle", "nap"], "--idle"),
             (["run", "ring", "--request", "/nonexistent"], "--request"),
             (["run", "ring", "--duratoin", "1s"], "--duration"),
             (["sweep", "ring", "--rate", "5..1/1"], "--rate"),
-            (["find-max", "ring", "--goal", "best"], "--goal")):
+            (["find-max", "ring", "--goal", "best"], "--goal"),
+            (["find-max", "ring", "--width", "0"], "--width")):
         said = run(*words, code=2)
         assert piece in said, (words, said)
         assert said.count("millrace: ") == 1, said
@@ -136,7 +141,7 @@ def bad_input_is_one_message():
 
 def too_few_addresses_are_refused():
     said = run("run", "ring", "--rate", "1M", "--duration", "1h", "--no-huge", code=2)
-    assert "--src" in said, said
+    assert "--time-wait" in said, said
 
 
 def main():

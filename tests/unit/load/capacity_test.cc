@@ -31,7 +31,8 @@ TEST(Capacity, OneAddressLastsForAboutAThousandASecondThroughTimeWait) {
   EXPECT_TRUE(CapacityOf(PlanAt(1'075, CloseMode::kFin), ConfigOf(32)).Lasts());
   const Capacity over = CapacityOf(PlanAt(1'076, CloseMode::kFin), ConfigOf(32));
   EXPECT_FALSE(over.Lasts());
-  EXPECT_NE(CapacityAdvice(over).find("--src"), std::string::npos);
+  EXPECT_NE(CapacityAdvice(over, false).find("--src"), std::string::npos);
+  EXPECT_EQ(CapacityAdvice(over, true).find("--src"), std::string::npos);
   // Nothing is left of a connection that is reset, and the server keeps TIME-WAIT if it closes.
   EXPECT_TRUE(CapacityOf(PlanAt(1e6, CloseMode::kReset), ConfigOf(32)).Lasts());
   EXPECT_TRUE(CapacityOf(PlanAt(1e6, CloseMode::kServer), ConfigOf(32)).Lasts());
