@@ -88,8 +88,7 @@ TEST(Model, EveryDecisionIsNeeded) {
                                               &Decisions::time_wait_answers_what_has_length,
                                               &Decisions::abort_reset_has_ack,
                                               &Decisions::no_flags_dropped,
-                                              &Decisions::window_of_syn_forgotten,
-                                              &Decisions::close_queued_in_syn_received};
+                                              &Decisions::window_of_syn_forgotten};
   static_assert(std::size(kAll) == sizeof(Decisions) / sizeof(bool));
   for (size_t i = 0; i < std::size(kAll); ++i) {
     Decisions without = kShipped;

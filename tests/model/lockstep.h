@@ -81,8 +81,7 @@ inline constexpr Decisions kShipped{.rst_ignored_in_time_wait = true,
                                     .time_wait_answers_what_has_length = true,
                                     .abort_reset_has_ack = true,
                                     .no_flags_dropped = true,
-                                    .window_of_syn_forgotten = true,
-                                    .close_queued_in_syn_received = true};
+                                    .window_of_syn_forgotten = true};
 
 // The segment of `symbol` for a receiver with the variables of `model`; not for calls.
 Segment SegmentFor(const Symbol& symbol, const Model& model);

@@ -84,8 +84,6 @@ struct Decisions {
   bool no_flags_dropped = false;
   // MAX.SND.WND begins with the segment that completes the handshake, not with the SYN.
   bool window_of_syn_forgotten = false;
-  // 3.10.4: CLOSE in SYN-RECEIVED waits for ESTABLISHED although nothing was sent yet.
-  bool close_queued_in_syn_received = false;
 };
 
 class Model {

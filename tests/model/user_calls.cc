@@ -60,7 +60,7 @@ Model::Step Model::Close() {
       // and send it, and enter FIN-WAIT-1 state; otherwise, queue for processing after entering
       // ESTABLISHED state."
       close_called_ = true;
-      if (queued_ == 0 && !options_.decisions.close_queued_in_syn_received) Transmit();
+      if (queued_ == 0) Transmit();
       break;
     case State::kEstablished:
       // "Queue this until all preceding SENDs have been segmentized, then form a FIN segment and

@@ -90,6 +90,9 @@ class ScriptedApp {
   void OnWritable(stack::Socket socket);
   void OnClose(stack::Socket, tcp::CloseReason reason);
   void OnPoll(stack::Engine&, Instant);
+  void OnUrgent(stack::Socket s) {
+    if (in_urgent) in_urgent(s);
+  }
 
   std::vector<std::string> log;
   std::string received;
@@ -99,7 +102,8 @@ class ScriptedApp {
   bool close_on_data = false;  // Close in OnReceive
   std::string reply_on_data;   // Send in OnReceive
   // Called last in the call of that name; for tests of what an application may do in there.
-  std::function<void(stack::Socket)> in_open, in_receive, in_peer_closed, in_writable, in_close;
+  std::function<void(stack::Socket)> in_open, in_receive, in_peer_closed, in_writable, in_close,
+      in_urgent;
   std::function<void()> in_poll;
   stack::Socket socket;  // the connection opened last
 };

@@ -306,43 +306,5 @@ TEST(Open, SynAckForAnOldSynIsResetAndTheOpeningGoesOn) {
   EXPECT_THAT(t.TakeLog(), ElementsAre("open"));
 }
 
-// OPN-14: RFC 9293 3.10.4, SYN-SENT: "Delete the TCB".
-TEST(Open, CloseInSynSentEndsWithoutASegment) {
-  Trace t;
-  t.Connect();
-  t.ForgetSent();
-  t.Close();
-  EXPECT_TRUE(t.SentNothing());
-  EXPECT_THAT(t.TakeLog(), ElementsAre("close aborted"));
-  t.ExpectNothingHeld();
-  t.Receives({.flags = kSyn | kAck, .seq = 0, .ack = 1});
-  EXPECT_THAT(t.Sent(), IsSegment({.flags = kRst, .seq = 1}));
-}
-
-// OPN-14: SYN-RECEIVED: the FIN goes out, and what was sent before it, when the peer has answered.
-TEST(Open, CloseInSynReceivedSendsDataAndFinAfterTheHandshake) {
-  Trace t;
-  t.Connect();
-  t.Receives({.flags = kSyn, .seq = 0});
-  t.ForgetSent();
-  t.Send("bye");
-  t.Shutdown();
-  t.Receives({.flags = kAck, .seq = 1, .ack = 1});
-  EXPECT_THAT(t.Sent(), IsSegment({.flags = kFin | kAck, .seq = 1, .ack = 1, .data = "bye"}));
-  EXPECT_EQ(t.state(), State::kFinWait1);
-}
-
-// OPN-14: RFC 9293 3.10.5: "<SEQ=SND.NXT><CTL=RST>".
-TEST(Open, AbortInSynReceivedSendsReset) {
-  Trace t;
-  t.Connect();
-  t.Receives({.flags = kSyn, .seq = 0});
-  t.ForgetSent();
-  t.Abort();
-  EXPECT_THAT(t.Sent(), IsSegment({.flags = kRst | kAck, .seq = 1, .ack = 1}));
-  EXPECT_THAT(t.TakeLog(), ElementsAre("close aborted"));
-  t.ExpectNothingHeld();
-}
-
 }  // namespace
 }  // namespace millrace::testing

@@ -220,6 +220,7 @@ TEST(Rto, R1IsCountedAndR2EndsTheConnection) {
     ASSERT_EQ(t.AllSent().size(), 1u);
   }
   EXPECT_EQ(t.counters().r1_reached, 1u);
+  EXPECT_EQ(t.app().socket.TakeSoftError(), tcp::SoftError::kNoAnswer);  // SHLD-9
   t.Advance(Duration::Seconds(98));
   EXPECT_EQ(t.state(), State::kEstablished);
   t.Advance(Duration::Seconds(100));

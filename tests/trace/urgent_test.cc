@@ -70,6 +70,68 @@ TEST(Urgent, FlagOnSynDoesNotMatter) {
   EXPECT_THAT(t.TakeLog(), ElementsAre("open", "data text"));
 }
 
+// Keeps what OnUrgent is told.
+struct Told {
+  explicit Told(Trace& t) {
+    t.app().in_urgent = [this](stack::Socket s) { bytes.push_back(s.urgent_bytes()); };
+  }
+  std::vector<uint32_t> bytes;
+};
+
+// URG-01 (MUST-32, MUST-33, MUST-62): "points to the sequence number of the octet following the
+// urgent data"; the application hears of it when it moves, and may ask how much is left to read.
+TEST(Urgent, ApplicationIsToldWhenThePointerMovesAndHowFar) {
+  for (const uint32_t isn : {1'000'000u, 0xFFFF'FFFCu}) {
+    TraceOptions options;
+    options.peer_isn = isn;
+    Trace t(options);
+    const Told told(t);
+    t.AcceptFromPeer();
+    t.app().reading = false;
+    t.Receives({.flags = kAck | kUrg, .seq = 1, .ack = 1, .data = "calmurge", .urgent = 20});
+    EXPECT_THAT(told.bytes, ElementsAre(20u));
+    // One that does not reach as far says nothing new.
+    t.Receives({.flags = kAck | kUrg, .seq = 9, .ack = 1, .data = "x", .urgent = 11});
+    EXPECT_THAT(told.bytes, ElementsAre(20u));
+    // It moves: more is to come than has arrived.
+    t.Receives({.flags = kAck | kUrg, .seq = 10, .ack = 1, .data = "y", .urgent = 100});
+    EXPECT_THAT(told.bytes, ElementsAre(20u, 109u));
+    std::byte read[10];
+    EXPECT_EQ(t.app().socket.Receive(read), 10u);
+    EXPECT_EQ(t.app().socket.urgent_bytes(), 99u);
+    t.app().reading = true;
+    t.Receives({.flags = kAck, .seq = 11, .ack = 1, .data = Octets(99)});
+    EXPECT_EQ(t.app().socket.urgent_bytes(), 0u);
+    EXPECT_EQ(t.app().received.size(), 99u);
+    // Read past, it is forgotten: the next one begins anew.
+    t.Receives({.flags = kAck | kUrg, .seq = 110, .ack = 1, .urgent = 1});
+    EXPECT_THAT(told.bytes, ElementsAre(20u, 109u, 1u));
+    EXPECT_EQ(t.counters().urgent_seen, 4u);
+  }
+}
+
+// URG-03: "This should not occur since a FIN has been received from the remote side."
+TEST(Urgent, IsIgnoredBehindTheFinOfThePeerAndWithoutMemory) {
+  Trace t;
+  const Told told(t);
+  t.AcceptFromPeer();
+  t.Receives({.flags = kFin | kAck, .seq = 1, .ack = 1});
+  t.Receives({.flags = kAck | kUrg, .seq = 2, .ack = 1, .urgent = 50});
+  EXPECT_THAT(told.bytes, IsEmpty());
+  EXPECT_EQ(t.app().socket.urgent_bytes(), 0u);
+  EXPECT_EQ(stack::Socket().urgent_bytes(), 0u);
+
+  TraceOptions none;
+  none.config.limits.extras = 0;
+  Trace without(none);
+  const Told untold(without);
+  without.AcceptFromPeer();
+  without.Receives({.flags = kAck | kUrg, .seq = 1, .ack = 1, .data = "urge", .urgent = 4});
+  EXPECT_THAT(untold.bytes, IsEmpty());
+  EXPECT_EQ(without.counters().extras_full, 1u);
+  EXPECT_EQ(without.app().received, "urge");
+}
+
 // URG-04 (MUST-66): "process the RST and URG fields of all incoming segments, even when the receive
 // window is zero": the flag is seen, the ACK counts, the text waits.
 TEST(Urgent, IsSeenWhileTheWindowIsClosed) {

@@ -156,6 +156,11 @@ tcp::SoftError Socket::TakeSoftError() const {
   return std::exchange(engine_->env().extras[c->tcb.extra - 1].soft_error, tcp::SoftError::kNone);
 }
 
+uint32_t Socket::urgent_bytes() const {
+  const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+  return c == nullptr ? 0 : tcp::UrgentBytes(c->tcb, engine_->env());
+}
+
 uint64_t Socket::user_data() const {
   const Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
   return c == nullptr ? 0 : c->user_data;

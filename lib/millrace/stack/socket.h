@@ -1,6 +1,6 @@
 // stack/socket.h - a connection as the application sees it, and what an application is.
 //
-// An application is a class with the five calls of the App concept, one instance per worker. They
+// An application is a class with the calls of the App concept, one instance per worker. They
 // are called inside Stack::Poll, run to completion, and may use any socket and the engine freely.
 // A Socket is a value: it names a connection by index and generation, so one kept too long is
 // recognised and does nothing (IsOpen() is false).
@@ -73,9 +73,14 @@ class Socket {
   // The Diffserv field of what is sent from now on, 0 to 63 (MUST-48); before the first poll behind
   // Connect also of the SYN. False for a stale socket or without memory.
   [[nodiscard]] bool SetDiffserv(uint8_t dscp) const;
-  // What ICMP last said of a segment in flight, and forgets it (SHLD-25). Such an error ends
-  // nothing: the connection goes on until it is answered or times out.
+  // What ICMP last said of a segment in flight (SHLD-25), or that R1 was reached (SHLD-9), and
+  // forgets it. Such an error ends nothing: the connection goes on until it is answered or times
+  // out.
   tcp::SoftError TakeSoftError() const;
+
+  // Urgent data (MUST-33): how many octets the application has still to read up to the peer's
+  // urgent pointer, also those that have not arrived; 0: none. They come in line, by OnReceive.
+  uint32_t urgent_bytes() const;
 
   uint64_t user_data() const;
   void set_user_data(uint64_t value) const;
@@ -90,6 +95,8 @@ class Socket {
   ConnectionId id_;
 };
 
+// One more call is made if the class has it: OnUrgent(socket), when the peer's urgent pointer has
+// moved (RFC 9293 3.8.5, MUST-32); Socket::urgent_bytes says how far.
 template <class A>
 concept App = requires(A app, Socket socket, std::span<const std::byte> data,
                        tcp::CloseReason reason, Engine& engine, Instant now) {

@@ -121,6 +121,9 @@ void Stack<P, A>::Visit(Connection& connection) {
   tcb.events = 0;
   if (events != 0) {
     if ((events & tcp::kEventOpened) != 0) app_.OnOpen(socket);
+    if constexpr (requires { app_.OnUrgent(socket); }) {
+      if ((events & tcp::kEventUrgent) != 0) app_.OnUrgent(socket);
+    }
     if ((events & tcp::kEventReadable) != 0) DeliverReadable(connection, socket);
     if ((events & tcp::kEventPeerClosed) != 0) {
       if (tcb.receive.ready_bytes() == 0) {

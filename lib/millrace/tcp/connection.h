@@ -119,6 +119,8 @@ bool OnPathMtu(Tcb& tcb, uint16_t mss, Env& env);
 [[nodiscard]] bool SetDiffserv(Tcb& tcb, uint8_t dscp, Env& env);
 // Puts it on what PollSend has built. REQUIRES: tcb.extra != 0.
 void MarkDiffserv(const Tcb& tcb, const Env& env, Outbox& out);
+// Octets that the application has still to read up to the peer's urgent pointer, 0: none (MUST-33).
+uint32_t UrgentBytes(const Tcb& tcb, const Env& env);
 // The application is done with `length` octets of what was delivered.
 void Consume(Tcb& tcb, uint32_t length, Env& env);
 

@@ -1,5 +1,5 @@
 // tcp/extra.h - what few connections need and no other pays for: liveness limits, the tuning of the
-// receive window, Fast Open, Diffserv, soft errors.
+// receive window, Fast Open, Diffserv, soft errors, urgent data.
 //
 // A record from a pool of the core (Env::extras), taken when it is needed for the first time and
 // given back with the connection; Tcb::extra names it. When the pool is empty the connection goes
@@ -42,6 +42,8 @@ struct Extra {
   uint8_t cookie_bytes;
   uint8_t diffserv;      // for the upper six bits of the traffic class, where they are
   SoftError soft_error;  // the last one that the application has not taken
+  bool urgent;           // octets before urgent_end (RCV.UP) were not read when a segment came last
+  SeqNum urgent_end;
   std::array<std::byte, 16> cookie;
 
   static uint32_t Span(Duration d) {

@@ -204,7 +204,7 @@ bool HasKnownSyn(const Tcb& tcb, const Segment& segment) {
 
 Segment WithoutSyn(Segment segment) {
   segment.seq += 1;
-  segment.flags = static_cast<wire::Flags>(segment.flags & ~wire::kSyn);
+  segment.flags = static_cast<wire::Flags>(segment.flags & ~(wire::kSyn | wire::kUrg));
   return segment;
 }
 
@@ -231,7 +231,7 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
   const uint32_t window = uint32_t{segment.window} << window_shift;
   if (!CheckAck(tcb, segment, window, env, result)) return result;
   if (rare) [[unlikely]] {
-    if (segment.Has(wire::kUrg)) ++env.counters.urgent_seen;  // in line, RFC 6093
+    if (segment.Has(wire::kUrg)) OnUrgent(tcb, segment, env);
     if (tcb.Has(kEcnOn)) OnEcnSegment(tcb, segment, env);
   }
   if (segment.payload_length == 0 && !segment.Has(wire::kFin)) return result;

@@ -96,7 +96,12 @@ void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   // A close that was waiting for the handshake (RFC 9293 3.10.4: "queue for processing after
   // entering ESTABLISHED state").
   if (tcb.Has(kFinQueued | kWatched | kFastOpen)) [[unlikely]] {
-    if (tcb.Has(kFastOpen)) SettleFastOpen(tcb, segment, events, env);
+    if (tcb.Has(kFastOpen)) {
+      SettleFastOpen(tcb, segment, events, env);
+    } else if (tcb.snd_nxt != tcb.snd_una) {
+      tcb.rtx_nxt = tcb.snd_nxt;  // the FIN is out already
+      ArmRetransmit(tcb, env);
+    }
     if (tcb.Has(kFinQueued)) Transition(tcb, State::kFinWait1);
     if (tcb.Has(kWatched)) WatchSegment(tcb, segment, env);
   }

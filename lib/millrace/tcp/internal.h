@@ -22,6 +22,11 @@ inline void AckLimited(Tcb& tcb, Env& env) {
   tcb.Set(kAckNow);
 }
 
+// tcp/urgent.cc: a segment with URG. REQUIRES: not a SYN.
+void OnUrgent(Tcb& tcb, const wire::Segment& segment, Env& env);
+// Forgets a pointer that was read past, before sequence numbers come round to it again.
+void WatchUrgent(const Tcb& tcb, Extra& extra);
+
 // Octets [left, right) arrived a second time: a D-SACK tells the peer (RFC 2883).
 void NoteDuplicate(Tcb& tcb, SeqNum left, SeqNum right, Env& env);
 

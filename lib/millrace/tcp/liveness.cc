@@ -116,6 +116,7 @@ void WatchSegment(Tcb& tcb, const wire::Segment& segment, Env& env) {
     extra->waiting_tick = env.tick;
     extra->waiting_una = tcb.snd_una;
   }
+  WatchUrgent(tcb, *extra);
   ArmLiveness(tcb, *extra, env);
 }
 

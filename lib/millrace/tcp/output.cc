@@ -259,6 +259,16 @@ bool MaySendBeforeEstablished(const Tcb& tcb) {
   return (tcb.bits & kBoth) == kBoth && tcb.state == State::kSynReceived;
 }
 
+// RFC 9293 3.10.4, CLOSE in SYN-RECEIVED: "If no SENDs have been issued and there is no pending
+// data to send, then form a FIN segment and send it". The state stays SYN-RECEIVED until our SYN is
+// acknowledged, because the handshake is not done before; FIN-WAIT-1 follows then.
+void SendEarlyFin(Tcb& tcb, Env& env, Outbox& out) {
+  if (tcb.state != State::kSynReceived || tcb.Has(kFastOpen) || !tcb.Has(kFinQueued)) return;
+  if (tcb.rtx_nxt != tcb.iss + 1 || tcb.send.size_bytes() > 0 || tcb.snd_wnd < 2) return;
+  tcb.rtx_nxt = tcb.iss + 2;
+  SendText(tcb, env, out, tcb.iss + 1, 0, true);
+}
+
 // The ACK that nothing else has carried, and duplicate ACKs for what came out of order.
 SendProgress SendAcks(Tcb& tcb, Env& env, Outbox& out) {
   if (tcb.state == State::kClosed) return SendProgress::kDone;
@@ -285,7 +295,10 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     SendKeepalive(tcb, env, out);
     if (out.room() == 0) return SendProgress::kMore;
   }
-  if (tcb.SynOutstanding() && tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);
+  if (tcb.SynOutstanding()) [[unlikely]] {
+    if (tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);
+    SendEarlyFin(tcb, env, out);
+  }
   if (IsIn(tcb.state, kSendingStates) || MaySendBeforeEstablished(tcb)) {
     const SendProgress progress = tcb.Has(kRetransmitHead | kProbe | kRecord)
                                       ? SendInTrouble(tcb, env, out)

@@ -20,6 +20,8 @@ const char* ToString(SoftError error) {
       return "protocol unreachable";
     case SoftError::kPortUnreachable:
       return "port unreachable";
+    case SoftError::kNoAnswer:
+      return "no answer";
     case SoftError::kOther:
       break;
   }

@@ -10,8 +10,8 @@
 
 namespace millrace::tcp {
 
-// The ICMP and ICMPv6 errors by meaning. The two before the last are hard for an opening, which
-// they end, and soft for a connection that is synchronized (RFC 5927 5.2).
+// The ICMP and ICMPv6 errors by meaning. kProtocolUnreachable and kPortUnreachable are hard for an
+// opening, which they end, and soft for a connection that is synchronized (RFC 5927 5.2).
 enum class SoftError : uint8_t {
   kNone,
   kNetUnreachable,
@@ -21,6 +21,7 @@ enum class SoftError : uint8_t {
   kParameterProblem,
   kProtocolUnreachable,
   kPortUnreachable,
+  kNoAnswer,  // no ICMP: R1 was reached (RFC 9293 3.8.3, SHLD-9)
   kOther,
 };
 const char* ToString(SoftError error);

@@ -72,6 +72,7 @@ enum Event : uint8_t {
   kEventPeerClosed = 1u << 2,  // FIN after all data
   kEventWritable = 1u << 3,
   kEventClosed = 1u << 4,  // close_reason says why; the last event
+  kEventUrgent = 1u << 5,  // the peer's urgent pointer has moved (tcp/urgent.cc)
 };
 
 enum class CloseReason : uint8_t {

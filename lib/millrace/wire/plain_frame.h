@@ -84,7 +84,7 @@ class PlainFrameParser {
     if (tcp_length > length - kIpv4EndAt || payload_length > tcp_length) return false;
     segment.flags = static_cast<Flags>(control >> 16);
     segment.window = static_cast<uint16_t>(control);
-    if (segment.flags == 0) return false;
+    if (segment.flags - 1u >= kUrg - 1u) return false;  // none; or URG, ECE, CWR: the highest bits
     if (!ParseOptions(tcp + kTcpHeaderBytes, header_bytes, segment)) [[unlikely]]
       return false;
     if (ip_checksum != ChecksumState::kGood &&

@@ -40,7 +40,10 @@ struct Segment {
   uint16_t window = 0;            // as on the wire, not scaled
   Flags flags = 0;
   OptionBits options = 0;
-  uint16_t mss = 0;              // valid with kMssOption, octets, not yet clamped
+  union {
+    uint16_t mss = 0;  // valid with kMssOption, octets, not yet clamped
+    uint16_t urgent;   // valid with kUrg and without kSyn; kMssOption is not set then
+  };
   uint8_t window_scale = 0;      // valid with kWindowScaleOption, 0..255 as received
   uint8_t sack_count = 0;        // valid with kSackOption: whole blocks at `sack`
   uint32_t payload_length = 0;   // octets; SYN and FIN are not counted

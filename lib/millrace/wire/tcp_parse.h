@@ -53,6 +53,10 @@ __attribute__((always_inline)) inline DropReason ParseTcpSegment(const std::byte
   } else if (options_bytes != 0 && !ParseTcpOptions(options, options_bytes, segment)) [[unlikely]] {
     return DropReason::kTcpOptions;
   }
+  if ((segment.flags & (kUrg | kSyn)) == kUrg) [[unlikely]] {
+    segment.options &= static_cast<OptionBits>(~kMssOption);  // a SYN's; MUST-65
+    segment.urgent = LoadBe16(tcp + kTcpUrgentAt);
+  }
   return DropReason::kNone;
 }
 
