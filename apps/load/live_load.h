@@ -18,6 +18,7 @@ namespace millrace::apps {
 enum class LoadStage : uint8_t {
   kProbing,  // is the target there?
   kHolding,  // opening the connections that are held
+  kReady,    // waits until all generators of the run are
   kLeading,  // ramp and warm-up
   kMeasuring,
   kDraining,  // nothing more is started
@@ -86,6 +87,9 @@ struct LiveRun {
   std::atomic<uint64_t> retransmits{0};
   std::atomic<LoadStage> stage{LoadStage::kProbing};
   std::atomic<bool> stop{false};  // set by others: start no more
+  // Set by others: when the clock starts, by the worker's own. 0: as soon as it can.
+  static constexpr int64_t kNotYet = INT64_MAX;
+  std::atomic<int64_t> start_at_ns{0};
   FlippedIntervals intervals;
 
   bool done() const { return stage.load(std::memory_order_acquire) == LoadStage::kDone; }

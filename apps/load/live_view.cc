@@ -23,6 +23,8 @@ const char* NameOf(LoadStage stage) {
       return "looking for the target";
     case LoadStage::kHolding:
       return "opening held connections";
+    case LoadStage::kReady:
+      return "waiting for the others";
     case LoadStage::kLeading:
       return "warming up";
     case LoadStage::kMeasuring:

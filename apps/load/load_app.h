@@ -68,20 +68,23 @@ class LoadApp {
     RequestTemplate request, last_request;  // HTTP
   };
 
-  // Stages (load_app.cc).
-  void Probe(stack::Engine& engine);
-  void OnProbeOver(LoadFailure failure);
-  void Hold(stack::Engine& engine);
-  void BeginClock();
+  // While the clock runs (load_app.cc).
   void Run(stack::Engine& engine);
   void StartScheduled(stack::Engine& engine);
   void StartClosedLoop(stack::Engine& engine);
   void RequestOnHeld(stack::Engine& engine);
   bool Start(stack::Engine& engine, Instant intended);
-  void EndWindow();
-  void Drain(stack::Engine& engine);
   void Expire(stack::Engine& engine);
   void Publish(const stack::Engine& engine);
+
+  // Stages before and after (load_stages.cc).
+  void Probe(stack::Engine& engine);
+  void OnProbeOver(LoadFailure failure);
+  void Hold(stack::Engine& engine);
+  void BeginClock();
+  void AwaitStart();
+  void EndWindow();
+  void Drain(stack::Engine& engine);
   bool AllStarted() const { return started_ == plan_.count; }
   bool Measured(Instant intended) const {
     return intended >= measure_from_ && (plan_.duration == Duration() || intended < end_);

@@ -66,12 +66,38 @@ uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait) {
   return static_cast<uint32_t>(std::min(wanted, stack::FlowRef::kIndexMax / 2.0));
 }
 
-void LoadRun::Stop() {
-  for (auto* w : {&worker, &server_worker}) {
-    if (*w) (*w)->RequestStop();
+LoadStage LoadRun::stage() const {
+  LoadStage stage = LoadStage::kDone;
+  for (const auto& member : members) {
+    stage = std::min(stage, member->live.stage.load(std::memory_order_acquire));
   }
-  for (auto* w : {&worker, &server_worker}) {
-    if (*w) (*w)->Join();
+  return stage;
+}
+
+void LoadRun::Release() {
+  // Long enough for every worker to see it in time.
+  constexpr Duration kNotice = Duration::Milliseconds(1);
+  const int64_t start_ns = (clock.Now() + kNotice).ns();
+  for (auto& member : members) {
+    if (member->live.stage.load(std::memory_order_acquire) >= LoadStage::kDraining) AskToStop();
+  }
+  for (auto& member : members) {
+    member->live.start_at_ns.store(start_ns, std::memory_order_release);
+  }
+}
+
+void LoadRun::AskToStop() {
+  for (auto& member : members) member->live.stop.store(true, std::memory_order_relaxed);
+}
+
+void LoadRun::Stop() {
+  std::vector<dpdk::Worker*> workers{server_worker.get()};
+  for (auto& member : members) workers.push_back(member->worker.get());
+  for (dpdk::Worker* worker : workers) {
+    if (worker != nullptr) worker->RequestStop();
+  }
+  for (dpdk::Worker* worker : workers) {
+    if (worker != nullptr) worker->Join();
   }
 }
 
@@ -107,9 +133,6 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFla
                                                                  const TcpFlags& tcp) {
   absl::StatusOr<Device> device = apps::OpenDevice(flags, tcp);
   if (!device.ok()) return device.status();
-  if (device->port->workers() > 1) {
-    return absl::InvalidArgumentError("load runs on one core: name one with --cores");
-  }
   std::unique_ptr<LoadBench> bench(new LoadBench);
   bench->device_ = *std::move(device);
   bench->config_ = bench->device_->config;
@@ -130,13 +153,34 @@ std::string LoadBench::DpdkVersion() const {
   return text.substr(0, text.find(','));
 }
 
-std::string LoadBench::Describe() { return rings_ ? "2 rings in the process" : port().Describe(); }
+std::string LoadBench::Describe() {
+  if (rings_) return "2 rings in the process";
+  std::string text = port().Describe();
+  if (workers() == 1) return text;
+  return text + ", " + std::to_string(workers()) + " workers over " +
+         std::to_string(device_->port->queues()) + " queue(s)" + (port().rss() ? " with RSS" : "");
+}
+
+dpdk::DpdkPortCounters LoadBench::ReadCounters() {
+  dpdk::DpdkPortCounters sum = port().ReadCounters();
+  for (uint32_t i = 1; i < workers(); ++i) {
+    const dpdk::DpdkPortCounters own = device_->port->port(i).ReadCounters();
+    sum.rx_linearize_failed += own.rx_linearize_failed;
+    sum.tx_rejected += own.tx_rejected;
+  }
+  return sum;
+}
 
 absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
+  const uint32_t generators = workers() * plan.rank.count;
+  if (plan.held_requests_per_s > 0 && plan.hold < generators) {
+    return absl::InvalidArgumentError("--hold: fewer connections than the " +
+                                      std::to_string(generators) + " workers that make requests");
+  }
   auto run = std::make_unique<LoadRun>();
   run->plan = plan;
-  run->nic_before = port().ReadCounters();
-  run->app = std::make_unique<LoadApp>(run->plan, pattern_, run->live);
+  run->clock = dpdk::Clock::Calibrate();
+  run->nic_before = ReadCounters();
   stack::EngineConfig config = config_;
   MakeRoom(plan, &config.limits);
   config.limits.time_wait = 65'536;
@@ -145,15 +189,41 @@ absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
                                   : TimeWaitsFor(plan, config.tcp.time_wait);
   const bool we_close = plan.close == CloseMode::kFin || plan.close == CloseMode::kHalf;
   if (we_close) config.limits.time_wait = time_waits;
-  dpdk::Clock clock = dpdk::Clock::Calibrate();
-  auto stack = HostedStack<LoadApp>::Create(port(), *run->app, config, layers_, clock.Now());
-  if (!stack.ok()) return stack.status();
-  run->stack = *std::move(stack);
+  if (absl::Status added = AddMembers(*run, config); !added.ok()) return added;
   if (rings_) {
-    if (absl::Status started = StartServer(*run, clock.Now()); !started.ok()) return started;
+    const absl::Status started = StartServer(*run, run->clock.Now());
+    if (!started.ok()) return started;
   }
-  if (absl::Status started = StartWorkers(*run, clock); !started.ok()) return started;
+  if (absl::Status started = StartWorkers(*run); !started.ok()) return started;
   return run;
+}
+
+absl::Status LoadBench::AddMembers(LoadRun& run, const stack::EngineConfig& config) {
+  const uint32_t count = workers();
+  const stack::Steering* const steering = rings_ ? nullptr : device_->port->steering();
+  if (steering != nullptr) {
+    const auto packets = static_cast<uint32_t>(port().pool()->capacity());
+    run.hand_over =
+        std::make_unique<stack::HandOver>(count, stack::HandOver::RingFramesFor(count, packets));
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    auto member = std::make_unique<LoadMember>();
+    member->plan = PlanOf(run.plan, {i, count});
+    if (count > 1) member->live.start_at_ns = LiveRun::kNotYet;
+    member->app = std::make_unique<LoadApp>(member->plan, pattern_, member->live);
+    LayerOptions layers = layers_;
+    stack::EngineConfig part = config;
+    if (steering != nullptr) {
+      layers.place = SteeredPlace{steering, run.hand_over.get(), i, device_->port->queues()};
+      part = config.ForWorker(*steering, i);
+    }
+    dpdk::DpdkPort& own = rings_ ? rings_->first() : device_->port->port(i);
+    auto stack = HostedStack<LoadApp>::Create(own, *member->app, part, layers, run.clock.Now());
+    if (!stack.ok()) return stack.status();
+    member->stack = *std::move(stack);
+    run.members.push_back(std::move(member));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status LoadBench::StartServer(LoadRun& run, Instant now) {
@@ -178,21 +248,21 @@ absl::Status LoadBench::StartServer(LoadRun& run, Instant now) {
   return ListenOn(engine, {{service, "", RingTarget(service).port}});
 }
 
-absl::Status LoadBench::StartWorkers(LoadRun& run, const dpdk::Clock& clock) {
-  HostedStack<LoadApp>* const client = run.stack.get();
+absl::Status LoadBench::StartWorkers(LoadRun& run) {
+  HostedStack<LoadApp>* const client = run.members.front()->stack.get();
   HostedStack<ServeApp>* const server = run.server_stack.get();
-  const auto start = [&](const char* name, int cpu, dpdk::PollFunction poll,
+  const auto start = [&](const std::string& name, int cpu, dpdk::PollFunction poll,
                          std::unique_ptr<dpdk::Worker>* place) {
     dpdk::WorkerOptions options{.name = name, .idle = idle_};
     if (cpu >= 0) options.cpu = cpu;
-    auto worker = dpdk::Worker::Start(options, clock, std::move(poll));
+    auto worker = dpdk::Worker::Start(options, run.clock, std::move(poll));
     if (worker.ok()) *place = *std::move(worker);
     return worker.status();
   };
   if (server != nullptr && cpus_.size() == 1) {
     return start(
         "both-ends", cpus_[0], [=](Instant now) { return client->Poll(now) + server->Poll(now); },
-        &run.worker);
+        &run.members.front()->worker);
   }
   if (server != nullptr) {
     // The server first, so that it listens when the generator begins.
@@ -200,8 +270,14 @@ absl::Status LoadBench::StartWorkers(LoadRun& run, const dpdk::Clock& clock) {
         "server", cpus_[1], [=](Instant now) { return server->Poll(now); }, &run.server_worker);
     if (!started.ok()) return started;
   }
-  return start(
-      "load", cpus_[0], [=](Instant now) { return client->Poll(now); }, &run.worker);
+  for (size_t i = 0; i < run.members.size(); ++i) {
+    HostedStack<LoadApp>* const own = run.members[i]->stack.get();
+    const absl::Status started = start(
+        run.members.size() == 1 ? "load" : "load" + std::to_string(i), cpus_[i],
+        [=](Instant now) { return own->Poll(now); }, &run.members[i]->worker);
+    if (!started.ok()) return started;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace millrace::apps

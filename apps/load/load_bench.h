@@ -25,19 +25,34 @@
 
 namespace millrace::apps {
 
-// One run: generator, server (over rings), and the threads that poll them. Made by LoadBench.
-// Members end in reverse order: workers before what they poll.
-struct LoadRun {
-  RunPlan plan;
+// One of the generators of a run, with a worker of its own; they share nothing.
+struct LoadMember {
+  RunPlan plan;  // its part
   LiveRun live;
   std::unique_ptr<LoadApp> app;
   std::unique_ptr<HostedStack<LoadApp>> stack;
+  std::unique_ptr<dpdk::Worker> worker;
+};
+
+// One run: generators, server (over rings), and the threads that poll them. Made by LoadBench.
+// Members end in reverse order: workers before what they poll.
+struct LoadRun {
+  RunPlan plan;                                      // the whole
+  dpdk::Clock clock = dpdk::Clock::Monotonic();      // of all workers
+  std::unique_ptr<stack::HandOver> hand_over;        // between several
+  std::vector<std::unique_ptr<LoadMember>> members;  // never empty
   std::unique_ptr<ServeApp> server_app;
   std::unique_ptr<HostedStack<ServeApp>> server_stack;  // over rings
-  std::unique_ptr<dpdk::Worker> server_worker, worker;  // no server's when one polls both
+  std::unique_ptr<dpdk::Worker> server_worker;          // null when a member's polls both
   dpdk::DpdkPortCounters nic_before;
 
-  const stack::Engine& engine() const { return stack->engine(); }
+  // The stage that all members have reached.
+  LoadStage stage() const;
+  // Several members wait for each other: lets the clock of all start. Ends the run when one of
+  // them has given up before (its target is not there).
+  void Release();
+  // Asks all to start no more.
+  void AskToStop();
   // Ends the workers; everything they wrote is visible then.
   void Stop();
 };
@@ -67,6 +82,9 @@ class LoadBench {
   bool rings() const { return rings_ != nullptr; }
   bool huge_pages() const { return eal().huge_pages(); }
   dpdk::DpdkPort& port() { return rings_ ? rings_->first() : device_->port->port(); }
+  uint32_t workers() const { return rings_ ? 1 : device_->port->workers(); }
+  // Of the device, for all workers. REQUIRES: none runs.
+  dpdk::DpdkPortCounters ReadCounters();
   // "2 rings in the process", or what the port says of itself.
   std::string Describe();
   std::string DpdkVersion() const;
@@ -77,8 +95,9 @@ class LoadBench {
  private:
   LoadBench() = default;
   const dpdk::Eal& eal() const { return rings_ ? *eal_ : *device_->eal; }
+  absl::Status AddMembers(LoadRun& run, const stack::EngineConfig& config);
   absl::Status StartServer(LoadRun& run, Instant now);
-  absl::Status StartWorkers(LoadRun& run, const dpdk::Clock& clock);
+  absl::Status StartWorkers(LoadRun& run);
 
   std::unique_ptr<dpdk::Eal> eal_;  // over rings
   std::unique_ptr<dpdk::RingPair> rings_;

@@ -88,9 +88,8 @@ struct RunResult {
   LoadCounts counts;
   Traffic traffic;  // in the window
   Latencies actual;
-  Histogram lag_ns;      // actual minus intended start, of connections and held requests
-  Duration window;       // measured
-  Instant window_start;  // of the worker's clock
+  Histogram lag_ns;  // actual minus intended start, of connections and held requests
+  Duration window;   // measured
   // Set when the run ended because a target is not there: its index, and why.
   int missing_target = -1;
   LoadFailure missing_why = LoadFailure::kNone;

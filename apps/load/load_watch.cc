@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
-#include <string_view>
+#include <string>
 #include <utility>
 
 namespace millrace::apps {
@@ -19,8 +19,6 @@ int64_t UnixNs() {
   return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
-uint64_t Read(const std::atomic<uint64_t>& value) { return value.load(std::memory_order_relaxed); }
-
 dpdk::WorkerLoad Since(const dpdk::WorkerLoad& now, const dpdk::WorkerLoad& before) {
   return {.busy_cycles = now.busy_cycles - before.busy_cycles,
           .idle_cycles = now.idle_cycles - before.idle_cycles,
@@ -31,20 +29,19 @@ class Watcher {
  public:
   Watcher(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view)
       : bench_(bench), run_(run), interval_(interval), view_(view) {
-    for (const auto* worker : {&run.worker, &run.server_worker}) {
-      if (*worker) workers_.push_back(worker->get());
-    }
+    for (const auto& member : run.members) workers_.push_back(member->worker.get());
+    if (run.server_worker) workers_.push_back(run.server_worker.get());
     before_interval_ = before_window_ = Loads();
   }
 
   LoadOutcome Run(StopSignals& signals) {
     const int64_t begun_ns = dpdk::MonotonicNs();
     int64_t give_up_ns = INT64_MAX;
-    while (!run_.live.done() && dpdk::MonotonicNs() < give_up_ns) {
+    while (run_.stage() != LoadStage::kDone && dpdk::MonotonicNs() < give_up_ns) {
       if (signals.Wait(kTick)) {
         // A second signal, or a generator that does not hear: no longer than this.
         if (std::exchange(outcome_.interrupted, true)) break;
-        run_.live.stop.store(true, std::memory_order_relaxed);
+        run_.AskToStop();
         give_up_ns = dpdk::MonotonicNs() + (run_.plan.drain + kEndGrace).ns();
       }
       Tick(begun_ns);
@@ -82,7 +79,11 @@ class Watcher {
 
   void Tick(int64_t begun_ns) {
     const int64_t now_ns = dpdk::MonotonicNs();
-    const LoadStage stage = run_.live.stage.load(std::memory_order_acquire);
+    const LoadStage stage = run_.stage();
+    if (stage >= LoadStage::kReady && !released_ && run_.members.size() > 1) {
+      released_ = true;
+      run_.Release();
+    }
     if (stage >= LoadStage::kLeading && start_ns_ == 0) BeginClock(now_ns);
     if (stage == LoadStage::kMeasuring && !measuring_) BeginWindow(now_ns);
     if (stage >= LoadStage::kDraining && measuring_ && !drained_) {
@@ -90,9 +91,9 @@ class Watcher {
       busy_in_window_ = Since(Loads());
     }
     SamplePool();
-    if (flipping_ && run_.live.intervals.Ready()) FinishInterval();
+    if (flipping_ && Flipped()) FinishInterval();
     if (start_ns_ != 0 && !flipping_ && now_ns - interval_ns_ >= interval_.ns() && !drained_) {
-      run_.live.intervals.Ask();
+      for (auto& member : run_.members) member->live.intervals.Ask();
       flipping_ = true;
     }
     if (now_ns - progress_ns_ >= 200'000'000) {
@@ -116,26 +117,48 @@ class Watcher {
   }
 
   void Snapshot() {
-    started_ = Read(run_.live.started);
-    ok_ = Read(run_.live.ok);
-    failed_ = Read(run_.live.failed);
-    retransmits_ = Read(run_.live.retransmits);
+    started_ = Sum(&LiveRun::started);
+    ok_ = Sum(&LiveRun::ok);
+    failed_ = Sum(&LiveRun::failed);
+    retransmits_ = Sum(&LiveRun::retransmits);
     before_interval_ = Loads();
+  }
+
+  uint64_t Sum(std::atomic<uint64_t> LiveRun::*count) const {
+    uint64_t sum = 0;
+    for (const auto& member : run_.members) {
+      sum += (member->live.*count).load(std::memory_order_relaxed);
+    }
+    return sum;
+  }
+  uint32_t Open() const {
+    uint32_t open = 0;
+    for (const auto& member : run_.members) {
+      open += member->live.open.load(std::memory_order_relaxed);
+    }
+    return open;
+  }
+
+  // One that is done flips no more, and writes no more either.
+  bool Flipped() const {
+    return std::all_of(run_.members.begin(), run_.members.end(), [](const auto& member) {
+      return member->live.intervals.Ready() || member->live.done();
+    });
   }
 
   void FinishInterval() {
     flipping_ = false;
     IntervalLoad interval;
-    run_.live.intervals.TakeInto(&interval);
+    for (auto& member : run_.members) member->live.intervals.TakeInto(&interval);
     AddRow(interval);
   }
 
   // The last one, unless it is much shorter than the others: then it has no row.
   void EndInterval() {
     const auto length_s = static_cast<double>(dpdk::MonotonicNs() - interval_ns_) * 1e-9;
-    if (!run_.live.done() || length_s < interval_.seconds() / 2) return;
+    if (run_.stage() != LoadStage::kDone || length_s < interval_.seconds() / 2) return;
     IntervalLoad rest;
-    run_.live.intervals.FinishInto(&rest);
+    for (auto& member : run_.members) member->live.intervals.FinishInto(&rest);
     AddRow(rest);
   }
 
@@ -145,11 +168,11 @@ class Watcher {
     const Histogram& connect = interval.intended[LatencyState::kConnect];
     Interval row{.start_s = static_cast<double>(interval_ns_ - window_ns_) * 1e-9,
                  .length_s = static_cast<double>(now_ns - interval_ns_) * 1e-9,
-                 .opened = Read(run_.live.started) - started_,
-                 .ok = Read(run_.live.ok) - ok_,
-                 .failed = Read(run_.live.failed) - failed_,
-                 .retransmits = Read(run_.live.retransmits) - retransmits_,
-                 .open = run_.live.open.load(std::memory_order_relaxed),
+                 .opened = Sum(&LiveRun::started) - started_,
+                 .ok = Sum(&LiveRun::ok) - ok_,
+                 .failed = Sum(&LiveRun::failed) - failed_,
+                 .retransmits = Sum(&LiveRun::retransmits) - retransmits_,
+                 .open = Open(),
                  .connect_p50_ns = connect.ValueAtQuantile(0.5),
                  .connect_p99_ns = connect.ValueAtQuantile(0.99),
                  .busiest_core_share = Busiest(loads, before_interval_),
@@ -172,14 +195,16 @@ class Watcher {
   }
 
   void Collect() {
-    outcome_.load = run_.app->result();
-    run_.live.intervals.FinishInto(&outcome_.intended);
+    for (auto& member : run_.members) {
+      outcome_.load.Add(member->app->result());
+      member->live.intervals.FinishInto(&outcome_.intended);
+    }
     outcome_.window.start_unix_ns = window_unix_ns_;
     outcome_.window.end_unix_ns = window_unix_ns_ + outcome_.load.window.ns();
     const std::vector<double>& busy = drained_ ? busy_in_window_ : busy_;
     for (size_t i = 0; i < busy.size(); ++i) {
       const int cpu = i < bench_.cpus().size() ? bench_.cpus()[i] : -1;
-      const char* const role = i > 0                                       ? "server"
+      const char* const role = i >= run_.members.size()                    ? "server"
                                : run_.server_stack && workers_.size() == 1 ? "client and server"
                                                                            : "client";
       outcome_.cores.push_back(
@@ -189,7 +214,7 @@ class Watcher {
   }
 
   void CollectCounters() {
-    const dpdk::DpdkPortCounters now = bench_.port().ReadCounters();
+    const dpdk::DpdkPortCounters now = bench_.ReadCounters();
     const dpdk::DpdkPortCounters& before = run_.nic_before;
     outcome_.nic = {.rx_linearize_failed = now.rx_linearize_failed - before.rx_linearize_failed,
                     .tx_rejected = now.tx_rejected - before.tx_rejected,
@@ -199,13 +224,23 @@ class Watcher {
                     .rx_errors = now.rx_errors - before.rx_errors,
                     .rx_no_packet = now.rx_no_packet - before.rx_no_packet,
                     .tx_errors = now.tx_errors - before.tx_errors};
-    const auto add = [this](std::string_view name, uint64_t value) {
-      if (value != 0) outcome_.counters.emplace_back(std::string(name), value);
+    const auto add = [this](const std::string& name, uint64_t value) {
+      if (value == 0) return;
+      ByName<uint64_t>& all = outcome_.counters;
+      const auto same = std::find_if(all.begin(), all.end(),
+                                     [&](const auto& counter) { return counter.first == name; });
+      if (same == all.end()) {
+        all.emplace_back(name, value);
+      } else {
+        same->second += value;
+      }
     };
-    const stack::Engine& engine = run_.engine();
-    engine.counters().ForEach(add);
-    engine.tcp_counters().ForEach(add);
-    outcome_.time_waits_evicted = engine.tcp_counters().time_wait_evicted;
+    for (const auto& member : run_.members) {
+      const stack::Engine& engine = member->stack->engine();
+      engine.counters().ForEach(add);
+      engine.tcp_counters().ForEach(add);
+      outcome_.time_waits_evicted += engine.tcp_counters().time_wait_evicted;
+    }
     if (!run_.server_stack) return;
     const stack::Engine& server = run_.server_stack->engine();
     outcome_.server_time_waits = server.time_waits().used();
@@ -222,7 +257,7 @@ class Watcher {
   std::vector<double> busy_, busy_in_window_;
   int64_t start_ns_ = 0, window_ns_ = 0, interval_ns_ = 0, progress_ns_ = 0;
   int64_t window_unix_ns_ = 0;
-  bool measuring_ = false, drained_ = false, flipping_ = false;
+  bool released_ = false, measuring_ = false, drained_ = false, flipping_ = false;
   uint64_t started_ = 0, ok_ = 0, failed_ = 0, retransmits_ = 0;
   uint32_t ticks_ = 0;
 };

@@ -22,7 +22,7 @@ struct LoadOutcome {
   std::vector<CoreHealth> cores;  // busy share while measuring
   double packet_pool_low_share = 1;
   dpdk::DpdkPortCounters nic;  // of the whole run
-  ByName<uint64_t> counters;   // of the generator's engine, those that are not zero
+  ByName<uint64_t> counters;   // of the generators' engines, those not zero
   uint64_t server_time_waits = 0, time_waits_evicted = 0;
   bool interrupted = false;
 

@@ -144,10 +144,38 @@ def too_few_addresses_are_refused():
     assert "--time-wait" in said, said
 
 
+def two_workers_over_memif():
+    """Two generators in one process against a server in another."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "memif.sock")
+        server = subprocess.Popen(
+            [MILLRACE, "serve", "--respond", "8:100", "--dev", f"memif:{path},role=server", "--ip",
+             "10.9.0.1/24", "--no-huge", "--duration", "60s"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            assert b"listening on" in server.stdout.readline()
+            both = ["tcp://10.9.0.1:4000", "--dev", f"memif:{path}", "--ip", "10.9.0.2/24",
+                    "--no-huge", "--req-size", "8", "--resp-size", "100", "--live", "none", "--json",
+                    "-", "--cores", f"{cpus[0]},{cpus[1]}", "--drain", "3s"]
+            result = run("run", *both, "--rate", "1k", "--arrival", "paced", "--duration", "1s",
+                         "--warmup", "0", code=VALID_OR_BUSY)
+            assert adds_up(result)["ok"] == 1000, (result["counts"], result["failures"])
+            assert len(result["generator"]["cores"]) == 2, result["generator"]
+            result = run("run", *both, "--conns", "9", "-n", "501", "--hold", "7", "--warmup",
+                         "0", "--duration", "50s", code=VALID_OR_BUSY)
+            assert adds_up(result)["ok"] == 501, (result["counts"], result["failures"])
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=30)
+
+
 def main():
     for case in (bad_input_is_one_message, too_few_addresses_are_refused, open_loop,
                  closed_loop_over_http, held, objectives_decide, a_signal_keeps_what_there_is,
-                 a_full_disk_is_said, searches):
+                 a_full_disk_is_said, searches, two_workers_over_memif):
         case()
         print("ok", case.__name__, flush=True)
 

@@ -1,7 +1,7 @@
 """tests/lab/worker_cases.py - two workers over one device: what belongs to which arrives there.
 
 Each of the devices gets the same cases: curl and wrk against `serve --cores`, nginx for
-`get --cores`. A segment that reaches the wrong worker finds no connection there and is answered by
+`get --cores` and `load run --cores`. A segment that reaches the wrong worker finds no connection there and is answered by
 RST. A few RSTs there are with one worker too (repetitions that come after the end), so they are
 asked to be few, and every fetch to succeed: one whose answers went astray could not.
 """
@@ -67,3 +67,26 @@ def get(lab, millrace, count=4000):
     result = json.loads(found[0])
     cases.expect(result["ok"] == count, f"{result['ok']} of {count} fetched")
     expect_at_home(result["counters"], count)
+
+
+def load(lab, millrace):
+    """Two generators of one load: due, started and answered add up, and nothing goes astray."""
+    www = os.path.join(lab.folder, "www")
+    os.makedirs(www)
+    with open(os.path.join(www, "1k"), "wb") as file:
+        file.write(cases.content(1024))
+    lab.nginx()
+    path = os.path.join(lab.folder, "load.json")
+    host = cases.Bench(lab, millrace).kernel_host
+    command = lab.millrace_command(millrace, "load", "run", f"http://{host}/1k", "--cores",
+                                   cores(), "--rate", "1k", "--arrival", "paced", "--duration",
+                                   "2s", "--warmup", "100ms", "--resp-size", "1k", "--check",
+                                   "--drain", "3s", "--live", "none", "--json", path)
+    status, said = cases.run_for(lab, command, 60)
+    cases.expect(status in (0, 5), f"status {status}: {said.strip()[-300:]}")
+    with open(path, encoding="ascii") as file:
+        result = json.load(file)
+    counts = result["counts"]
+    cases.expect(counts["due"] == counts["ok"] == 2000, f"{counts}, {result['failures']}")
+    cases.expect(len(result["generator"]["cores"]) == 2, f"{result['generator']['cores']}")
+    expect_at_home(result["counters"], counts["ok"])

@@ -34,6 +34,31 @@ TEST(LoadRun, AchievesWhatIsOffered) {
   EXPECT_EQ(rig.client().engine().tcp_counters().active_opens, 12'001u);
 }
 
+// Several generators of a run begin at one instant, when the last of them is ready.
+TEST(LoadRun, WaitsForItsStart) {
+  LoadRigOptions options = OpenLoop(1'000, Duration::Seconds(1));
+  LoadRig rig(options);
+  const Instant start = rig.world().now() + Duration::Milliseconds(700);
+  rig.live().start_at_ns = start.ns();
+  (void)rig.world().RunUntil([] { return false; }, start - Duration::Nanoseconds(1));
+  EXPECT_EQ(rig.live().stage, apps::LoadStage::kReady);
+  EXPECT_EQ(rig.client().engine().tcp_counters().active_opens, 1u);  // the probe
+  ASSERT_TRUE(rig.Run());
+  EXPECT_EQ(rig.counts().ok, 1'000u);
+  EXPECT_GE(rig.world().now(), start + Duration::Milliseconds(999));
+  EXPECT_LE(rig.result().lag_ns.max(), 1'000u);
+}
+
+TEST(LoadRun, EndsWhenItIsStoppedBeforeItsStart) {
+  LoadRig rig(OpenLoop(1'000, Duration::Seconds(1)));
+  rig.live().start_at_ns = apps::LiveRun::kNotYet;
+  EXPECT_FALSE(rig.Run(Duration::Seconds(2)));
+  rig.live().stop = true;
+  rig.client().Wake();
+  EXPECT_TRUE(rig.Run(Duration::Seconds(2)));
+  EXPECT_EQ(rig.counts().offered, 0u);
+}
+
 TEST(LoadRun, EveryWayToCloseEndsWell) {
   for (const CloseMode mode :
        {CloseMode::kFin, CloseMode::kReset, CloseMode::kServer, CloseMode::kHalf}) {

@@ -1,0 +1,135 @@
+// load/load_stages.cc - the stages of a run before its clock starts and after its window.
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/load/load_app.h"
+
+namespace millrace::apps {
+
+// One connection to each target in turn, reset as soon as it is open. It counts only when it ends
+// the run: behind an address that ARP is still asking for, all but a few SYNs of a run would be
+// dropped and come again a second later.
+void LoadApp::Probe(stack::Engine& engine) {
+  if (engine.host_v6().address_state() == stack::AddressState::kTentative) return;
+  if (live_.stop.load(std::memory_order_relaxed)) return EndWindow();
+  if (probed_ == targets_.size()) {
+    stage_ = LoadStage::kHolding;
+    return Hold(engine);
+  }
+  if (probe_ != Flow::kNone) {
+    // --timeout connect=0 does not mean that we ask for ever.
+    if (now_ - begun_ < kProbeFor) return;
+    return Fail(stack::Socket(&engine, flows_[probe_].id), probe_, LoadFailure::kSynTimeout);
+  }
+  if (now_ < next_probe_) return;
+  probe_ = Take(now_);
+  flows_[probe_].probe = true;
+  const std::optional<LoadFailure> failure = Open(engine, probe_, probed_);
+  if (failure) OnProbeOver(*failure);
+}
+
+void LoadApp::OnProbeOver(LoadFailure failure) {
+  Give(std::exchange(probe_, Flow::kNone));
+  if (stage_ != LoadStage::kProbing) return;
+  const bool silent = failure == LoadFailure::kSynTimeout || failure == LoadFailure::kUnreachable ||
+                      failure == LoadFailure::kNoRoute;
+  if (!silent) {
+    ++probed_;  // a target that refuses is there, too
+    begun_ = now_;
+    return;
+  }
+  next_probe_ = now_ + Duration::Milliseconds(10);
+  if (now_ - begun_ < kProbeFor) return;
+  result_.missing_target = static_cast<int>(probed_);
+  result_.missing_why = failure;
+  result_.counts.offered = result_.counts.started = 1;
+  ++result_.counts.failures[failure];
+  ++finished_failed_;
+  EndWindow();
+}
+
+void LoadApp::Hold(stack::Engine& engine) {
+  const bool stopped = live_.stop.load(std::memory_order_relaxed);
+  // A held connection that failed is not tried again: its failure is counted.
+  if ((held_tried_ == plan_.hold && held_opening_ == 0) || stopped) return BeginClock();
+  for (int i = 0; i < kStartsPerPollMax; ++i) {
+    if (held_tried_ == plan_.hold || held_opening_ == kHeldOpeningMax) return;
+    const uint32_t index = Take(now_);
+    flows_[index].held = true;
+    flows_[index].measured = true;
+    const auto target = static_cast<uint32_t>(next_target_.Next());
+    const std::optional<LoadFailure> failure = Open(engine, index, target);
+    if (failure == LoadFailure::kNoMemory) {
+      ++result_.counts.put_off;
+      return Give(index);
+    }
+    ++held_tried_;
+    if (failure) {
+      Count(flows_[index], *failure);
+      Give(index);
+    } else {
+      ++held_opening_;
+    }
+  }
+}
+
+void LoadApp::BeginClock() {
+  stage_ = LoadStage::kReady;
+  AwaitStart();
+}
+
+void LoadApp::AwaitStart() {
+  const int64_t at_ns = live_.start_at_ns.load(std::memory_order_acquire);
+  if (now_.ns() < at_ns) {
+    // A run that is stopped before its clock has measured nothing.
+    if (live_.stop.load(std::memory_order_relaxed)) EndWindow();
+    return;
+  }
+  start_ = at_ns == 0 ? now_ : Instant::FromNanoseconds(at_ns);
+  measure_from_ = start_ + plan_.lead();
+  end_ = plan_.duration == Duration() ? Instant::Never() : start_ + plan_.length();
+  stage_ = LoadStage::kLeading;
+}
+
+// The window is over: what was meant to start in it and did not has failed.
+void LoadApp::EndWindow() {
+  if (stage_ == LoadStage::kMeasuring) {
+    const Instant end = std::min(end_, now_);
+    result_.window = end - measure_from_;
+    if (schedule_) {
+      for (; start_ + schedule_->next() < end && !AllStarted(); schedule_->Advance()) {
+        ++started_;
+        ++finished_failed_;
+        if (!Measured(start_ + schedule_->next())) continue;
+        ++result_.counts.offered;
+        ++result_.counts.failures[LoadFailure::kNotStarted];
+      }
+    }
+    if (held_schedule_) {
+      for (; start_ + held_schedule_->next() < end; held_schedule_->Advance()) {
+        if (Measured(start_ + held_schedule_->next())) ++result_.counts.requests_offered;
+      }
+    }
+    result_.counts.held = held_open_;
+  }
+  stage_ = LoadStage::kDraining;
+  begun_ = now_;
+}
+
+// What is under way may still end well; held connections are reset, they have done their part.
+void LoadApp::Drain(stack::Engine& engine) {
+  const bool give_up = now_ - begun_ >= plan_.drain;
+  for (int i = 0; i < kDrainStep && open() > 0 && (give_up || held_open_ > 0); ++i) {
+    const uint32_t index = drain_at_;
+    drain_at_ = (drain_at_ + 1) % static_cast<uint32_t>(flows_.size());
+    Flow& flow = flows_[index];
+    if (flow.phase == FlowPhase::kFree) continue;
+    if (!give_up && flow.phase != FlowPhase::kIdle) continue;
+    const stack::Socket socket(&engine, flow.id);
+    flow.held ? socket.Abort() : Fail(socket, index, LoadFailure::kUnfinished);
+  }
+  if (open() == 0) stage_ = LoadStage::kDone;
+}
+
+}  // namespace millrace::apps
