@@ -199,6 +199,8 @@ class Watcher {
       outcome_.load.Add(member->app->result());
       member->live.intervals.FinishInto(&outcome_.intended);
     }
+    // A run that ended before its window is found by when it ended.
+    if (window_unix_ns_ == 0) window_unix_ns_ = UnixNs();
     outcome_.window.start_unix_ns = window_unix_ns_;
     outcome_.window.end_unix_ns = window_unix_ns_ + outcome_.load.window.ns();
     const std::vector<double>& busy = drained_ ? busy_in_window_ : busy_;

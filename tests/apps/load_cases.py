@@ -157,9 +157,9 @@ def two_workers_over_memif():
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             assert b"listening on" in server.stdout.readline()
-            both = ["tcp://10.9.0.1:4000", "--dev", f"memif:{path}", "--ip", "10.9.0.2/24",
-                    "--no-huge", "--req-size", "8", "--resp-size", "100", "--live", "none", "--json",
-                    "-", "--cores", f"{cpus[0]},{cpus[1]}", "--drain", "3s"]
+            both = ["tcp://10.9.0.1:4000", "--dev", f"memif:{path},queues=1", "--ip",
+                    "10.9.0.2/24", "--no-huge", "--req-size", "8", "--resp-size", "100", "--live",
+                    "none", "--json", "-", "--cores", f"{cpus[0]},{cpus[1]}", "--drain", "3s"]
             result = run("run", *both, "--rate", "1k", "--arrival", "paced", "--duration", "1s",
                          "--warmup", "0", code=VALID_OR_BUSY)
             assert adds_up(result)["ok"] == 1000, (result["counts"], result["failures"])

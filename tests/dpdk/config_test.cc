@@ -235,6 +235,10 @@ TEST(VdevFor, EveryKindGetsItsDriver) {
   EXPECT_EQ(VdevFor(Parsed("afxdp:veth0"), host, 1).name, "net_af_xdp1");
   EXPECT_THAT(VdevFor(Parsed("memif:/tmp/m,role=server"), host, 2).arguments,
               AllOf(HasSubstr("role=server"), HasSubstr("socket=/tmp/m")));
+  // The same address at every start, another at the other end.
+  const auto memif = [&](const char* text) { return VdevFor(Parsed(text), host, 0).arguments; };
+  EXPECT_THAT(memif("memif:/tmp/m,role=server"), HasSubstr(",mac=02:01:"));
+  EXPECT_THAT(memif("memif:/tmp/m"), HasSubstr(",mac=02:02:"));
   EXPECT_EQ(VdevFor(Parsed("vdev:net_null7,size=64"), host, 2).name, "net_null7");
   EXPECT_EQ(VdevFor(Parsed("vdev:net_null7,size=64"), host, 2).arguments, "size=64");
   EXPECT_EQ(VdevFor(Parsed("vdev:net_null7"), host, 2).arguments, "");

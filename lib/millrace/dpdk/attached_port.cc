@@ -8,6 +8,8 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <functional>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "millrace/base/secret.h"
@@ -36,6 +38,17 @@ absl::Status AttachError(const PortConfig& config, int error, const std::string&
                    line.empty() ? "" : absl::StrCat(" (", line, ")")));
 }
 
+// The same at every start, where the driver would draw one: a peer that still knows us from an
+// earlier run would send to that for half a minute.
+MacAddress MemifMac(const PortConfig& config) {
+  const uint64_t hash = std::hash<std::string>()(config.target);
+  MacAddress mac{{2, static_cast<uint8_t>(config.memif_server ? 1 : 2)}};
+  for (size_t i = 2; i < mac.octets.size(); ++i) {
+    mac.octets[i] = static_cast<uint8_t>(hash >> (8 * i));
+  }
+  return mac;
+}
+
 }  // namespace
 
 uint32_t AfPacketFrameOctets(uint16_t mtu) {
@@ -62,7 +75,8 @@ VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t ind
       return {absl::StrCat("net_memif", index),
               absl::StrCat("role=", config.memif_server ? "server" : "client",
                            ",socket-abstract=no,socket=", config.target, ",bsize=",
-                           std::max<uint32_t>(kMemifRoomOctets, std::bit_ceil(config.mtu + 64u)))};
+                           std::max<uint32_t>(kMemifRoomOctets, std::bit_ceil(config.mtu + 64u)),
+                           ",mac=", MemifMac(config).ToString())};
     default:
       break;
   }
