@@ -148,9 +148,12 @@ absl::Status AttachedPort::OpenPorts(uint16_t port_id, const PortConfig& config,
     const auto device = ReadDeviceQueues(port_id);
     if (!device.ok()) return device.status();
     queues_ = std::min<uint32_t>(workers, device->pairs_max);
-    if (config.queues != 0) queues_ = std::min<uint32_t>(queues_, config.queues);
     using stack::Steering;
     const bool hashes = device->table_entries >= Steering::kBucketsMin;
+    // net_e1000_em offers a second pair that neither receives nor sends.
+    if (config.kind == DeviceKind::kPci && !hashes) queues_ = 1;
+    if (config.queues != 0) queues_ = std::min<uint32_t>(config.queues, device->pairs_max);
+    queues_ = std::min(queues_, workers);
     const uint32_t buckets = hashes
                                  ? std::min<uint32_t>(device->table_entries, Steering::kBucketsMax)
                                  : Steering::kBucketsMax;

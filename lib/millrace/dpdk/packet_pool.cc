@@ -15,10 +15,11 @@ namespace {
 // As rte_pktmbuf_pool_create, with packets side by side. Without huge pages that function keeps
 // each packet inside one 4 KiB page, for physical addresses that a virtual device never uses: then
 // all headers lie in the same sets of the L1 cache, and taking and giving back a packet costs 15 ns
-// in place of 3.
+// in place of 3. A physical device needs the addresses, which packets have only without that flag.
 rte_mempool* CreateMempool(const char* name, uint32_t packets, uint16_t data_room_octets,
                            int numa_node) {
-  const unsigned flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+  const bool addressless = rte_eal_iova_mode() == RTE_IOVA_VA && rte_eal_has_pci() == 0;
+  const unsigned flags = addressless ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
   const unsigned octets = static_cast<unsigned>(sizeof(rte_mbuf)) + data_room_octets;
   rte_mempool* pool = rte_mempool_create_empty(name, packets, octets, PacketPool::kCache,
                                                sizeof(rte_pktmbuf_pool_private), numa_node, flags);
