@@ -13,6 +13,7 @@
 #include "apps/load/load_watch.h"
 #include "apps/millrace/load_flags.h"
 #include "apps/millrace/load_output.h"
+#include "apps/millrace/load_profile.h"
 #include "apps/millrace/load_search.h"
 #include "apps/millrace/subcommand.h"
 #include "apps/result/result_files.h"
@@ -81,7 +82,7 @@ Subcommand AddHold(CLI::App& load) {
 std::vector<Subcommand> AddLoad(CLI::App& program) {
   CLI::App* load = program.add_subcommand("load", "load a server and measure it");
   load->require_subcommand(0, 1);
-  return {AddRun(*load), AddHold(*load), AddFindMax(*load), AddSweep(*load)};
+  return {AddRun(*load), AddHold(*load), AddFindMax(*load), AddSweep(*load), AddProfile(*load)};
 }
 
 }  // namespace millrace::apps

@@ -197,7 +197,8 @@ void LoadFlags::AddOutputTo(CLI::App& app) {
       ->type_name("FILE");
   app.add_option("--name", name, "of the run, copied into the result")->type_name("NAME");
   app.add_option("--label", labels, "copied into the result; repeatable")->type_name("KEY=VALUE");
-  app.add_option("--slo", slo, "objectives: 'connect.p99<1ms; errors<1e-5; rate>100k'")
+  app.add_option("--slo", slo, "objectives: 'connect.p99<1ms; errors<1e-5; rate>100k'; repeatable")
+      ->join(';')
       ->type_name("OBJECTIVES");
   app.add_option("--ranks", ranks, "this is generator i of N: i/N, or auto from the environment")
       ->type_name("i/N");

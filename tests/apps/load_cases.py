@@ -4,6 +4,7 @@ Rates are low and no case depends on how fast the machine is: a busy one makes a
 code 5), which is then what it has to say.
 """
 
+import glob
 import json
 import os
 import signal
@@ -172,10 +173,37 @@ def two_workers_over_memif():
             server.communicate(timeout=30)
 
 
+def profiles():
+    """Every file that comes with the program is right, and one of them runs."""
+    shipped = glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
+                                     "share", "millrace", "profiles", "*", "*.toml"))
+    listed = run("profile", code=0)
+    assert len(shipped) == len(listed.splitlines()) >= 4, (shipped, listed)
+    for file in shipped:
+        subprocess.run([MILLRACE, "config", "check", file], check=True, stdout=subprocess.DEVNULL)
+        assert os.path.basename(file)[:-len(".toml")] in listed, (file, listed)
+    for words, piece in ((["rfc9411:tcp-cp", "http://ring"], "did you mean \"rfc9411:tcp-cps\""),
+                         (["rfc9411:http-latency", "http://ring"], "needs --rate"),
+                         (["rfc9411:tcp-cps", "http://ring/1k"], "paths"),
+                         (["rfc9411:tcp-cps", "http://ring", "--gaol", "ndr"], "--goal")):
+        said = run("profile", *words, code=2)
+        assert piece in said, (words, said)
+    with tempfile.TemporaryDirectory() as folder:
+        run("profile", "rfc9411:tcp-cps", "http://ring", "--path", "/1k", "--path", "/2k", "-o",
+            folder, "--start", "100", "--max", "200", "--trial", "100ms", "--duration", "200ms",
+            "--ramp", "0", "--warmup", "50ms", "--no-huge", code={0, 4, 5})
+        for path in ("1k", "2k"):
+            with open(os.path.join(folder, path, "result.json"), encoding="ascii") as file:
+                result = json.load(file)
+            assert result["search"]["goals"][0]["goal"] == "pdr:0.001%", result["search"]
+            assert result["load"]["target"].endswith(path), result["load"]
+
+
 def main():
     for case in (bad_input_is_one_message, too_few_addresses_are_refused, open_loop,
                  closed_loop_over_http, held, objectives_decide, a_signal_keeps_what_there_is,
-                 a_full_disk_is_said, searches, two_workers_over_memif):
+                 a_full_disk_is_said, searches, two_workers_over_memif,
+                 profiles):
         case()
         print("ok", case.__name__, flush=True)
 
