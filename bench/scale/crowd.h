@@ -74,6 +74,9 @@ class Crowd {
 
   // Polls both ends once.
   void Turn();
+  // Lets engine time pass until no timer is left that opening the idle ones had armed: a wheel pops
+  // those late, for nothing, and an idle connection is one that has been idle for a while.
+  void Settle();
   // All idle connections stand and all TIME-WAITs are there.
   bool ready() const {
     return client_app_.idle_stand() && client_app_.closed() >= plan_.time_waits;

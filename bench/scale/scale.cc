@@ -87,6 +87,7 @@ absl::StatusOr<Point> Measure(const CrowdPlan& plan, Duration seconds, dpdk::Clo
     for (int i = 0; i < kTurns; ++i) crowd.Turn();
     if (clock.Now() > give_up) return absl::DeadlineExceededError("the table does not fill");
   }
+  if (plan.established > 0) crowd.Settle();
   Point point;
   point.established = plan.established;
   point.time_waits = crowd.server().time_waits().used();

@@ -47,7 +47,7 @@ Instant StartTime(const HostOptions& options) {
   if (!options.isn_near_wrap) return start;
   const stack::FlowKey key = stack::FlowKey::V4(kHostAddress, kListenPort, kPeerAddress, 40'000);
   const SeqNum iss =
-      tcp::DeriveTupleSecrets(FixedSecrets().isn, key.addresses, key.ports(), start).iss;
+      tcp::DeriveTupleSecrets(FixedSecrets().isn, key.addresses(), key.ports(), start).iss;
   return start + Duration::Nanoseconds(int64_t{0u - 3u - iss.value()} << 12);
 }
 

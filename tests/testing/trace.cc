@@ -213,7 +213,7 @@ Trace::Place Trace::Reach(tcp::State target, Seg syn) {
 
 void Trace::AwaitIsnBelowWrap(uint32_t distance) {
   const tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(FixedSecrets().isn, key().addresses, key().ports(), now_);
+      tcp::DeriveTupleSecrets(FixedSecrets().isn, key().addresses(), key().ports(), now_);
   const uint32_t ahead = 0u - distance - secrets.iss.value();
   Advance(Duration::Nanoseconds(int64_t{ahead} << 12));
 }

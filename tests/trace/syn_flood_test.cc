@@ -181,7 +181,7 @@ TEST(SynFlood, CookieIsNotLookedAtWithoutPressure) {
   h.peer_mss = 536;
   const stack::FlowKey key = t.key();
   const SeqNum cookie =
-      tcp::MakeSynCookie({{9, 10}, key.addresses, key.ports()}, h, t.engine().env());
+      tcp::MakeSynCookie({{9, 10}, key.addresses(), key.ports()}, h, t.engine().env());
   t.Receives({.flags = kAck, .seq = 1, .ack = (cookie + 1).Since(t.host_isn())});
   EXPECT_EQ(t.FlowState(), State::kClosed);
   EXPECT_EQ(t.Sent()->flags, kRst);

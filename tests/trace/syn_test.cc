@@ -74,6 +74,28 @@ TEST(Syn, RepeatedSynGetsTheSynAckAgainAtALimitedRate) {
   EXPECT_EQ(t.engine().half_opens().used(), 1u);
 }
 
+// SYN-02, ACK-08: what is asked for is answered now and then, and puts off neither the
+// retransmissions of the SYN-ACK nor the end of the entry: 1 + 2 + 4 + 8 + 16 + 32 s.
+TEST(Syn, AskingAgainDoesNotPutOffTheEndOfAHalfOpenConnection) {
+  constexpr Duration kStep = Duration::Milliseconds(100);
+  Trace t;
+  t.Listen();
+  t.Receives({.flags = kSyn, .seq = 0});
+  Duration lived;
+  while (t.FlowState() == State::kSynReceived && lived < Duration::Seconds(100)) {
+    t.Advance(kStep);
+    lived = lived + kStep;
+    t.Receives({.flags = kAck, .seq = 5'000'000, .ack = 1});  // not in the window
+  }
+  EXPECT_GE(lived, Duration::Seconds(63));
+  EXPECT_LE(lived, Duration::Seconds(63) + kStep);
+  EXPECT_EQ(t.counters().retrans_segs, 5u);
+  EXPECT_EQ(t.counters().syn_ack_timeouts, 1u);
+  // One SYN-ACK and five more; ACKs every 500 ms, but seven at most between two of them.
+  EXPECT_GE(t.counters().challenge_acks_skipped, 500u);
+  EXPECT_LE(t.counters().out_segs, 1u + 5 + 2 + 4 + 4 * 7 + 1);
+}
+
 // SYN-03. Departs from RFC 9293 3.10.7.4 ("return to the LISTEN state"): anybody could end an
 // opening connection blindly.
 TEST(Syn, SynWithOtherNumberLeavesSynReceivedAsItIs) {

@@ -8,6 +8,7 @@
 #ifndef MILLRACE_BASE_SLAB_H_
 #define MILLRACE_BASE_SLAB_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -73,6 +74,16 @@ class Slab {
     return objects_[index];
   }
   uint32_t IndexOf(const T& object) const { return static_cast<uint32_t>(&object - objects_); }
+  // Another name for an object, in units of its alignment: no multiplication by its size.
+  uint32_t PlaceOf(const T& object) const {
+    return static_cast<uint32_t>((reinterpret_cast<const std::byte*>(&object) -
+                                  reinterpret_cast<const std::byte*>(objects_)) /
+                                 static_cast<ptrdiff_t>(alignof(T)));
+  }
+  T& AtPlace(uint32_t place) {
+    return *reinterpret_cast<T*>(reinterpret_cast<std::byte*>(objects_) +
+                                 size_t{place} * alignof(T));
+  }
 
   const T* objects() const { return objects_; }  // null when there was no memory
 

@@ -85,7 +85,7 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
                                                        const Connection& connection) {
   const Tcb& tcb = connection.tcb;
   const SeqNum edge = tcb.snd_una + tcb.snd_wnd;
-  const Seen now{connection.generation,
+  const Seen now{connection.generation(),
                  tcp::IsSynchronized(tcb.state),
                  tcb.snd_una,
                  tcb.snd_nxt,
@@ -94,7 +94,7 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
                  edge};
   auto [it, fresh] = seen_.try_emplace(index, now);
   Seen& seen = it->second;
-  if (fresh || seen.generation != connection.generation || !seen.synchronized) {
+  if (fresh || seen.generation != connection.generation() || !seen.synchronized) {
     seen = now;
     // Data of a Fast Open went out before the window was known, or as the SYN had it.
     seen.snd_edge = Max(edge, tcb.snd_nxt);
@@ -115,7 +115,7 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
 std::optional<std::string> EngineChecker::CheckConnection(stack::Engine& engine,
                                                           const Connection& connection) {
   const Tcb& tcb = connection.tcb;
-  if (connection.detached || connection.dirty_next != Connection::kNotListed) return std::nullopt;
+  if (connection.detached() || connection.dirty_next != Connection::kNotListed) return std::nullopt;
   if (tcp::IsOver(tcb)) return "a finished connection was not given back";
   if (auto wrong = CheckSequences(tcb)) return wrong;
   if (auto wrong = CheckTimers(tcb)) return wrong;

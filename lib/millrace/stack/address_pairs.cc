@@ -42,10 +42,7 @@ bool AddressPairs::FindKey(const IpAddress& local, uint16_t local_port, const Ip
   if (capacity() == 0) return false;
   const uint64_t digest = DigestOf(local, remote);
   const uint32_t number = FindPair(digest, local, remote);
-  *key = {.addresses = digest,
-          .local_port = local_port,
-          .remote_port = remote_port,
-          .address_pair = number};
+  *key = FlowKey::V6(digest, local_port, remote_port, number);
   return number != kEnd;
 }
 
@@ -54,7 +51,7 @@ bool AddressPairs::MakeKey(const IpAddress& local, uint16_t local_port, const Ip
   if (FindKey(local, local_port, remote, remote_port, key)) return true;
   const uint32_t index = pairs_.Take();
   if (index == kNoIndex) return false;
-  uint32_t* const bucket = BucketOf(key->addresses);
+  uint32_t* const bucket = BucketOf(key->addresses());
   Pair& pair = pairs_[index];
   pair.next = *bucket;
   pair.users = 0;

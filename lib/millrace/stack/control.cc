@@ -23,7 +23,7 @@ bool VisitSlice(Engine& engine, uint32_t* cursor, Visit&& visit) {
   const Slab<Connection>& pool = engine.connections();
   const uint32_t end = std::min(*cursor + Control::kSliceSlots, pool.touched());
   for (; *cursor < end; ++*cursor) {
-    if (pool[*cursor].in_use && !visit(pool[*cursor])) return true;
+    if (pool[*cursor].in_use() && !visit(pool[*cursor])) return true;
   }
   return *cursor == pool.touched();
 }

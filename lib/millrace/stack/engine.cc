@@ -99,7 +99,6 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
       half_opens_(config.limits.half_open, config.pages),
       time_waits_(config.limits.time_wait, config.pages),
       connection_wheel_(tcp::TickFloor(now)),
-      half_open_wheel_(tcp::TickFloor(now)),
       neighbors_(net_, {.hash_secret = secrets.neighbor}),
       route_{net_.address_v4, net_.network_mask, config.gateway_v4},
       source_ports_(PortsOf(config, {IpAddress::V4(net_.address_v4), config.owned_bits}, secrets)),
@@ -145,22 +144,20 @@ uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t 
   c.key = key;
   c.user_data = user_data;
   c.dirty_next = Connection::kNotListed;
-  if (++c.generation == 0) ++c.generation;
+  c.BeginUse();
   c.neighbor = neighbor;
   c.listener = ListenerTable::kNone;
-  c.in_use = true;
-  c.detached = false;
   neighbors_.Ref(neighbor);
   pairs_.Ref(key);
   return index;
 }
 
 void Engine::FreeConnection(Connection& connection) {
-  MR_DCHECK(connection.in_use);
+  MR_DCHECK(connection.in_use());
   MR_DCHECK(connection.dirty_next == Connection::kNotListed);
   neighbors_.Unref(connection.neighbor);
   pairs_.Unref(connection.key);
-  connection.in_use = false;
+  connection.use &= ~Connection::kInUse;
   connections_.Give(connections_.IndexOf(connection));
 }
 
@@ -223,12 +220,17 @@ void Engine::FreeTimeWait(uint32_t index, bool erase_flow) {
 }
 
 void Engine::RemoveHalfOpen(uint32_t index, bool erase_flow) {
-  HalfOpen& half_open = half_opens_[index];
+  half_open_queue_.Remove(half_opens_, index);
+  FreeHalfOpen(index, erase_flow);
+}
+
+// REQUIRES: it has left the queue.
+void Engine::FreeHalfOpen(uint32_t index, bool erase_flow) {
+  const HalfOpen& half_open = half_opens_[index];
   if (erase_flow) {
     table_.Erase(table_.Hash(half_open.key), FlowRef(FlowKind::kHalfOpen, index));
   }
   --listeners_[half_open.listener].half_open;
-  half_open.listener = HalfOpen::kFree;
   neighbors_.Unref(half_open.neighbor);
   pairs_.Unref(half_open.key);
   half_opens_.Give(index);

@@ -23,6 +23,7 @@
 #include "millrace/stack/fast_open_cache.h"
 #include "millrace/stack/flow_table.h"
 #include "millrace/stack/frame_builder.h"
+#include "millrace/stack/half_open_queue.h"
 #include "millrace/stack/host_v6.h"
 #include "millrace/stack/listener.h"
 #include "millrace/stack/neighbor.h"
@@ -106,7 +107,7 @@ class Engine {
   SourcePorts& source_ports() { return source_ports_; }
   // No deadline is before this; Instant::Never() when no timer runs. For sleeping and simulation.
   Instant NextDeadline() const;
-  bool HasDirty() const { return dirty_head_ != Connection::kNotListed; }
+  bool HasDirty() const { return dirty_head_ != nullptr; }
   // Next hop of a flow, found or made; Neighbors::kNone without route or room.
   uint16_t NextHop(const FlowKey& key);
   // Whether an index that nobody held by Ref still is that.
@@ -139,7 +140,7 @@ class Engine {
   FlowRef FindFlowForTest(const FlowKey& key) const { return FindFlow(table_.Hash(key), key); }
 
   // Set by Stack while OnReceive runs: Close then counts the delivered octets as consumed.
-  void BeginDelivery(const Connection& c) { delivering_ = connections_.IndexOf(c) + 1; }
+  void BeginDelivery(const Connection& c) { delivering_ = &c; }
   // Applies what OnReceive consumed, and a Close that was called meanwhile.
   void EndDelivery(Connection& connection, size_t consumed);
 
@@ -225,6 +226,7 @@ class Engine {
   uint32_t TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data);
   void FreeConnection(Connection& connection);
   void RemoveHalfOpen(uint32_t index, bool erase_flow);
+  void FreeHalfOpen(uint32_t index, bool erase_flow);
   void RemoveTimeWait(uint32_t index, bool erase_flow);
   void FreeTimeWait(uint32_t index, bool erase_flow);
   void EnterTimeWait(Connection& connection);
@@ -255,7 +257,7 @@ class Engine {
   Slab<TimeWait> time_waits_;
   std::array<KeyPlace, 4> key_places_{};
   TimerWheel<Connection, &Connection::timer, 4, 8> connection_wheel_;
-  TimerWheel<HalfOpen, &HalfOpen::timer, 4, 8> half_open_wheel_;
+  HalfOpenQueue half_open_queue_;
   TimeWaitQueue time_wait_queue_;
   Neighbors neighbors_;
   Route route_;
@@ -269,9 +271,10 @@ class Engine {
   Counters counters_;
   bool ok_ = false;
 
-  uint32_t dirty_head_ = Connection::kNotListed, dirty_tail_ = Connection::kNotListed;
-  uint32_t visiting_ = 0;    // index + 1 of the connection between PopDirty and FinishVisit
-  uint32_t delivering_ = 0;  // index + 1 of the connection whose OnReceive runs
+  Connection* dirty_head_ = nullptr;  // null: the list is empty
+  Connection* dirty_tail_ = nullptr;
+  const Connection* visiting_ = nullptr;    // between PopDirty and FinishVisit
+  const Connection* delivering_ = nullptr;  // whose OnReceive runs
   bool close_deferred_ = false;
 
   size_t reply_count_ = 0, control_count_ = 0, bounce_count_ = 0, unparked_count_ = 0;

@@ -17,9 +17,9 @@ namespace millrace::stack {
 
 // Bounds of one worker; memory is reserved for all of it at start (and touched when used).
 struct Limits {
-  uint32_t connections = 65'536;    // 256 octets each
-  uint32_t half_open = 65'536;      // 64 octets each
-  uint32_t time_wait = 1'048'576;   // 48 octets each; when full, the oldest goes early
+  uint32_t connections = 65'536;    // 252 octets each, with their share of the flow table
+  uint32_t half_open = 65'536;      // 64 octets each, likewise
+  uint32_t time_wait = 1'048'576;   // 60 octets each, likewise; when full, the oldest goes early
   uint32_t send_extents = 131'072;  // 24 octets each: pieces of data not yet acknowledged
   uint32_t send_chunks = 16'384;    // 2 KiB each: copied data not yet acknowledged
   uint32_t receive_nodes = 65'536;  // 32 octets each: packets held for the application

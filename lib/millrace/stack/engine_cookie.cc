@@ -7,7 +7,7 @@
 namespace millrace::stack {
 
 tcp::SynCookieKey Engine::CookieKeyOf(const FlowKey& key) const {
-  return {secrets_.syn_cookie, key.addresses, key.ports()};
+  return {secrets_.syn_cookie, key.addresses(), key.ports()};
 }
 
 void Engine::CountSynDrop(const Listener& listener) {
@@ -40,7 +40,7 @@ void Engine::OnListenerFull(const Parsed& p, uint16_t index, SeqNum iss_floor, b
     return;
   }
   const tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses, p.key.ports(), env_.now);
+      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses(), p.key.ports(), env_.now);
   const tcp::HalfOpen half_open = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
   listener.cookies_until = env_.now + tcp::kSynCookieLife;
   ++env_.counters.syncookies_sent;
@@ -52,7 +52,7 @@ bool Engine::OnCookieAck(Parsed& p, uint16_t listener) {
   const wire::Segment& segment = p.frame.tcp;
   if (segment.Has(wire::kSyn)) return false;
   const tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses, p.key.ports(), env_.now);
+      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses(), p.key.ports(), env_.now);
   tcp::HalfOpen half_open;
   if (!tcp::CheckSynCookie(CookieKeyOf(p.key), segment, secrets.ts_offset, env_, &half_open)) {
     ++env_.counters.syncookies_failed;

@@ -15,7 +15,7 @@ bool Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
   const bool wanted = env_.config.fast_open_server && syn.HasOption(wire::kFastOpenOption);
   if (wanted && syn.fast_open_length > 0) {
     const std::span<const std::byte> cookie(syn.fast_open, syn.fast_open_length);
-    if (!tcp::CheckFastOpenCookie(secrets_.fast_open, p.key.addresses, env_.now, cookie)) {
+    if (!tcp::CheckFastOpenCookie(secrets_.fast_open, p.key.addresses(), env_.now, cookie)) {
       ++env_.counters.fast_open_passive_fail;
     } else if (AcceptFastOpen(p, listener)) {
       return true;
@@ -28,7 +28,7 @@ bool Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
     // RFC 7413 4.1.2: a cookie for who asks, and for who has an old one.
     ++env_.counters.fast_open_cookies_given;
     replies_[before].segment.SetCookie(
-        tcp::MakeFastOpenCookie(secrets_.fast_open, p.key.addresses, env_.now));
+        tcp::MakeFastOpenCookie(secrets_.fast_open, p.key.addresses(), env_.now));
   }
   return false;
 }
@@ -43,7 +43,7 @@ bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
   Connection& connection = connections_[index];
   connection.listener = listener;
   const tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses, p.key.ports(), env_.now);
+      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses(), p.key.ports(), env_.now);
   tcp::PayloadFate fate = tcp::PayloadFate::kNotKept;
   const FlowRef ref(FlowKind::kConnection, index);
   if (!table_.Insert(p.hash, ref)) {
@@ -64,7 +64,7 @@ bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
 
 // Before the SYN of an active open goes out.
 void Engine::BeginFastOpen(Connection& connection) {
-  const FastOpenCache::Entry* const known = fast_open_cache_.Find(connection.key.addresses);
+  const FastOpenCache::Entry* const known = fast_open_cache_.Find(connection.key.addresses());
   if (known == nullptr) {
     tcp::UseFastOpen(connection.tcb, {}, 0, env_);
   } else if (env_.now >= known->blocked_until) {
@@ -75,7 +75,7 @@ void Engine::BeginFastOpen(Connection& connection) {
 // The SYN-ACK of a server that our SYN asked.
 void Engine::LearnFastOpen(const Parsed& p, const Connection& connection) {
   const wire::Segment& syn_ack = p.frame.tcp;
-  const uint64_t addresses = connection.key.addresses;
+  const uint64_t addresses = connection.key.addresses();
   if (syn_ack.HasOption(wire::kFastOpenOption) && syn_ack.fast_open_length > 0) {
     const uint16_t mss =
         syn_ack.HasOption(wire::kMssOption) ? syn_ack.mss : env_.config.mss_default;

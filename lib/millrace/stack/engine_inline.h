@@ -10,56 +10,53 @@ namespace millrace::stack {
 inline Connection* Engine::Find(ConnectionId id) {
   if (id.generation == 0 || id.index >= connections_.touched()) return nullptr;
   Connection& connection = connections_[id.index];
-  return connection.in_use && connection.generation == id.generation ? &connection : nullptr;
+  return connection.generation() == id.generation ? &connection : nullptr;
 }
 
 inline Socket Engine::SocketOf(const Connection& connection) {
-  return Socket(this, {connections_.IndexOf(connection), connection.generation});
+  return Socket(this, {connections_.IndexOf(connection), connection.generation()});
 }
 
 inline void Engine::MarkDirty(Connection& connection) {
-  const uint32_t self = connections_.IndexOf(connection) + 1;
-  if (connection.dirty_next != Connection::kNotListed || visiting_ == self) return;
+  if (connection.dirty_next != Connection::kNotListed || visiting_ == &connection) return;
+  const uint32_t self = connections_.PlaceOf(connection) + 1;
   connection.dirty_next = self;  // the last of the list points to itself
-  if (dirty_tail_ == Connection::kNotListed) {
-    dirty_head_ = self;
+  if (dirty_head_ == nullptr) {
+    dirty_head_ = &connection;
   } else {
-    connections_[dirty_tail_ - 1].dirty_next = self;
+    dirty_tail_->dirty_next = self;
   }
-  dirty_tail_ = self;
+  dirty_tail_ = &connection;
 }
 
 inline Connection* Engine::PopDirty() {
-  if (dirty_head_ == Connection::kNotListed) return nullptr;
-  Connection& connection = connections_[dirty_head_ - 1];
-  if (connection.dirty_next == dirty_head_) {
-    dirty_head_ = dirty_tail_ = Connection::kNotListed;
-  } else {
-    dirty_head_ = connection.dirty_next;
-  }
-  connection.dirty_next = Connection::kNotListed;
-  visiting_ = connections_.IndexOf(connection) + 1;
-  return &connection;
+  Connection* const connection = dirty_head_;
+  if (connection == nullptr) return nullptr;
+  dirty_head_ =
+      connection == dirty_tail_ ? nullptr : &connections_.AtPlace(connection->dirty_next - 1);
+  connection->dirty_next = Connection::kNotListed;
+  visiting_ = connection;
+  return connection;
 }
 
 template <class OnClose>
 void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close) {
   tcp::Tcb& tcb = connection.tcb;
   const bool over = tcp::IsOver(tcb);
-  if (over && !connection.detached) {
+  if (over && !connection.detached()) {
     LeaveTable(connection);
-    connection.detached = true;
+    connection.use |= Connection::kDetached;
   }
   // What came in order before a normal end still belongs to the application.
   if (over && (tcb.receive.ready_bytes() == 0 || tcb.Has(tcp::kReceiveClosed))) {
     // Still the one that is visited: no command in there may put it on the list again.
     on_close(SocketOf(connection), tcb.close_reason);
-    visiting_ = 0;
+    visiting_ = nullptr;
     tcp::Release(tcb, env_);
     FreeConnection(connection);
     return;
   }
-  visiting_ = 0;
+  visiting_ = nullptr;
   if (!over && tcb.timers.armed != 0) {
     connection_wheel_.Schedule(connections_, connections_.IndexOf(connection), tcb.timers.Next());
   }
@@ -69,7 +66,7 @@ void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close)
 template <class Visit>
 void Engine::ForEachConnection(Visit&& visit) {
   for (uint32_t i = 0; i < connections_.touched(); ++i) {
-    if (connections_[i].in_use) visit(connections_[i]);
+    if (connections_[i].in_use()) visit(connections_[i]);
   }
 }
 

@@ -107,16 +107,12 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
   };
   FlowRef reused;
   const auto choice = source_ports_.Choose(
-      remote,
-      [&](SourcePorts::Candidate c) {
-        const uint64_t hash = table_.Hash(key_of(c));
-        table_.PrefetchBucket(hash);
-        return hash;
-      },
+      remote, [&](SourcePorts::Candidate c) { return table_.Hash(key_of(c)); },
       [&](SourcePorts::Candidate c, uint64_t hash) {
         reused = FindFlow(hash, key_of(c));
         return !reused || MayReuse(reused);
-      });
+      },
+      [&](uint64_t hash) { table_.PrefetchBucket(hash); });
   if (!choice.has_value()) {
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
@@ -151,7 +147,7 @@ ConnectResult Engine::Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uin
   RemoveTimeWait(old.index(), true);
   ++env_.counters.time_wait_recycled;
   tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(secrets_.isn, key.addresses, key.ports(), env_.now);
+      tcp::DeriveTupleSecrets(secrets_.isn, key.addresses(), key.ports(), env_.now);
   secrets.iss = tcp::IssAbove(last, secrets.iss);
   return OpenWith(key, hash, secrets, user_data, socket);
 }
@@ -187,7 +183,7 @@ ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
 
 ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket) {
   return OpenWith(key, hash,
-                  tcp::DeriveTupleSecrets(secrets_.isn, key.addresses, key.ports(), env_.now),
+                  tcp::DeriveTupleSecrets(secrets_.isn, key.addresses(), key.ports(), env_.now),
                   user_data, socket);
 }
 

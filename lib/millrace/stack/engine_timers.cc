@@ -1,5 +1,5 @@
-// stack/engine_timers.cc - what becomes due: two wheels and the queue of TIME-WAITs, and when the
-// next of it will.
+// stack/engine_timers.cc - what becomes due: the wheel of connections and the queues of half-open
+// ones and TIME-WAITs, and when the next of it will.
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,7 @@ namespace millrace::stack {
 void Engine::RunTimers() {
   connection_wheel_.Advance(connections_, env_.tick, kTimerWorkMax, [this](uint32_t index) {
     Connection& c = connections_[index];
-    if (!c.in_use || c.tcb.timers.armed == 0) return;  // of an earlier user of the slot
+    if (!c.in_use() || c.tcb.timers.armed == 0) return;  // of an earlier user of the slot
     const uint32_t next = c.tcb.timers.Next();
     if (!tcp::TickReached(next, env_.tick)) {
       connection_wheel_.Schedule(connections_, index, next);
@@ -29,22 +29,17 @@ void Engine::RunTimers() {
     }
     MarkDirty(c);
   });
-  half_open_wheel_.Advance(half_opens_, env_.tick, kTimerWorkMax, [this](uint32_t index) {
+  const auto half_open_due = [this](uint32_t index) {
     HalfOpen& h = half_opens_[index];
-    if (h.listener == HalfOpen::kFree) return;
-    if (!tcp::TickReached(h.deadline_tick, env_.tick)) {
-      half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
-      return;
-    }
     const bool crowded = env_.now < listeners_[h.listener].cookies_until;
     if (!tcp::OnHalfOpenTimeout(h.tcp, crowded, env_)) {
-      RemoveHalfOpen(index, true);
+      FreeHalfOpen(index, true);
       return;
     }
-    h.deadline_tick = tcp::HalfOpenDeadlineTick(h.tcp, env_);
-    half_open_wheel_.Schedule(half_opens_, index, h.deadline_tick);
+    half_open_queue_.Append(half_opens_, index);
     Reply(h.key, h.neighbor, tcp::SynAckOf(h.tcp, env_));
-  });
+  };
+  half_open_queue_.Advance(half_opens_, env_.config, env_.us, kTimerWorkMax, half_open_due);
   ExpireTimeWaits();
 }
 
@@ -76,8 +71,10 @@ Instant Engine::NextDeadline() const {
     next = std::min(next, Instant::FromNanoseconds((base + std::max<int64_t>(ahead, 0)) << shift));
   };
   consider(connection_wheel_.NextTick(), tcp::kTickShift);
-  consider(half_open_wheel_.NextTick(), tcp::kTickShift);
   consider(time_wait_queue_.NextTick(), kTimeWaitShift);
+  if (const auto in_us = half_open_queue_.NextInUs(half_opens_, env_.config, env_.us)) {
+    next = std::min(next, Instant::FromNanoseconds((env_.now.ns() / 1000 + *in_us) * 1000));
+  }
   return std::min({next, neighbors_.NextProbe(), host_v6_.NextDeadline()});
 }
 
@@ -85,7 +82,7 @@ Duration Engine::OldestCloseWait() const {
   uint32_t oldest = 0;
   for (uint32_t i = 0; i < connections_.touched(); ++i) {
     const Connection& c = connections_[i];
-    if (!c.in_use || c.tcb.state != tcp::State::kCloseWait) continue;
+    if (!c.in_use() || c.tcb.state != tcp::State::kCloseWait) continue;
     oldest = std::max(oldest, env_.tick - c.tcb.fin_tick());
   }
   return tcp::kTick * oldest;

@@ -1,10 +1,10 @@
 // stack/flow_key.h - what names a connection on the network, and what the table stores for it.
 //
-// FlowKey is the 4-tuple in 16 bytes, the same for both families. IPv4: `addresses` holds both
-// addresses and `address_pair` is 0. IPv6: `addresses` is a keyed 64-bit digest of both addresses,
+// FlowKey is the 4-tuple in 16 bytes, the same for both families. IPv4: addresses() are both
+// addresses and `address_pair` is 0. IPv6: addresses() is a keyed 64-bit digest of both addresses,
 // and `address_pair` names the record in a side pool that holds the 32 octets
 // (stack/address_pairs.h), so that equal keys mean equal tuples for both (a record exists once per
-// pair of addresses).
+// pair of addresses). It is aligned to 4 octets, so that records need not be multiples of 8.
 #ifndef MILLRACE_STACK_FLOW_KEY_H_
 #define MILLRACE_STACK_FLOW_KEY_H_
 
@@ -19,8 +19,8 @@
 namespace millrace::stack {
 
 struct FlowKey {
-  uint64_t addresses = 0;   // IPv4: local address in the upper half, remote in the lower
-  uint16_t local_port = 0;  // all in host byte order
+  std::array<uint32_t, 2> address_words{};  // IPv4: remote, local; IPv6: the digest
+  uint16_t local_port = 0;                  // all in host byte order
   uint16_t remote_port = 0;
   uint32_t address_pair = 0;  // IPv4: 0
 
@@ -37,17 +37,25 @@ struct FlowKey {
     return std::bit_cast<FlowKey>(Words{flow.addresses, flow.ports});
   }
 
+  static constexpr FlowKey V6(uint64_t digest, uint16_t local_port, uint16_t remote_port,
+                              uint32_t address_pair) {
+    return std::bit_cast<FlowKey>(
+        Words{digest, uint64_t{address_pair} << 32 | uint64_t{remote_port} << 16 | local_port});
+  }
+
   constexpr bool IsV4() const { return address_pair == 0; }
   // REQUIRES for both: IsV4().
-  constexpr uint32_t local_v4() const { return static_cast<uint32_t>(addresses >> 32); }
-  constexpr uint32_t remote_v4() const { return static_cast<uint32_t>(addresses); }
-  // Everything but `addresses` as one number, for hashing: as it lies in memory, one load.
+  constexpr uint32_t local_v4() const { return address_words[1]; }
+  constexpr uint32_t remote_v4() const { return address_words[0]; }
+  // As it lies in memory, one load. IPv4: local address in the upper half, remote in the lower.
+  constexpr uint64_t addresses() const { return std::bit_cast<Words>(*this)[0]; }
+  // Everything but the addresses as one number, for hashing.
   constexpr uint64_t ports_and_pair() const { return std::bit_cast<Words>(*this)[1]; }
 
   constexpr bool operator==(const FlowKey& other) const {
-    return addresses == other.addresses && ports_and_pair() == other.ports_and_pair();
+    return addresses() == other.addresses() && ports_and_pair() == other.ports_and_pair();
   }
-  // The ports alone: with `addresses` what names the tuple for longer than a pair keeps its number,
+  // The ports alone: with addresses() what names the tuple for longer than a pair keeps its number,
   // which sequence numbers and timestamps have to (RFC 6528).
   constexpr uint32_t ports() const { return static_cast<uint32_t>(ports_and_pair()); }
 
@@ -55,7 +63,8 @@ struct FlowKey {
   using Words = std::array<uint64_t, 2>;
 };
 
-static_assert(sizeof(FlowKey) == 16 && std::is_trivially_copyable_v<FlowKey>);
+static_assert(sizeof(FlowKey) == 16 && alignof(FlowKey) == 4);
+static_assert(std::is_trivially_copyable_v<FlowKey>);
 
 // Which pool a flow's record lives in.
 enum class FlowKind : uint8_t { kNone, kHalfOpen, kConnection, kTimeWait };

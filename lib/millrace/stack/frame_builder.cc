@@ -60,7 +60,7 @@ uint32_t FrameBuilder::BuildTcpV4(std::byte* at, const FlowKey& key, const MacAd
     }
   }
   // One sum of both addresses serves the pseudo-header and the IP header.
-  const uint16_t addresses = wire::OnesComplementFold(key.addresses);
+  const uint16_t addresses = wire::OnesComplementFold(key.addresses());
   const uint64_t pseudo = uint64_t{__builtin_bswap16(addresses)} +
                           __builtin_bswap16(wire::kIpProtocolTcp) + __builtin_bswap16(tcp_length);
   const uint16_t checksum =

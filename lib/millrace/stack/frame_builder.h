@@ -103,7 +103,7 @@ MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildPlain(std::byte* at, const FlowKey&
       payload_sum = pool.CopySummed(segment.payload, segment.payload_length, at + kPayloadAt);
     }
   }
-  return plain_.Emit<kOptions>(at, destination, key.addresses,
+  return plain_.Emit<kOptions>(at, destination, key.addresses(),
                                uint32_t{key.local_port} << 16 | key.remote_port, segment,
                                payload_sum);
 }

@@ -1,13 +1,13 @@
 // stack/records.h - what the three pools of an engine hold: a connection costs what its state
 // needs.
 //
-//   HalfOpen    64 octets   SYN-RECEIVED of a passive open
-//   Connection  256 octets  SYN-SENT to LAST-ACK
+//   HalfOpen    52 octets   SYN-RECEIVED of a passive open
+//   Connection  240 octets  SYN-SENT to LAST-ACK
 //   TimeWait    48 octets   TIME-WAIT
-// A record has one entry in the flow table, which moves from kind to kind in place, and one in the
-// wheel of its pool; a TimeWait in a queue (stack/time_wait_queue.h) instead. The timer link
-// belongs to the slab slot and survives Give and Take: no record is made by assigning to the whole
-// of it.
+// and 12 octets of the flow table for each: 64, 252 and 60 all told. The entry of the table moves
+// from kind to kind in place. A Connection has a timer in a wheel, whose link belongs to the slab
+// slot and survives Give and Take: no record is made by assigning to the whole of it. The others
+// wait in queues (stack/half_open_queue.h, stack/time_wait_queue.h).
 #ifndef MILLRACE_STACK_RECORDS_H_
 #define MILLRACE_STACK_RECORDS_H_
 
@@ -24,28 +24,33 @@ namespace millrace::stack {
 struct HalfOpen {
   FlowKey key;
   tcp::HalfOpen tcp;
-  TimerLink timer;
-  uint32_t deadline_tick;  // tcp/timers.h; the wheel may pop the entry earlier
-  uint16_t neighbor;       // next hop, held by Neighbors::Ref
-  uint16_t listener;       // kNone: the slot is free
-  static constexpr uint16_t kFree = 0xFFFF;
+  uint32_t prev, next;  // in stack/half_open_queue.h: index + 1, 0 is none
+  uint16_t neighbor;    // next hop, held by Neighbors::Ref
+  uint16_t listener;
 };
-static_assert(sizeof(HalfOpen) == 64);
+static_assert(sizeof(HalfOpen) == 52);
 
-struct alignas(64) Connection {
+struct alignas(16) Connection {
   tcp::Tcb tcb;
   FlowKey key;
   uint64_t user_data;  // the application's
   TimerLink timer;
-  uint32_t dirty_next;  // list of connections that need a visit; kNotListed when not on it
-  uint32_t generation;  // counts the users of the slot: tells a stale handle
+  uint32_t dirty_next;  // list of connections that need a visit: Slab::PlaceOf + 1, or kNotListed
+  uint32_t use;         // kInUse, kDetached and a count of the users of the slot
   uint16_t neighbor;    // next hop, held by Neighbors::Ref
   uint16_t listener;    // of a passive open
-  bool in_use;
-  bool detached;  // over for the network, but the application has not read all
-  static constexpr uint32_t kNotListed = 0;  // fresh slab memory is zero; indices are stored + 1
+
+  static constexpr uint32_t kNotListed = 0;  // fresh slab memory is zero
+  static constexpr uint32_t kInUse = 1u << 0;
+  static constexpr uint32_t kDetached = 1u << 1;  // over, but the application has not read all
+  bool in_use() const { return (use & kInUse) != 0; }
+  bool detached() const { return (use & kDetached) != 0; }
+  // Tells this user of the slot from those before; never 0.
+  uint32_t generation() const { return use & ~kDetached; }
+  // A new user of the slot.
+  void BeginUse() { use = ((use | kInUse | kDetached) + 1) | kInUse; }
 };
-static_assert(sizeof(Connection) == 256);
+static_assert(sizeof(Connection) == 240);
 
 struct TimeWait {
   FlowKey key;

@@ -51,7 +51,7 @@ void Socket::Close() const {
 }
 
 void Engine::DoClose(Connection& connection) {
-  if (delivering_ == connections_.IndexOf(connection) + 1) {
+  if (delivering_ == &connection) {
     close_deferred_ = true;  // what OnReceive is about to consume does not count as unread
     return;
   }
@@ -65,7 +65,7 @@ void Engine::DoClose(Connection& connection) {
 }
 
 void Engine::EndDelivery(Connection& connection, size_t consumed) {
-  delivering_ = 0;
+  delivering_ = nullptr;
   tcp::Consume(connection.tcb, static_cast<uint32_t>(consumed), env_);
   if (!close_deferred_) return;
   close_deferred_ = false;

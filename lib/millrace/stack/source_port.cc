@@ -137,9 +137,12 @@ SourcePorts::Candidate SourcePorts::SteeredCandidateOf(const Walk& walk, uint64_
 }
 
 void SourcePorts::LeaveLast() {
-  if (last_walk_.counter == nullptr) return;
-  uint64_t& counter = *last_walk_.counter;
-  counter = (counter + kAhead * permutation_.size() - kAhead) % permutation_.size();
+  if (drawn_ahead_) {
+    uint64_t& counter = *last_walk_.counter;
+    const uint64_t left = kAhead - ahead_at_ % kBatch;
+    counter = (counter + left * permutation_.size() - left) % permutation_.size();
+  }
+  drawn_ahead_ = false;
   ahead_at_ = 0;
   last_walk_.counter = nullptr;
 }

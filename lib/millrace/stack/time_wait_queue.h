@@ -68,7 +68,10 @@ class TimeWaitQueue {
       Remove(slab, index);  // which reads the next one: the one behind that is prefetched
       if (head_ != 0) {
         const uint32_t behind = slab[head_ - 1].timer.next;
-        if (behind != 0) __builtin_prefetch(&slab[behind - 1]);
+        if (behind != 0) {  // half of the records lie in two cache lines
+          __builtin_prefetch(&slab[behind - 1].key);
+          __builtin_prefetch(&slab[behind - 1].timer);
+        }
       }
       ++work;
       fire(index);

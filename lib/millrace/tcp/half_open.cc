@@ -10,15 +10,16 @@ namespace {
 
 using wire::Segment;
 
-// At most one answer per Config::challenge_ack_interval, of either kind.
+// Of either kind: n answers need n times Config::challenge_ack_interval since the last SYN-ACK, and
+// there are kAnswersMax until the next. sent_us itself stays: it says when the entry times out,
+// which nobody on the network may put off.
 bool MayAnswer(HalfOpen& half_open, Env& env) {
-  const uint32_t interval_us = static_cast<uint32_t>(env.config.challenge_ack_interval.us());
-  if (env.us - half_open.sent_us < interval_us) {
+  const int64_t wait_us = env.config.challenge_ack_interval.us() * (half_open.answers + 1);
+  if (env.us - half_open.sent_us < wait_us || half_open.answers == HalfOpen::kAnswersMax) {
     ++env.counters.challenge_acks_skipped;
     return false;
   }
-  half_open.sent_us = env.us;
-  half_open.sent_again = true;
+  half_open.answers = (half_open.answers + 1) & HalfOpen::kAnswersMax;
   return true;
 }
 
@@ -94,13 +95,9 @@ bool OnHalfOpenTimeout(HalfOpen& h, bool crowded, Env& env) {
   }
   h.retransmits = static_cast<uint8_t>(h.retransmits + 1) & 0x0F;
   h.sent_us = env.us;
+  h.answers = 0;
   ++env.counters.retrans_segs;
   return true;
-}
-
-uint32_t HalfOpenDeadlineTick(const HalfOpen& h, const Env& env) {
-  const int64_t ns = env.config.rto_initial.ns() << h.retransmits;
-  return TickCeil(env.now + Duration::Nanoseconds(std::min(ns, env.config.rto_max.ns())));
 }
 
 void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
@@ -127,7 +124,7 @@ void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
   tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, timestamps, env.config);
   if (h.retransmits > 0) {
     tcb.Set(kSynRetransmitted);
-  } else if (!h.sent_again) {
+  } else if (h.answers == 0) {  // of the only SYN-ACK (MUST-18)
     tcb.Set(kRttTiming);
     tcb.rtt_start_us = h.sent_us;
   }

@@ -1,8 +1,8 @@
 // tcp/half_open.h - SYN-RECEIVED of a passive open: what is known of a peer before it has shown
 // that it receives what is sent to it.
 //
-// 28 octets instead of a Tcb: a flood of SYNs costs little. The engine adds the tuple and a timer
-// link and keeps all within one cache line (stack/records.h).
+// 24 octets instead of a Tcb: a flood of SYNs costs little. The engine adds the tuple and its place
+// in a queue, 52 octets in all (stack/records.h).
 #ifndef MILLRACE_TCP_HALF_OPEN_H_
 #define MILLRACE_TCP_HALF_OPEN_H_
 
@@ -23,14 +23,16 @@ struct HalfOpen {
   SeqNum iss, irs;
   uint32_t ts_recent;
   uint32_t ts_offset;
-  uint32_t sent_us;          // Env::us of the last SYN-ACK or challenge ACK
-  uint16_t peer_mss;         // as received; 536 when there was no option
-  wire::OptionBits options;  // of the SYN that we agree to
+  uint32_t sent_us;  // Env::us of the SYN-ACK that nobody asked for: the first, then each timeout's
+  uint16_t peer_mss;  // as received; 536 when there was no option
   uint8_t peer_window_scale : 4;
   uint8_t retransmits : 4;
-  bool ecn : 1;         // agreed to (RFC 3168 6.1.1)
-  bool sent_again : 1;  // sent_us is not that of the first SYN-ACK: not to be timed (MUST-18)
+  wire::OptionBits options : 4;  // of the SYN that we agree to: of kFixedOptions
+  bool ecn : 1;                  // agreed to (RFC 3168 6.1.1)
+  uint8_t answers : 3;           // SYN-ACKs and challenge ACKs sent since sent_us, as asked for
+  static constexpr uint8_t kAnswersMax = 7;
 };
+static_assert(sizeof(HalfOpen) == 24);
 
 enum class HalfOpenVerdict : uint8_t {
   kDrop,
@@ -58,8 +60,14 @@ TxSegment ChallengeAckOf(const HalfOpen& half_open, const Env& env);
 // Called when the deadline is reached: true, send the SYN-ACK again; false, given up. `crowded`:
 // its listener is short of room, so that one retransmission has to do (SFL-08, SFL-12).
 [[nodiscard]] bool OnHalfOpenTimeout(HalfOpen& half_open, bool crowded, Env& env);
-// The tick of the next deadline: 1, 2, 4, ... s from now.
-uint32_t HalfOpenDeadlineTick(const HalfOpen& half_open, const Env& env);
+// Env::us of the next deadline: 1, 2, 4, ... s after the last SYN-ACK, never early.
+inline uint32_t HalfOpenDeadlineUs(const HalfOpen& half_open, const Config& config) {
+  // Microseconds wrap after 71 minutes and are compared by signed difference.
+  constexpr int64_t kMostUs = int64_t{30} * 60 * 1'000'000;
+  const int64_t wait_us =
+      std::min(config.rto_initial.us() << half_open.retransmits, config.rto_max.us());
+  return half_open.sent_us + static_cast<uint32_t>(std::min(wait_us, kMostUs)) + 1;
+}
 
 // Makes `tcb` a SYN-RECEIVED connection that OnSegment completes with the peer's ACK.
 void Establish(Tcb& tcb, const HalfOpen& half_open, Env& env);
@@ -84,7 +92,7 @@ MR_ALWAYS_INLINE HalfOpen MakeHalfOpen(const wire::Segment& syn, const TupleSecr
   if (config.timestamps) wanted |= wire::kTimestampsOption;
   if (config.window_scaling) wanted |= wire::kWindowScaleOption;
   if (config.sack_permitted) wanted |= wire::kSackPermittedOption;
-  h.options = syn.options & wanted;
+  h.options = static_cast<wire::OptionBits>(syn.options & wanted) & wire::kFixedOptions;
   h.ts_recent = syn.tsval;
   h.peer_mss = syn.HasOption(wire::kMssOption) ? syn.mss : config.mss_default;
   // RFC 3168 6.1.1: "ECN-setup SYN packet": ECE and CWR.

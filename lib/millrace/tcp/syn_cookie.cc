@@ -79,7 +79,7 @@ bool CheckSynCookie(const SynCookieKey& key, const wire::Segment& segment, uint3
   h.irs = irs;
   h.ts_offset = ts_offset;
   h.sent_us = env.us;
-  h.sent_again = true;  // when it went out is not known: nothing to time
+  h.answers = 1;  // when it went out is not known: nothing to time
   h.options = wire::kMssOption;
   h.peer_mss = kMssTable[properties >> 5];
   if ((properties >> 1 & 1) != 0) h.options |= wire::kSackPermittedOption;

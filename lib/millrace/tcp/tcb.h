@@ -1,8 +1,9 @@
 // tcp/tcb.h - the transmission control block: one connection from SYN-SENT to LAST-ACK.
 //
-// The variables carry the names of RFC 9293 section 3.3.1. The layout is by use: the first cache
-// line is what every segment touches, the second what sending and timers touch, the third what
-// opening, closing and loss touch. The static_asserts at the end keep it so.
+// The variables carry the names of RFC 9293 section 3.3.1. The layout is by use, in thirds of 64
+// octets ("lines"): the first is what every segment touches, the second what sending and timers
+// touch, the third what opening, closing and loss touch. The static_asserts at the end keep it so.
+// They are not cache lines: records of 240 octets (stack/records.h) begin anywhere.
 // SYN-RECEIVED of a passive open lives in tcp/half_open.h, TIME-WAIT in tcp/time_wait.h.
 #ifndef MILLRACE_TCP_TCB_H_
 #define MILLRACE_TCP_TCB_H_
@@ -85,7 +86,7 @@ enum class CloseReason : uint8_t {
 };
 const char* ToString(CloseReason reason);
 
-struct alignas(64) Tcb {
+struct Tcb {
   // Line 0: every segment.
   SeqNum snd_una, snd_nxt;
   SeqNum rtx_nxt;    // what output sends next: snd_nxt, or below it while retransmitting

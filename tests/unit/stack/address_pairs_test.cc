@@ -64,7 +64,7 @@ TEST(AddressPairs, DigestIsTheSameForARecordMadeAgain) {
   Make(pairs, 7);
   const FlowKey after = Make(pairs, 1);
   EXPECT_NE(before.address_pair, after.address_pair);
-  EXPECT_EQ(before.addresses, after.addresses);
+  EXPECT_EQ(before.addresses(), after.addresses());
   EXPECT_EQ(before.ports(), after.ports());
 }
 
