@@ -4,9 +4,6 @@
 // Two workers pass a message to and fro over rings, at once or one each millisecond, on a CPU each
 // or on one, alone or beside a thread of a stranger that never rests on each of those CPUs.
 
-#include <sys/resource.h>
-#include <sys/time.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -19,6 +16,7 @@
 #include "apps/common/flags.h"
 #include "apps/common/setup.h"
 #include "apps/common/stop_signals.h"
+#include "bench/rate/cpu_time.h"
 #include "millrace/base/histogram.h"
 #include "millrace/base/spsc_ring.h"
 #include "millrace/dpdk/clock.h"
@@ -89,15 +87,6 @@ struct Case {
   bool strangers;
 };
 
-double ProcessCpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 void PrintRow(const Case& c, const std::string& idle, const Exchange& exchange, Duration length,
               double cpu_seconds) {
   const Histogram& times = exchange.round_trips;
@@ -129,9 +118,9 @@ absl::Status Run(const Case& c, const std::string& idle, Duration interval, Dura
   if (!answerer.ok()) return answerer.status();
   auto caller = start("caller", c.cpus[0], [&](Instant now) { return exchange.PollCaller(now); });
   if (!caller.ok()) return caller.status();
-  const double cpu_before = ProcessCpuSeconds();
+  const double cpu_before = CpuSeconds(RUSAGE_SELF);
   const bool interrupted = signals.Wait(length);
-  const double cpu_seconds = ProcessCpuSeconds() - cpu_before;
+  const double cpu_seconds = CpuSeconds(RUSAGE_SELF) - cpu_before;
   caller->reset();
   answerer->reset();
   if (interrupted) return absl::CancelledError("interrupted");

@@ -1,5 +1,5 @@
-// bench/rate/cpu_time.h - processor time of the calling thread: on a machine that others use too it
-// says more than the clock on the wall.
+// bench/rate/cpu_time.h - processor time of the calling thread, or of the process (RUSAGE_SELF): on
+// a machine that others use too it says more than the clock on the wall.
 #ifndef MILLRACE_BENCH_RATE_CPU_TIME_H_
 #define MILLRACE_BENCH_RATE_CPU_TIME_H_
 
@@ -8,9 +8,9 @@
 
 namespace millrace::bench {
 
-inline double CpuSeconds() {
+inline double CpuSeconds(int whose = RUSAGE_THREAD) {
   rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
+  getrusage(whose, &usage);
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
   };

@@ -18,7 +18,11 @@ void Flags::AddTo(CLI::App& app) {
                 kBytesMax);
   apps::AddCount(app, {"--cores", "N", "over rings: 1, both ends in turn, or 2", "1"}, &cores, 1,
                  2);
-  app.add_flag("--memif", memif, "over a memif: two processes, a core each")->excludes("--cores");
+  apps::AddCount(app, {"--pairs", "N", "so many pairs of rings, a core each for both ends", "1"},
+                 &pairs, 1, 64);
+  app.add_flag("--memif", memif, "over a memif: two processes, a core each")
+      ->excludes("--cores")
+      ->excludes("--pairs");
   app.add_option("--dev", dev, "one end over a device, as `millrace serve --dev`; see --role")
       ->excludes("--memif");
   app.add_option("--role", role, "which end with --dev: client (default) or server")
@@ -63,6 +67,7 @@ Plan Flags::ToPlan(bool metered) const {
 std::string Flags::ModeText() const {
   if (memif) return "memif, two processes";
   if (!dev.empty()) return dev;
+  if (pairs > 1) return std::to_string(pairs) + " rings, a core each";
   return cores == 1 ? "ring, one core" : "ring, two cores";
 }
 

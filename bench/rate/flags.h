@@ -17,7 +17,7 @@ struct Flags {
   uint64_t count = 0;
   uint32_t concurrency = 64;
   uint32_t request_bytes = 1, response_bytes = 1;
-  uint32_t cores = 1;
+  uint32_t cores = 1, pairs = 1;
   uint32_t time_waits = 0;
   uint16_t mtu = 0;
   bool null = false, bulk = false, transactions = false;

@@ -1,8 +1,11 @@
 #include "bench/rate/modes.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "bench/rate/cpu_time.h"
 #include "bench/rate/end.h"
@@ -73,6 +76,41 @@ absl::StatusOr<RunResult> RunSideBySide(const Plan& plan, End& client, End& serv
   return result;
 }
 
+// A pair of rings with an end at each.
+struct Joined {
+  std::unique_ptr<dpdk::RingPair> rings;
+  std::unique_ptr<End> client, server;
+};
+
+absl::StatusOr<Joined> Join(const Plan& plan, uint16_t mtu, Instant now) {
+  dpdk::RingPairOptions options;
+  options.port.packets = apps::Loopback::kPacketsPerPort;
+  options.port.mtu = mtu;
+  auto rings = dpdk::RingPair::Create(options);
+  if (!rings.ok()) return rings.status();
+  dpdk::DpdkPort& first = (*rings)->first();
+  auto client = MakeClient(plan, first, now);
+  if (!client.ok()) return client.status();
+  auto server = MakeServer(plan, (*rings)->second(), first.capabilities().mac, now);
+  if (!server.ok()) return server.status();
+  return Joined{*std::move(rings), *std::move(client), *std::move(server)};
+}
+
+// What the ends of several pairs counted, together; the quantiles are those of the slowest.
+void AddTo(EndReport& sum, const EndReport& one) {
+  sum.units += one.units;
+  sum.all_units += one.all_units;
+  sum.seconds += one.seconds;
+  sum.failed += one.failed;
+  sum.packets += one.packets;
+  sum.retransmits += one.retransmits;
+  sum.evicted += one.evicted;
+  sum.busy_cycles += one.busy_cycles;
+  sum.driver_cycles += one.driver_cycles;
+  sum.p50_ns = std::max(sum.p50_ns, one.p50_ns);
+  sum.p99_ns = std::max(sum.p99_ns, one.p99_ns);
+}
+
 bool AwaitLink(const dpdk::DpdkPort& port, Instant until, dpdk::Clock& clock,
                apps::StopSignals& stop) {
   while (!port.LinkIsUp()) {
@@ -108,18 +146,53 @@ absl::StatusOr<std::unique_ptr<dpdk::AttachedPort>> OpenDevice(const DeviceRun& 
 
 absl::StatusOr<RunResult> RunOverRings(const Plan& plan, uint32_t cores, uint16_t mtu,
                                        dpdk::Clock clock, apps::StopSignals& stop) {
-  dpdk::RingPairOptions options;
-  options.port.packets = apps::Loopback::kPacketsPerPort;
-  options.port.mtu = mtu;
-  auto rings = dpdk::RingPair::Create(options);
-  if (!rings.ok()) return rings.status();
-  dpdk::DpdkPort& first = (*rings)->first();
-  auto client = MakeClient(plan, first, clock.Now());
-  if (!client.ok()) return client.status();
-  auto server = MakeServer(plan, (*rings)->second(), first.capabilities().mac, clock.Now());
-  if (!server.ok()) return server.status();
-  if (cores == 1) return RunInTurn(plan, **client, **server, clock);
-  return RunSideBySide(plan, **client, **server, clock, stop);
+  auto joined = Join(plan, mtu, clock.Now());
+  if (!joined.ok()) return joined.status();
+  if (cores == 1) return RunInTurn(plan, *joined->client, *joined->server, clock);
+  return RunSideBySide(plan, *joined->client, *joined->server, clock, stop);
+}
+
+absl::StatusOr<RunResult> RunPairs(const Plan& plan, uint32_t pairs, uint16_t mtu,
+                                   dpdk::Clock clock, apps::StopSignals& stop) {
+  const std::vector<int> cpus = dpdk::AllowedCpus();
+  const auto idle = cpus.size() < pairs ? dpdk::IdleMode::kYield : dpdk::IdleMode::kPoll;
+  std::vector<Joined> joined;
+  for (uint32_t i = 0; i < pairs; ++i) {
+    auto one = Join(plan, mtu, clock.Now());
+    if (!one.ok()) return one.status();
+    joined.push_back(*std::move(one));
+  }
+  std::atomic<uint32_t> under_way{pairs};
+  std::vector<std::unique_ptr<dpdk::Worker>> workers;
+  for (uint32_t i = 0; i < pairs; ++i) {
+    auto worker = dpdk::Worker::Start(
+        {.name = "pair" + std::to_string(i), .cpu = cpus[i % cpus.size()], .idle = idle}, clock,
+        [&under_way, &pair = joined[i], clock, over = false](Instant) mutable -> size_t {
+          if (over) return 0;
+          const uint64_t cycles = pair.client->PollFrom(dpdk::Clock::Cycles(), clock);
+          pair.server->PollFrom(cycles, clock);
+          over = pair.client->done();
+          if (over) under_way.fetch_sub(1, std::memory_order_relaxed);
+          return 1;
+        });
+    if (!worker.ok()) return worker.status();
+    workers.push_back(*std::move(worker));
+  }
+  const double cpu_start = CpuSeconds(RUSAGE_SELF);
+  const Instant give_up = clock.Now() + Patience(plan);
+  while (under_way.load(std::memory_order_relaxed) > 0 && clock.Now() < give_up) {
+    if (stop.Wait(kPause)) break;
+  }
+  workers.clear();  // stops and joins
+  RunResult result{.cpu_seconds = CpuSeconds(RUSAGE_SELF) - cpu_start};
+  for (const Joined& pair : joined) {
+    if (!pair.client->done()) return GaveUp();
+    AddTo(result.client, pair.client->Report());
+    AddTo(result.server, pair.server->Report());
+  }
+  result.client.seconds /= pairs;
+  result.server.seconds /= pairs;
+  return result;
 }
 
 absl::Status RunOverDevice(const Plan& plan, const DeviceRun& run, dpdk::Clock clock,

@@ -17,7 +17,7 @@ namespace millrace::bench {
 
 struct RunResult {
   EndReport client, server;
-  double cpu_seconds = 0;  // of both ends in turn on one core; 0 in the other modes
+  double cpu_seconds = 0;  // of both ends in turn on one core; 0 with a core each
 
   uint64_t retransmits() const { return client.retransmits + server.retransmits; }
 };
@@ -27,6 +27,11 @@ struct RunResult {
 // Joined rings. `mtu` 0: 1500. With two cores the ends run on the first two CPUs of the process.
 absl::StatusOr<RunResult> RunOverRings(const Plan& plan, uint32_t cores, uint16_t mtu,
                                        dpdk::Clock clock, apps::StopSignals& stop);
+
+// So many pairs of joined rings that share nothing: each polls its two ends in turn on a CPU of its
+// own. The result is that of all together.
+absl::StatusOr<RunResult> RunPairs(const Plan& plan, uint32_t pairs, uint16_t mtu,
+                                   dpdk::Clock clock, apps::StopSignals& stop);
 
 struct DeviceRun {
   dpdk::PortConfig port;

@@ -2,6 +2,7 @@
 //
 //   rate --seconds 5             client and server on one core, over rings, polled in turn
 //   rate --cores 2               a core each
+//   rate --pairs 2               twice that on one core, side by side: what a second core brings
 //   rate --memif                 a process each, over shared memory: dperf's setting
 //   rate --dev D --role server   one end over any device; the other is another `rate --dev`
 //   rate --null                  the floor: the same packets without a TCP (null_exchange.h)
@@ -84,15 +85,20 @@ int RunOneEnd(const Flags& flags, apps::StopSignals& stop) {
 }
 
 int RunBothEnds(const Flags& flags, apps::StopSignals& stop) {
-  auto eal = StartEal(flags, 2, {});
+  auto eal = StartEal(flags, 2 * flags.pairs, {});
   if (!eal.ok()) return apps::Report(eal.status());
   const dpdk::Clock clock = dpdk::Clock::Calibrate();
   Measured measured{.cycles_per_s = clock.cycles_per_second(), .huge_pages = (*eal)->huge_pages()};
-  auto run = RunOverRings(flags.ToPlan(false), flags.cores, flags.mtu, clock, stop);
+  const auto go = [&](bool metered) {
+    const Plan plan = flags.ToPlan(metered);
+    return flags.pairs > 1 ? RunPairs(plan, flags.pairs, flags.mtu, clock, stop)
+                           : RunOverRings(plan, flags.cores, flags.mtu, clock, stop);
+  };
+  auto run = go(false);
   if (!run.ok()) return apps::Report(run.status());
   measured.run = *run;
   if (flags.driver) {
-    run = RunOverRings(flags.ToPlan(true), flags.cores, flags.mtu, clock, stop);
+    run = go(true);
     if (!run.ok()) return apps::Report(run.status());
     measured.metered = *run;
   }
