@@ -105,6 +105,9 @@ absl::Status SetAddresses(const DeviceFlags& flags, stack::EngineConfig* config)
 void TcpFlags::AddTo(CLI::App& app) {
   AddDuration(app, {"--time-wait", "TIME", "length of TIME-WAIT, 1s to 240s", "60s"}, &time_wait,
               Duration::Seconds(1), Duration::Seconds(240));
+  AddCount(app, {"--mss", "N", "octets of a segment, at most what the MTU allows", "1460"}, &mss,
+           216, 9176);
+  AddCount(app, {"--ttl", "N", "of packets, or their hop limit", "64"}, &ttl, 1, 255);
   app.add_flag("--no-timestamps", no_timestamps, "do not offer or accept TCP timestamps");
   app.add_flag("--no-window-scaling", no_window_scaling, "do not offer or accept window scaling");
   app.add_flag("--no-sack", no_sack, "do not offer or accept SACK-permitted");
@@ -113,6 +116,7 @@ void TcpFlags::AddTo(CLI::App& app) {
 tcp::Config TcpFlags::Config() const {
   tcp::Config config;
   config.time_wait = time_wait;
+  config.mss = mss;
   config.timestamps = !no_timestamps;
   config.window_scaling = !no_window_scaling;
   config.sack_permitted = !no_sack;
@@ -210,6 +214,7 @@ absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text) {
 absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp) {
   Device device;
   device.config.tcp = tcp.Config();
+  device.config.ttl = tcp.ttl;
   device.config.pages = flags.machine.pages();
   if (absl::Status set = SetAddresses(flags, &device.config); !set.ok()) return set;
   absl::StatusOr<dpdk::IdleMode> idle = ParseIdle(flags.idle);

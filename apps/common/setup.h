@@ -23,6 +23,8 @@ namespace millrace::apps {
 struct TcpFlags {
   Duration time_wait = Duration::Seconds(60);
   bool no_timestamps = false, no_window_scaling = false, no_sack = false;
+  uint16_t mss = 1460;  // at most what the port's MTU allows
+  uint8_t ttl = 64;     // of packets; the hop limit too
 
   void AddTo(CLI::App& app);
   tcp::Config Config() const;

@@ -114,6 +114,7 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
   bench->idle_ = options.idle;
   bench->cpus_ = *std::move(cpus);
   bench->config_.tcp = tcp.Config();
+  bench->config_.ttl = tcp.ttl;
   bench->config_.pages = machine.pages();
   bench->config_.address = {IpAddress::V4(kClientV4), kNetworkBits};
   bench->config_.owned_bits = kClientBits;

@@ -43,7 +43,7 @@ int RunOnce(const LoadFlags& flags, LoadSetup& setup, LoadBench& bench, StopSign
   Judge(setup.plan, outcome, setup.slos, &result);
   const absl::StatusOr<bool> holds = HoldsBaseline(flags, &result);
   if (!holds.ok()) return Report(holds.status());
-  const int code = Deliver(result, {.folder = flags.folder, .json = flags.json}, view.log());
+  const int code = Deliver(result, setup.output, view.log());
   return code == kPass && !*holds ? kRegression : code;
 }
 

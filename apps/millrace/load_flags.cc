@@ -191,6 +191,9 @@ void LoadFlags::AddOutputTo(CLI::App& app) {
   app.add_option("--live", live, "while it runs: auto, tty, plain (a line each interval) or none")
       ->type_name("MODE")
       ->default_str("auto");
+  app.add_option("--percentiles", percentiles, "of latencies, in the text")
+      ->type_name("LIST")
+      ->default_str("50,90,99,99.9,99.99,99.999");
   app.add_option("-o,--output", folder, "folder for result.json, series.csv, *.hgrm and log.txt")
       ->type_name("DIR");
   app.add_option("--json", json, "the result as JSON to FILE; - is the standard output")
@@ -243,6 +246,13 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
   setup.live = *live;
   auto labels = ReadLabels(flags.labels);
   if (!labels.ok()) return labels.status();
+  setup.output = {.folder = flags.folder, .json = flags.json};
+  if (!flags.percentiles.empty()) {
+    setup.output.percentiles = ParsePercentiles(flags.percentiles);
+    if (setup.output.percentiles.empty()) {
+      return Wrong("--percentiles", "\"" + flags.percentiles + "\": write 50,90,99,99.9, rising");
+    }
+  }
   setup.names = {.command = "load " + app.get_name(), .name = flags.name, .labels = *labels};
   return setup;
 }

@@ -30,7 +30,7 @@ struct LoadFlags {
   TcpFlags tcp;
   std::string src;
   Duration interval = Duration::Seconds(1);
-  std::string live = "auto", folder, json, name, slo, baseline;
+  std::string live = "auto", folder, json, name, slo, baseline, percentiles;
   std::vector<std::string> labels;
   double regress_share = 0.03;
 
@@ -52,6 +52,7 @@ struct LoadSetup {
   std::vector<Slo> slos;
   LiveMode live = LiveMode::kNone;
   RunNames names;
+  OutputFlags output;
   nlohmann::ordered_json configuration;  // every flag that was given, as text
 };
 // `app`: the subcommand that parsed them.

@@ -15,7 +15,6 @@
 #include "apps/result/result_files.h"
 #include "apps/result/result_json.h"
 #include "apps/result/run_folder.h"
-#include "apps/result/show.h"
 
 namespace millrace::apps {
 namespace {
@@ -80,7 +79,7 @@ std::string DescribeLoad(const RunPlan& plan) {
 }
 
 int Deliver(const Result& result, const OutputFlags& output, const std::string& log) {
-  const std::string text = ShowResult(result);
+  const std::string text = ShowResult(result, output.percentiles);
   if (output.json == "-") {
     std::fputs(ResultText(result).c_str(), stdout);
   } else {

@@ -8,6 +8,7 @@
 #include "apps/load/load_bench.h"
 #include "apps/load/plan.h"
 #include "apps/result/result.h"
+#include "apps/result/show.h"
 
 namespace millrace::apps {
 
@@ -23,8 +24,9 @@ struct RunNames {
 
 // Where a result goes, besides the screen.
 struct OutputFlags {
-  std::string folder;  // "": none
-  std::string json;    // file, "-" for the standard output, "" for none
+  std::string folder;             // "": none
+  std::string json;               // file, "-" for the standard output, "" for none
+  PercentileColumns percentiles;  // of the text; empty: the usual ones
 };
 
 // Prints the result, as text or as JSON, and writes what was asked for. `log`: what the run

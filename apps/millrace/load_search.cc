@@ -95,12 +95,12 @@ const char* ToString(RateSearch::Limit limit) {
   return "range asked for";
 }
 
-int Finish(Trials& trials, const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
+int Finish(Trials& trials, const LoadSetup& setup, LoadBench& bench) {
   Result& result = trials.result();
   DescribeRun(setup.plan, bench, setup.names, &result);
   result.configuration = setup.configuration;
   result.verdict.interrupted = trials.interrupted();
-  return Deliver(result, {.folder = flags.folder, .json = flags.json}, "");
+  return Deliver(result, setup.output, "");
 }
 
 // The verdict of a search: a limit that is the generator's is none of the target.
@@ -165,7 +165,7 @@ int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
   const absl::Status searched = Search(flags, goals, trials);
   if (!searched.ok()) return Report(searched);
   JudgeSearch(&trials.result());
-  return Finish(trials, flags.load, *setup, **bench);
+  return Finish(trials, *setup, **bench);
 }
 
 // "100k..1M/100k"; empty when it is no sweep.
@@ -206,7 +206,7 @@ int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
                                                                        : "void");
     if (trials.interrupted()) break;
   }
-  return Finish(trials, flags.load, *setup, **bench);
+  return Finish(trials, *setup, **bench);
 }
 
 }  // namespace

@@ -28,12 +28,18 @@ Subcommand AddShow(CLI::App& report) {
   CLI::App* app = report.add_subcommand("show", "results as text");
   auto paths = std::make_shared<std::vector<std::string>>();
   app->add_option("results", *paths, kResultsHelp)->required()->type_name("RESULT");
-  return {app, [paths](StopSignals&) -> int {
+  auto list = std::make_shared<std::string>();
+  app->add_option("--percentiles", *list, "of latencies: 50,90,99.9")->type_name("LIST");
+  return {app, [paths, list](StopSignals&) -> int {
+            const PercentileColumns columns = ParsePercentiles(*list);
+            if (columns.empty() && !list->empty()) {
+              return ReportUsage("--percentiles \"" + *list + "\": write 50,90,99,99.9, rising");
+            }
             const auto results = ReadResults(*paths);
             if (!results.ok()) return Report(results.status());
             std::string text;
             for (const Result& result : *results) {
-              text += (text.empty() ? "" : "\n\n") + ShowResult(result);
+              text += (text.empty() ? "" : "\n\n") + ShowResult(result, columns);
             }
             return Finish(WriteFile("-", text));
           }};

@@ -1,6 +1,7 @@
 #include "apps/result/show.h"
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <utility>
@@ -81,28 +82,36 @@ std::string Rates(const Result& r) {
   return text + Wrapped("", more);
 }
 
-std::string LatencyRow(const std::string& name, const Histogram& histogram) {
+std::string LatencyRow(const std::string& name, const Histogram& histogram,
+                       const PercentileColumns& percentiles) {
   constexpr size_t kName = 15, kWidth = 9;
   std::string row = "  " + Left(name, kName);
   if (histogram.count() == 0) return row + Right("-", kWidth) + "\n";
-  for (const auto& [label, quantile] : kPercentiles) {
+  for (const auto& [label, quantile] : percentiles) {
     row += Right(FormatNs(histogram.ValueAtQuantile(quantile)), kWidth);
   }
   return row + Right(FormatNs(histogram.max()), kWidth) + "\n";
 }
 
-std::string Latencies(const Result& r) {
+PercentileColumns StandardPercentiles() {
+  PercentileColumns columns;
+  for (const auto& [label, quantile] : kPercentiles) {
+    const std::string name = label;
+    columns.emplace_back(name.substr(0, name.size() - 3), quantile);  // without _ns
+  }
+  return columns;
+}
+
+std::string Latencies(const Result& r, const PercentileColumns& percentiles) {
   if (r.latency.empty()) return "";
   std::string text =
       "\nlatency (from the intended start; [from the actual start])\n  " + Left("state", 15);
-  for (const auto& [label, quantile] : kPercentiles) {
-    const std::string name = label;
-    text += Right(name.substr(0, name.size() - 3), 9);  // without _ns
-  }
+  for (const auto& [name, quantile] : percentiles) text += Right(name, 9);
   text += Right("max", 9) + "\n";
   for (const auto& [state, latency] : r.latency) {
-    text += LatencyRow(Printable(state), latency.intended);
-    if (!(latency.actual == latency.intended)) text += LatencyRow("  [actual]", latency.actual);
+    text += LatencyRow(Printable(state), latency.intended, percentiles);
+    if (latency.actual == latency.intended) continue;
+    text += LatencyRow("  [actual]", latency.actual, percentiles);
   }
   return text;
 }
@@ -196,8 +205,29 @@ std::string Ranks(const Result& r) {
 
 }  // namespace
 
-std::string ShowResult(const Result& r) {
-  std::string text = Head(r) + Rates(r) + Latencies(r) + "\n";
+PercentileColumns ParsePercentiles(std::string_view text) {
+  constexpr size_t kColumnsMax = 12;
+  PercentileColumns columns;
+  double before = 0;
+  for (bool more = true; more;) {
+    const size_t comma = text.find(',');
+    const std::string_view word = text.substr(0, comma);
+    double percent = 0;
+    const auto parsed = std::from_chars(word.data(), word.data() + word.size(), percent);
+    const bool whole = parsed.ec == std::errc() && parsed.ptr == word.data() + word.size();
+    const bool rises = percent > before && percent < 100;
+    if (!whole || !rises || columns.size() == kColumnsMax) return {};
+    columns.emplace_back("p" + std::string(word), percent / 100);
+    before = percent;
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return columns;
+}
+
+std::string ShowResult(const Result& r, const PercentileColumns& percentiles) {
+  std::string text = Head(r) + Rates(r) +
+                     Latencies(r, percentiles.empty() ? StandardPercentiles() : percentiles) + "\n";
   text += Wrapped("failures",
                   r.counts.failed == 0 ? std::vector<std::string>{"none"} : Counted(r.failures));
   text += Transport(r) + Health(r) + Objectives(r);

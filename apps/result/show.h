@@ -3,14 +3,22 @@
 #define MILLRACE_APPS_RESULT_SHOW_H_
 
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "apps/result/result.h"
 
 namespace millrace::apps {
 
+// Columns of the table of latencies: name and quantile. Empty: 50 to 99.999.
+using PercentileColumns = std::vector<std::pair<std::string, double>>;
+// "50,99,99.9": rising, above 0 and below 100, at most 12. Empty when it is no such list.
+PercentileColumns ParsePercentiles(std::string_view text);
+
 // Load, machine, rates, latency by state from both starts, failures, TCP, NIC, generator,
 // objectives, trials, ranks, verdict. Parts that a result does not have are left out.
-std::string ShowResult(const Result& result);
+std::string ShowResult(const Result& result, const PercentileColumns& percentiles = {});
 
 }  // namespace millrace::apps
 

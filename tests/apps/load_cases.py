@@ -63,6 +63,21 @@ def held():
     assert result["counts"]["held"] == 100
 
 
+def what_is_shown_and_sent_can_be_chosen():
+    said = run("run", "http://ring/3k", "--rate", "100", "--duration", "200ms", "--warmup", "0",
+               "--no-huge", "--live", "none", "--percentiles", "10,99.5", code=VALID_OR_BUSY)
+    row = next(line for line in said.splitlines() if "state" in line)
+    assert row.split() == ["state", "p10", "p99.5", "max"], said
+    segments = {}
+    for mss in ("1460", "300"):
+        result = run("run", "http://ring/3k", "--rate", "100", "--arrival", "paced", "--duration",
+                     "200ms", "--warmup", "0", "--no-huge", "--live", "none", "--mss", mss,
+                     "--resp-size", "3k", "--json", "-", code=VALID_OR_BUSY)
+        assert adds_up(result)["ok"] == 20, result["counts"]
+        segments[mss] = result["counters"]["TcpInSegs"]
+    assert segments["300"] > segments["1460"] + 20 * 5, segments
+
+
 def objectives_decide():
     run("run", "ring", "--rate", "200", "--duration", "500ms", "--warmup", "0", "--no-huge",
         "--slo", "rate>1M", "--live", "none", code={4, 5})
@@ -130,6 +145,9 @@ def bad_input_is_one_message():
             (["run", "ring", "tcp://10.0.0.1:80"], "different networks"),
             (["run", "ring", "--src", "10.0.0.0/24"], "--src"),
             (["run", "ring", "--idle", "nap"], "--idle"),
+            (["run", "ring", "--mss", "20"], "--mss"),
+            (["run", "ring", "--ttl", "256"], "--ttl"),
+            (["run", "ring", "--percentiles", "99,50"], "--percentiles"),
             (["run", "ring", "--request", "/nonexistent"], "--request"),
             (["run", "ring", "--duratoin", "1s"], "--duration"),
             (["sweep", "ring", "--rate", "5..1/1"], "--rate"),
@@ -201,7 +219,8 @@ def profiles():
 
 def main():
     for case in (bad_input_is_one_message, too_few_addresses_are_refused, open_loop,
-                 closed_loop_over_http, held, objectives_decide, a_signal_keeps_what_there_is,
+                 closed_loop_over_http, held, what_is_shown_and_sent_can_be_chosen,
+                 objectives_decide, a_signal_keeps_what_there_is,
                  a_full_disk_is_said, searches, two_workers_over_memif,
                  profiles):
         case()

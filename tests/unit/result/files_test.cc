@@ -42,6 +42,16 @@ TEST(ShowResult, IsTheGoldenText) {
   millrace::testing::ExpectGolden(ShowResult(SampleOfEveryField()), "tests/golden/result.txt");
 }
 
+TEST(ShowResult, PercentilesAreARisingList) {
+  const PercentileColumns columns = ParsePercentiles("50,99.9");
+  ASSERT_EQ(columns.size(), 2u);
+  EXPECT_EQ(columns[1].first, "p99.9");
+  EXPECT_DOUBLE_EQ(columns[1].second, 0.999);
+  for (const char* wrong : {"", "50,", ",50", "x", "0", "100", "99,50", "50,50", "5 0"}) {
+    EXPECT_TRUE(ParsePercentiles(wrong).empty()) << wrong;
+  }
+}
+
 TEST(ShowResult, EmptyResultIsShownWithoutDividingByNothing) {
   const std::string text = ShowResult(Result());
   EXPECT_THAT(text, HasSubstr("failures  none"));
