@@ -194,10 +194,16 @@ void DeviceFlags::AddTo(CLI::App& app, bool required) {
 }
 
 absl::Status ChooseWorkers(const DeviceFlags& flags, const dpdk::PortConfig& port, Device* device) {
-  if (flags.cores.empty()) return absl::OkStatus();
+  if (flags.cores.empty()) {
+    if (!flags.dispatcher) return absl::OkStatus();
+    return absl::InvalidArgumentError("--dispatcher needs --cores");
+  }
   auto cpus = dpdk::ChooseCpus(flags.cores, dpdk::NumaNodeOf(port), dpdk::ReadHostCpus());
   if (!cpus.ok()) {
     return absl::Status(cpus.status().code(), absl::StrCat("--cores: ", cpus.status().message()));
+  }
+  if (flags.dispatcher && cpus->size() < 2) {
+    return absl::InvalidArgumentError("--dispatcher needs a second core in --cores");
   }
   if (cpus->size() > stack::Steering::kWorkersMax) cpus->resize(stack::Steering::kWorkersMax);
   device->cpus = *std::move(cpus);
@@ -248,7 +254,7 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   if (!started.ok()) return started.status();
   device.eal = *std::move(started);
   absl::StatusOr<std::unique_ptr<dpdk::AttachedPort>> opened =
-      dpdk::AttachedPort::Open(*port, options, workers);
+      dpdk::AttachedPort::Open(*port, options, workers, flags.dispatcher);
   if (!opened.ok()) return opened.status();
   device.port = *std::move(opened);
   return device;

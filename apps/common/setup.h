@@ -58,7 +58,8 @@ struct DeviceFlags {
   std::string ip, gw;  // lists with commas: at most one of a family
   bool router_advertisements = false;
   std::string idle = "sleep";
-  std::string cores;  // "": one worker, wherever the system puts it
+  std::string cores;        // "": one worker, wherever the system puts it
+  bool dispatcher = false;  // the first of the workers only hands frames to the others
   // IPv4 addresses and source ports that are ours: "10.1.16.0/20:1024-65535"; "": --ip alone.
   std::string own;
   MachineFlags machine;

@@ -265,6 +265,8 @@ Subcommand AddServe(CLI::App& program) {
   CLI::App* app = program.add_subcommand("serve", "a server to load: HTTP, echo, raw TCP and more");
   auto flags = std::make_shared<ServeFlags>();
   flags->device.AddTo(*app);
+  app->add_flag("--dispatcher", flags->device.dispatcher,
+                "the first of --cores only receives, and hands to the others");
   app->add_flag("--http", flags->http, "HTTP/1.1 on port 80; paths are sizes: /1k (default)");
   app->add_flag("--echo", flags->echo, "send back what comes, on port 7");
   app->add_flag("--discard", flags->discard, "take what comes, on port 9");

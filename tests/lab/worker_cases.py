@@ -51,6 +51,22 @@ def serve(lab, millrace):
     expect_at_home(result["counters"], sum(accepted))
 
 
+def dispatcher(lab, millrace):
+    """The first worker only distributes: all connections are the second's."""
+    stats = os.path.join(lab.folder, "stats.json")
+    bench = cases.Bench(lab, millrace)
+    server = lab.serve(millrace, "--http", "--cores", cores(), "--dispatcher", "--stats", stats)
+    for case in (cases.page_of_1_kib, cases.page_of_100_mib, cases.ab):
+        case(bench)
+    status = cases.labnet.stop(server, cases.signal.SIGINT)
+    cases.expect(status == 0, f"status {status} after SIGINT: {server.log_text()[-500:]}")
+    with open(stats, encoding="utf-8") as file:
+        result = json.load(file)
+    accepted = [worker["services"]["accepted"] for worker in result["workers"]]
+    cases.expect(accepted[0] == 0 and accepted[1] > 0, f"accepted by each worker: {accepted}")
+    expect_at_home(result["counters"], sum(accepted))
+
+
 def get(lab, millrace, count=4000):
     """Connections opened by two workers: every answer comes home."""
     www = os.path.join(lab.folder, "www")

@@ -87,7 +87,8 @@ VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t ind
 
 absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfig& config,
                                                                  DpdkPortOptions options,
-                                                                 uint32_t workers) {
+                                                                 uint32_t workers,
+                                                                 bool dispatcher) {
   const HostNetwork host = ReadHostNetwork();
   if (absl::Status status = CheckPortConfig(config, host); !status.ok()) return status;
 
@@ -97,8 +98,8 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   if (config.kind != DeviceKind::kPci) {
     // tidy: allow(mutable-global) names of virtual devices are unique in the process
     static std::atomic<uint32_t> next_index{0};
-    const uint32_t queues =
-        config.queues == 0 ? workers : std::min<uint32_t>(config.queues, workers);
+    const uint32_t wanted = dispatcher ? 1 : workers;
+    const uint32_t queues = config.queues == 0 ? wanted : std::min<uint32_t>(config.queues, wanted);
     const VdevName vdev = VdevFor(config, host, next_index.fetch_add(1), queues);
     device_name = vdev.name;
     const int error = rte_eal_hotplug_add("vdev", vdev.name.c_str(), vdev.arguments.c_str());
@@ -126,7 +127,7 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   }
   // The driver tells 1500, but what a packet may have is what the buffers were made for.
   if (config.kind == DeviceKind::kMemif) options.mtu_set_outside = true;
-  const absl::Status opened = attached->OpenPorts(port_id, config, options, workers);
+  const absl::Status opened = attached->OpenPorts(port_id, config, options, workers, dispatcher);
   const std::string log = capture.Stop();
   if (!opened.ok() && config.kind == DeviceKind::kMemif && !config.memif_server) {
     // The driver connects when it starts, and calls every failure "not permitted".
@@ -143,7 +144,7 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
 }
 
 absl::Status AttachedPort::OpenPorts(uint16_t port_id, const PortConfig& config,
-                                     DpdkPortOptions options, uint32_t workers) {
+                                     DpdkPortOptions options, uint32_t workers, bool dispatcher) {
   if (workers > 1) {
     const auto device = ReadDeviceQueues(port_id);
     if (!device.ok()) return device.status();
@@ -153,11 +154,12 @@ absl::Status AttachedPort::OpenPorts(uint16_t port_id, const PortConfig& config,
     // net_e1000_em offers a second pair that neither receives nor sends.
     if (config.kind == DeviceKind::kPci && !hashes) queues_ = 1;
     if (config.queues != 0) queues_ = std::min<uint32_t>(config.queues, device->pairs_max);
-    queues_ = std::min(queues_, workers);
+    queues_ = std::min(queues_, dispatcher ? 1 : workers);
     const uint32_t buckets = hashes
                                  ? std::min<uint32_t>(device->table_entries, Steering::kBucketsMax)
                                  : Steering::kBucketsMax;
-    steering_.emplace(Steering::DrawPattern(RandomSipKey().k0, buckets), buckets, workers);
+    steering_.emplace(Steering::DrawPattern(RandomSipKey().k0, buckets), buckets, workers,
+                      dispatcher ? 1 : 0);
     options.queues = static_cast<uint16_t>(queues_);
     options.steering = &*steering_;
   }

@@ -100,9 +100,11 @@ class AttachedPort {
   // EalOptions::pci_allowed for pci; kind is not kRing; 1 <= workers <= Steering::kWorkersMax.
   // With several workers the device gets as many queue pairs as it has, and the key and table of a
   // steering drawn here if it can hash.
+  // With a dispatcher, worker 0 has the only queue pair and hands every frame to the others.
   static absl::StatusOr<std::unique_ptr<AttachedPort>> Open(const PortConfig& config,
                                                             DpdkPortOptions options,
-                                                            uint32_t workers = 1);
+                                                            uint32_t workers = 1,
+                                                            bool dispatcher = false);
   static absl::StatusOr<std::unique_ptr<AttachedPort>> Open(const PortConfig& config) {
     return Open(config, config.PortOptions());
   }
@@ -120,7 +122,7 @@ class AttachedPort {
  private:
   AttachedPort() = default;
   absl::Status OpenPorts(uint16_t port_id, const PortConfig& config, DpdkPortOptions options,
-                         uint32_t workers);
+                         uint32_t workers, bool dispatcher);
 
   std::string vdev_name_;  // "" for PCI
   uint32_t queues_ = 1;
