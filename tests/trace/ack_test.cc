@@ -269,5 +269,17 @@ TEST(Ack, OfABurstStretchesOverThirtyTwoSegmentsAtMost) {
   EXPECT_EQ(acked, 1 + kSegments * kOctets);
 }
 
+// ACK-01, TS-04: whoever guesses a sequence number but no acknowledgment must not move TS.Recent,
+// or PAWS would refuse the peer from then on.
+TEST(Ack, SegmentThatAcknowledgesTheUnsentDoesNotMoveTheTimestamp) {
+  Trace t;
+  t.AcceptFromPeer({.tsval = 100, .tsecr = 0});
+  t.Receives({.flags = kFin | kAck, .seq = 1, .ack = 9999, .tsval = 200'000, .tsecr = 0});
+  EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 1, .tsecr = 100}));
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = "next", .tsval = 101, .tsecr = 0});
+  EXPECT_EQ(t.app().received, "next");
+  EXPECT_EQ(t.counters().paws_estab, 0u);
+}
+
 }  // namespace
 }  // namespace millrace::testing

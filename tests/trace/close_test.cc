@@ -320,5 +320,17 @@ TEST(Close, ResetByThePeerIsToldFromANormalClose) {
   t.ExpectNothingHeld();
 }
 
+// RFC 5681 2: cwnd "limits the amount of data a TCP can send": a FIN alone does not wait for it.
+TEST(Close, FinAloneDoesNotWaitForTheCongestionWindow) {
+  Trace t;
+  t.AcceptFromPeer({.mss = 1000});
+  t.Send(Octets(10'000));
+  EXPECT_EQ(t.AllSent().size(), 10u);
+  ASSERT_EQ(t.tcb()->flight(), t.tcb()->congestion.cwnd);
+  t.Shutdown();
+  EXPECT_THAT(t.Sent(), IsSegment({.flags = kFin | kAck, .seq = 10'001, .ack = 1}));
+  EXPECT_TRUE(t.SentNothing());
+}
+
 }  // namespace
 }  // namespace millrace::testing

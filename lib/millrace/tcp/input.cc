@@ -227,9 +227,12 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
     }
     return result;
   }
-  UpdateTsRecent(tcb, segment, env);
   const uint32_t window = uint32_t{segment.window} << window_shift;
-  if (!CheckAck(tcb, segment, window, env, result)) return result;
+  const bool goes_on = CheckAck(tcb, segment, window, env, result);
+  // Not by a segment that acknowledges what was never sent: whoever guesses a sequence number
+  // could have PAWS refuse the peer.
+  if (goes_on || IsOver(tcb)) UpdateTsRecent(tcb, segment, env);
+  if (!goes_on) return result;
   if (rare) [[unlikely]] {
     if (segment.Has(wire::kUrg)) OnUrgent(tcb, segment, env);
     if (tcb.Has(kEcnOn)) OnEcnSegment(tcb, segment, env);

@@ -136,7 +136,10 @@ bool SendNext(Tcb& tcb, Env& env, Outbox& out, uint32_t cwnd) {
   const uint32_t pending = data_end.Since(tcb.rtx_nxt);
   const bool fin_due = tcb.Has(kFinQueued) && !tcb.Has(kFinAcked);
   if (pending == 0 && !fin_due) return false;
-  const SeqNum edge = tcb.snd_una + std::min(tcb.snd_wnd, cwnd);
+  // RFC 5681 2: cwnd "limits the amount of data a TCP can send", and a FIN alone has none.
+  const bool bare_fin =
+      pending == 0 && tcb.rtx_nxt == tcb.snd_nxt && !tcb.Has(kFastRecovery | kTimeoutRecovery);
+  const SeqNum edge = tcb.snd_una + (bare_fin ? tcb.snd_wnd : std::min(tcb.snd_wnd, cwnd));
   const int32_t usable = edge - tcb.rtx_nxt;
   if (usable <= 0) return false;
   const uint32_t length = std::min({pending, uint32_t{tcb.snd_mss}, static_cast<uint32_t>(usable)});
