@@ -122,6 +122,7 @@ tcp::Config Settings::ToTcpConfig() const {
     config.probe_single_segments = true;
     config.threshold_from_window = true;
     config.empty_window_probes = true;
+    config.reset_from_segment = true;
     config.rto_granularity = config.rto_min;
   }
   if (const auto receive = Triple("tcp_rmem")) config.receive_buffer_max_bytes = (*receive)[2];

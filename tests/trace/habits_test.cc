@@ -148,6 +148,28 @@ TEST(Habits, WindowProbesMayBeEmpty) {
               IsSegment({.flags = kPsh | kAck, .seq = 1, .ack = 1, .data = Octets(1000)}));
 }
 
+// The RST for data after a full close: behind what was sent, or where the segment says.
+TEST(Habits, ResetForDataAfterCloseMayBeMadeFromTheSegment) {
+  for (const bool from_segment : {false, true}) {
+    SCOPED_TRACE(from_segment);
+    TraceOptions options;
+    options.config.tcp.reset_from_segment = from_segment;
+    Trace t(options);
+    t.AcceptFromPeer();
+    t.Close();
+    EXPECT_THAT(t.Sent(), IsSegment({.flags = kFin | kAck, .seq = 1, .ack = 1}));
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .data = "late"});
+    if (from_segment) {
+      EXPECT_THAT(t.Sent(), IsSegment({.flags = kRst, .seq = 1}));
+    } else {
+      EXPECT_THAT(t.Sent(), IsSegment({.flags = kRst | kAck, .seq = 2, .ack = 1}));
+    }
+    EXPECT_EQ(t.counters().abort_on_data, 1u);
+    EXPECT_THAT(t.TakeLog(), ::testing::ElementsAre("close aborted"));
+    t.ExpectNothingHeld();
+  }
+}
+
 // A window update goes out when the peer could be held up, not for each read.
 TEST(Habits, ReadingAnnouncesTheWindowWhenHalfOfItWasUsed) {
   TraceOptions options;

@@ -78,5 +78,28 @@ TEST(Ip, OpeningToAnAddressThatIsNoHostIsRefused) {
   t.ExpectNothingHeld();
 }
 
+// What waits for a neighbour has a bound (IPL-08), and what finds no room there is freed at once:
+// no list grows, whatever happens in one poll.
+TEST(Ip, PacketsWithoutRoomAtANeighbourAreFreedAtOnce) {
+  constexpr uint32_t kOpenings = 600;
+  TraceOptions options;
+  options.config.limits.connections = kOpenings;
+  options.config.limits.receive_nodes = 16;
+  Trace t(options);
+  const size_t capacity = t.engine().released().capacity();
+  ASSERT_LT(capacity, kOpenings);
+  const Endpoint remote{IpAddress::V4(0x0A00'004D), 80};  // 10.0.0.77, which nobody answers for
+  for (uint32_t i = 0; i < kOpenings; ++i) {
+    const Endpoint local{IpAddress::V4(t.kHostAddress), static_cast<uint16_t>(2000 + i)};
+    stack::Socket socket;
+    ASSERT_EQ(t.engine().ConnectFrom(local, remote, 0, &socket), stack::ConnectResult::kOk);
+  }
+  t.Poll();
+  const uint64_t dropped = t.engine().counters().tx_park_dropped;
+  EXPECT_GT(dropped, capacity);
+  EXPECT_EQ(t.engine().released().capacity(), capacity);
+  EXPECT_EQ(t.port().live(), kOpenings - dropped);
+}
+
 }  // namespace
 }  // namespace millrace::testing

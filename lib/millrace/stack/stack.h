@@ -194,7 +194,7 @@ MR_ALWAYS_INLINE void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neig
     ++engine_.counters().tx_parked;
   } else {
     ++engine_.counters().tx_park_dropped;
-    engine_.released().push_back(packet);
+    port_.Free({&packet, 1});
   }
 }
 
@@ -241,9 +241,10 @@ template <Port P, App A>
 void Stack<P, A>::Push(wire::PacketHandle packet) {
   if (tx_count_ == kTxMax) FlushTx();
   if (tx_count_ == kTxMax) {
-    // The device takes nothing: what a peer misses it will ask for again.
+    // The device takes nothing: what a peer misses it will ask for again. Freed at once, because
+    // the list of what is freed later has a bound, and this has none.
     ++engine_.counters().tx_no_packet;
-    engine_.released().push_back(packet);
+    port_.Free({&packet, 1});
     return;
   }
   tx_[tx_count_++] = packet;

@@ -136,6 +136,10 @@ struct Config {
   // While the peer has sent no more than this, every segment is acknowledged at once, as Linux does
   // for the peer's slow start; 0: from the first octet on ACKs are delayed.
   uint32_t quick_ack_bytes = 0;
+  // Data after a full close is answered by the RST of RFC 9293 3.5.2, made from the segment, as
+  // Linux does. False: by that of an ABORT, behind all that was sent, which the peer believes when
+  // it has received that.
+  bool reset_from_segment = false;
   // Zero-window probes are an empty, old segment, as Linux and keepalive have them, and not an
   // octet that the peer has no room for.
   bool empty_window_probes = false;

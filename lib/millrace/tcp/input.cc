@@ -245,6 +245,12 @@ InputResult ProcessSegment(Tcb& tcb, const Segment& segment, int window_shift, E
     return result;
   }
   const Text text = Trim(tcb, segment, env);
+  if (env.config.reset_from_segment && tcb.Has(kReceiveClosed) && text.length > 0) [[unlikely]] {
+    ++env.counters.abort_on_data;
+    CloseNow(tcb, CloseReason::kAborted, env);
+    result.reply = Reply::kReset;
+    return result;
+  }
   if (segment.payload_length > 0) result.fate = TakeText(tcb, segment, text, env);
   if (tcb.Has(kResetNow)) return result;
   if (text.fin && !tcb.Has(kFinSeen)) {
