@@ -88,6 +88,8 @@ absl::StatusOr<Point> Measure(const CrowdPlan& plan, Duration seconds, dpdk::Clo
     if (clock.Now() > give_up) return absl::DeadlineExceededError("the table does not fill");
   }
   if (plan.established > 0) crowd.Settle();
+  // What was evicted while time stood still for the wheel is not of the measurement.
+  const uint64_t evicted_before = crowd.server().tcp_counters().time_wait_evicted;
   Point point;
   point.established = plan.established;
   point.time_waits = crowd.server().time_waits().used();
@@ -101,7 +103,7 @@ absl::StatusOr<Point> Measure(const CrowdPlan& plan, Duration seconds, dpdk::Clo
   point.seconds = (clock.Now() - start).seconds();
   point.connections = crowd.closed() - closed_before;
   point.failed = crowd.failed();
-  point.evicted = crowd.server().tcp_counters().time_wait_evicted;
+  point.evicted = crowd.server().tcp_counters().time_wait_evicted - evicted_before;
   const stack::MemoryReport memory = stack::ReportMemory(crowd.server());
   point.flow_bytes = plan.time_waits == 0 ? memory.connection_bytes : memory.time_wait_bytes;
   point.table_bytes = crowd.server().table().bytes();
