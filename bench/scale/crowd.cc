@@ -18,8 +18,8 @@ Duration TimeWaitOf(const CrowdPlan& plan) {
   return Duration::Seconds(TimeWaits(plan) >= 1'000'000 ? 60 : 1);
 }
 
-// Both ends have room for the idle ones; the server's TIME-WAITs overshoot by a tick of their wheel
-// and by those that are due.
+// Both ends have room for the idle ones; the server's TIME-WAITs overshoot by those that are
+// due.
 void Limit(const CrowdPlan& plan, stack::EngineConfig* config) {
   config->limits.connections = static_cast<uint32_t>(plan.established) + 4 * kConcurrency;
   config->limits.half_open = 4 * kConcurrency;

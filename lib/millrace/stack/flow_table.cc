@@ -7,8 +7,9 @@
 namespace millrace::stack {
 
 namespace {
-// A table is two thirds full at most: then 9 % of the buckets are full, and 15 % would be at three
-// quarters, for 1.3 octets less per entry. Each of them costs somebody a miss or two.
+// A table is two thirds full at most: then 9 % of the buckets are home to more entries than they
+// hold (Poisson), and 15 % would be at three quarters, for 1.3 octets less per entry. Each of them
+// costs somebody a miss or two.
 constexpr uint32_t kBucketsPer16Entries = 3;
 }  // namespace
 

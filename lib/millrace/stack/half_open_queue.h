@@ -87,8 +87,8 @@ class HalfOpenQueue {
   struct List {
     uint32_t head = 0, tail = 0;  // index + 1, 0: empty
   };
-  std::array<List, 16> lists_;  // by HalfOpen::tcp.retransmits
-  uint32_t occupied_ = 0;       // bit per list
+  std::array<List, tcp::HalfOpen::kRetransmitsMax + 1> lists_;  // by HalfOpen::tcp.retransmits
+  uint32_t occupied_ = 0;                                       // bit per list
 };
 
 }  // namespace millrace::stack

@@ -110,7 +110,7 @@ struct Config {
   // Active open: 1+2+4+8+16+32+60+60 = 183 s before ETIMEDOUT. RFC 9293 3.8.3 (MUST-23): R2 of a
   // SYN is at least 3 minutes.
   uint8_t syn_retransmits_max = 7;      // at most 31
-  uint8_t syn_ack_retransmits_max = 5;  // passive open, as Linux: 1+2+4+8+16+32 = 63 s
+  uint8_t syn_ack_retransmits_max = 5;  // passive open, as Linux: 1+2+4+8+16+32 = 63 s; 15 at most
   SynCookies syn_cookies = SynCookies::kWhenFull;
   // TCP Fast Open (RFC 7413), both off by default. A server must bear that a SYN with data is
   // delivered twice (RFC 7413 6.1).

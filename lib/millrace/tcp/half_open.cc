@@ -87,7 +87,7 @@ HalfOpenVerdict OnHalfOpenSegment(HalfOpen& h, const Segment& segment, Env& env)
 }
 
 bool OnHalfOpenTimeout(HalfOpen& h, bool crowded, Env& env) {
-  const int most = env.config.syn_ack_retransmits_max;
+  const int most = std::min<int>(env.config.syn_ack_retransmits_max, HalfOpen::kRetransmitsMax);
   if (h.retransmits >= (crowded ? std::min(most, 1) : most)) {
     ++env.counters.syn_ack_timeouts;
     ++env.counters.attempt_fails;

@@ -30,7 +30,7 @@ struct HalfOpen {
   wire::OptionBits options : 4;  // of the SYN that we agree to: of kFixedOptions
   bool ecn : 1;                  // agreed to (RFC 3168 6.1.1)
   uint8_t answers : 3;           // SYN-ACKs and challenge ACKs sent since sent_us, as asked for
-  static constexpr uint8_t kAnswersMax = 7;
+  static constexpr uint8_t kAnswersMax = 7, kRetransmitsMax = 15;
 };
 static_assert(sizeof(HalfOpen) == 24);
 

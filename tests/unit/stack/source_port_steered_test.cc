@@ -28,7 +28,8 @@ uint32_t OwnerOf(const Steering& steering, const SourcePorts::Candidate& c, cons
                                             FoldOf(to.address) ^ to.port));
 }
 
-// A million opens over 16 source addresses to one destination, by 8 workers: 97 % of all tuples.
+// ISN-07: every answer comes home. A million opens over 16 source addresses to one destination, by
+// 8 workers: 97 % of all tuples.
 TEST(SourcePortsOfWorkers, MillionOpensNeverTakeATupleTwice) {
   constexpr uint32_t kWorkers = 8, kOpens = 1'000'000;
   const Steering steering(Steering::DrawPattern(1, 512), 512, kWorkers);
@@ -129,8 +130,8 @@ TEST(SourcePortsOfWorkers, WorkerWithoutBucketsHasNoPort) {
   EXPECT_EQ(dispatcher.exhausted(), 1u);
 }
 
-// To the outside the ports of one worker look like those of one alone: consecutive ones are far
-// apart, and the low bits are not those of a sequence.
+// ISN-07: to the outside the ports of one worker look like those of one alone: consecutive ones are
+// far apart, and the low bits are not those of a sequence.
 TEST(SourcePortsOfWorkers, ConsecutivePortsAreFarApart) {
   const Steering steering(Steering::DrawPattern(3, 512), 512, 4);
   SourcePorts ports(Config(steering, 1, "10.0.0.1/32"));
