@@ -60,6 +60,11 @@ void LiveView::Print(const std::string& line, bool show) {
   std::fflush(out_);
 }
 
+void LiveView::OnInterval(const Interval& interval, const Latencies& intended, LoadStage stage) {
+  for (IntervalListener* listener : listeners_) listener->OnInterval(interval, intended, stage);
+  ShowInterval(interval, stage);
+}
+
 void LiveView::ShowInterval(const Interval& interval, LoadStage stage) {
   const double end_s = interval.start_s + interval.length_s;
   bool show = mode_ == LiveMode::kTty || mode_ == LiveMode::kPlain;

@@ -7,7 +7,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "apps/load/interval_listener.h"
 #include "apps/load/live_load.h"
 #include "apps/result/result.h"
 #include "millrace/base/time.h"
@@ -26,11 +29,14 @@ std::optional<LiveMode> ParseLiveMode(std::string_view text, FILE* out);
 
 class LiveView {
  public:
-  // `length`: of the whole run, with ramp and warm-up; 0 when it is not known.
-  LiveView(LiveMode mode, FILE* out, Duration length) : mode_(mode), out_(out), length_(length) {}
+  // `length`: of the whole run, with ramp and warm-up; 0 when it is not known. `listeners`, which
+  // outlive the view, are told of every interval, whatever is shown.
+  LiveView(LiveMode mode, FILE* out, Duration length, std::vector<IntervalListener*> listeners = {})
+      : mode_(mode), out_(out), length_(length), listeners_(std::move(listeners)) {}
 
-  // A row, when this mode shows one now.
-  void ShowInterval(const Interval& interval, LoadStage stage);
+  // Tells the listeners, and prints a row when this mode shows one now. `intended`: latencies of
+  // the interval.
+  void OnInterval(const Interval& interval, const Latencies& intended, LoadStage stage);
   // The line of progress: how far, how long still.
   void ShowProgress(LoadStage stage, Duration since_start);
   // Nothing more comes: takes the line of progress away.
@@ -41,12 +47,14 @@ class LiveView {
   const std::string& log() const { return log_; }
 
  private:
+  void ShowInterval(const Interval& interval, LoadStage stage);
   void Erase();
   void Print(const std::string& line, bool show);
 
   LiveMode mode_;
   FILE* out_;
   Duration length_;
+  std::vector<IntervalListener*> listeners_;
   std::string log_;
   double shown_until_s_ = -1e9;
   bool head_shown_ = false, progress_shown_ = false;

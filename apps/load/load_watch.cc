@@ -180,7 +180,8 @@ class Watcher {
     const double due = run_.plan.rate_per_s * row.length_s / run_.plan.rank.count;
     row.due = run_.plan.open_loop() ? static_cast<uint64_t>(due + 0.5) : row.opened;
     outcome_.intended.Add(interval);
-    view_.ShowInterval(row, measuring_ ? LoadStage::kMeasuring : LoadStage::kLeading);
+    view_.OnInterval(row, interval.intended,
+                     measuring_ ? LoadStage::kMeasuring : LoadStage::kLeading);
     if (measuring_) outcome_.series.push_back(row);
     interval_ns_ = now_ns;
     Snapshot();

@@ -28,10 +28,12 @@ std::string ParseGoal(std::string_view text, SearchGoal* goal) {
 }
 
 absl::StatusOr<TrialOutcome> RunTrial(LoadBench& bench, const RunPlan& plan,
-                                      const std::vector<Slo>& slos, StopSignals& signals) {
+                                      const std::vector<Slo>& slos,
+                                      const std::vector<IntervalListener*>& listeners,
+                                      StopSignals& signals) {
   auto run = bench.Start(plan);
   if (!run.ok()) return run.status();
-  LiveView view(LiveMode::kNone, stdout, plan.length());
+  LiveView view(LiveMode::kNone, stdout, plan.length(), listeners);
   const LoadOutcome outcome = Watch(bench, **run, Duration::Seconds(1), view, signals);
   TrialOutcome trial;
   trial.interrupted = outcome.interrupted;

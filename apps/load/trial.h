@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "apps/common/stop_signals.h"
+#include "apps/load/interval_listener.h"
 #include "apps/load/load_bench.h"
 #include "apps/load/slo.h"
 #include "apps/result/result.h"
@@ -30,9 +31,11 @@ struct TrialOutcome {
   bool interrupted = false;
 };
 
-// Runs `plan`, which has the rate and the length. Shows nothing.
+// Runs `plan`, which has the rate and the length. Shows nothing; tells the listeners.
 absl::StatusOr<TrialOutcome> RunTrial(LoadBench& bench, const RunPlan& plan,
-                                      const std::vector<Slo>& slos, StopSignals& signals);
+                                      const std::vector<Slo>& slos,
+                                      const std::vector<IntervalListener*>& listeners,
+                                      StopSignals& signals);
 
 bool Meets(const SearchGoal& goal, const TrialOutcome& trial);
 

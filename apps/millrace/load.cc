@@ -15,6 +15,7 @@
 #include "apps/millrace/load_output.h"
 #include "apps/millrace/load_profile.h"
 #include "apps/millrace/load_search.h"
+#include "apps/millrace/load_streams.h"
 #include "apps/millrace/subcommand.h"
 #include "apps/result/result_files.h"
 
@@ -32,10 +33,11 @@ absl::StatusOr<bool> HoldsBaseline(const LoadFlags& flags, Result* result) {
 }
 
 int RunOnce(const LoadFlags& flags, LoadSetup& setup, LoadBench& bench, StopSignals& signals) {
-  FILE* const out = flags.json == "-" ? stderr : stdout;
+  auto streams = LoadStreams::Open(flags, setup);
+  if (!streams.ok()) return Report(streams.status());
   auto run = bench.Start(setup.plan);
   if (!run.ok()) return Report(run.status());
-  LiveView view(setup.live, out, setup.plan.length());
+  LiveView view(setup.live, flags.text(), setup.plan.length(), streams->listeners());
   const LoadOutcome outcome = Watch(bench, **run, flags.interval, view, signals);
   Result result = ResultOf(setup.plan, outcome, bench);
   DescribeRun(setup.plan, bench, setup.names, &result);
@@ -44,7 +46,7 @@ int RunOnce(const LoadFlags& flags, LoadSetup& setup, LoadBench& bench, StopSign
   const absl::StatusOr<bool> holds = HoldsBaseline(flags, &result);
   if (!holds.ok()) return Report(holds.status());
   const int code = Deliver(result, setup.output, view.log());
-  return code == kPass && !*holds ? kRegression : code;
+  return streams->Finish(result, code == kPass && !*holds ? kRegression : code);
 }
 
 int Run(const LoadFlags& flags, const CLI::App& app, StopSignals& signals) {

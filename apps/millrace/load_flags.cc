@@ -198,6 +198,12 @@ void LoadFlags::AddOutputTo(CLI::App& app) {
       ->type_name("DIR");
   app.add_option("--json", json, "the result as JSON to FILE; - is the standard output")
       ->type_name("FILE");
+  app.add_option("--json-stream", json_stream,
+                 "a line of JSON for each interval to FILE while it runs; - is the standard output")
+      ->type_name("FILE");
+  app.add_option("--prom", prometheus,
+                 "serve /metrics for Prometheus while it runs: :9100, or an address of ours and it")
+      ->type_name("[ADDRESS]:PORT");
   app.add_option("--name", name, "of the run, copied into the result")->type_name("NAME");
   app.add_option("--label", labels, "copied into the result; repeatable")->type_name("KEY=VALUE");
   app.add_option("--slo", slo, "objectives: 'connect.p99<1ms; errors<1e-5; rate>100k'; repeatable")
@@ -240,13 +246,15 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
   if (std::string wrong = ParseSlos(flags.slo, &setup.slos); !wrong.empty()) {
     return Wrong("--slo", wrong);
   }
-  FILE* const out = flags.json == "-" ? stderr : stdout;
-  const std::optional<LiveMode> live = ParseLiveMode(flags.live, out);
+  if (flags.json == "-" && flags.json_stream == "-") {
+    return Wrong("--json-stream", "the standard output has the result of --json: name a file");
+  }
+  const std::optional<LiveMode> live = ParseLiveMode(flags.live, flags.text());
   if (!live) return Wrong("--live", "\"" + flags.live + "\" is none of auto, tty, plain, none");
   setup.live = *live;
   auto labels = ReadLabels(flags.labels);
   if (!labels.ok()) return labels.status();
-  setup.output = {.folder = flags.folder, .json = flags.json};
+  setup.output = {.folder = flags.folder, .json = flags.json, .text = flags.text()};
   if (!flags.percentiles.empty()) {
     setup.output.percentiles = ParsePercentiles(flags.percentiles);
     if (setup.output.percentiles.empty()) {
@@ -258,7 +266,7 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
 }
 
 int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
-  FILE* const out = flags.json == "-" ? stderr : stdout;
+  FILE* const out = flags.text();
   const Capacity capacity = CapacityOf(setup.plan, bench.config());
   std::string targets;
   for (const Target& target : setup.plan.targets) targets += target.text + "  ";

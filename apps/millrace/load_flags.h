@@ -31,6 +31,7 @@ struct LoadFlags {
   std::string src;
   Duration interval = Duration::Seconds(1);
   std::string live = "auto", folder, json, name, slo, baseline, percentiles;
+  std::string json_stream, prometheus;
   std::vector<std::string> labels;
   double regress_share = 0.03;
 
@@ -44,6 +45,8 @@ struct LoadFlags {
 
   // Of AddTo: what is shown and written, and what decides about it.
   void AddOutputTo(CLI::App& app);
+  // Where text for people goes: not where the results do.
+  FILE* text() const { return json == "-" || json_stream == "-" ? stderr : stdout; }
 };
 
 // All of the flags read and checked against each other. kInvalidArgument says which is wrong.

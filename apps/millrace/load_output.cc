@@ -83,7 +83,7 @@ int Deliver(const Result& result, const OutputFlags& output, const std::string& 
   if (output.json == "-") {
     std::fputs(ResultText(result).c_str(), stdout);
   } else {
-    std::fputs(text.c_str(), stdout);
+    std::fputs(text.c_str(), output.text);
     if (!output.json.empty()) {
       if (absl::Status written = WriteResult(result, output.json); !written.ok()) {
         return Report(written);
@@ -91,22 +91,28 @@ int Deliver(const Result& result, const OutputFlags& output, const std::string& 
     }
   }
   std::fflush(stdout);
+  std::fflush(output.text);
   if (!output.folder.empty()) {
     const absl::Status written = WriteRunFolder(result, log + text, output.folder);
     if (!written.ok()) return Report(written);
-    std::fprintf(output.json == "-" ? stderr : stdout, "saved     %s\n", output.folder.c_str());
+    std::fprintf(output.json == "-" ? stderr : output.text, "saved     %s\n",
+                 output.folder.c_str());
   }
   return ExitCodeOf(result);
 }
 
+RunIdentity IdentityOf(const RunPlan& plan, const RunNames& names, int64_t start_unix_ns) {
+  return {.id = RunId(start_unix_ns, names.name),
+          .name = names.name,
+          .command = names.command,
+          .command_line = CommandLine(),
+          .version = MILLRACE_VERSION,
+          .seed = plan.seed,
+          .labels = names.labels};
+}
+
 void DescribeRun(const RunPlan& plan, LoadBench& bench, const RunNames& names, Result* result) {
-  result->run.name = names.name;
-  result->run.command = names.command;
-  result->run.labels = names.labels;
-  result->run.command_line = CommandLine();
-  result->run.version = MILLRACE_VERSION;
-  result->run.seed = plan.seed;
-  result->run.id = RunId(result->window.start_unix_ns, names.name);
+  result->run = IdentityOf(plan, names, result->window.start_unix_ns);
   result->machine = MachineOf(bench);
 }
 

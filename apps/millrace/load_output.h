@@ -2,6 +2,7 @@
 #ifndef MILLRACE_APPS_MILLRACE_LOAD_OUTPUT_H_
 #define MILLRACE_APPS_MILLRACE_LOAD_OUTPUT_H_
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,14 @@ struct OutputFlags {
   std::string folder;             // "": none
   std::string json;               // file, "-" for the standard output, "" for none
   PercentileColumns percentiles;  // of the text; empty: the usual ones
+  FILE* text = stdout;            // for people
 };
 
 // Prints the result, as text or as JSON, and writes what was asked for. `log`: what the run
 // showed while it went on. Returns the exit code: that of the result, unless it cannot be written.
 int Deliver(const Result& result, const OutputFlags& output, const std::string& log);
+
+RunIdentity IdentityOf(const RunPlan& plan, const RunNames& names, int64_t start_unix_ns);
 
 // Fills in identity and machine.
 void DescribeRun(const RunPlan& plan, LoadBench& bench, const RunNames& names, Result* result);

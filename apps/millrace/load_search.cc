@@ -16,6 +16,7 @@
 #include "apps/load/trial.h"
 #include "apps/millrace/load_flags.h"
 #include "apps/millrace/load_output.h"
+#include "apps/millrace/load_streams.h"
 
 namespace millrace::apps {
 namespace {
@@ -34,8 +35,8 @@ struct SweepFlags {
 // The rows of a search as they come, and its result.
 class Trials {
  public:
-  Trials(FILE* out, LoadSetup& setup, LoadBench& bench, StopSignals& signals)
-      : out_(out), setup_(setup), bench_(bench), signals_(signals) {
+  Trials(FILE* out, LoadSetup& setup, LoadBench& bench, LoadStreams& streams, StopSignals& signals)
+      : out_(out), setup_(setup), bench_(bench), streams_(streams), signals_(signals) {
     result_.search.emplace();
   }
 
@@ -43,7 +44,7 @@ class Trials {
     RunPlan plan = setup_.plan;
     plan.rate_per_s = rate_per_s;
     plan.duration = length;
-    return RunTrial(bench_, plan, setup_.slos, signals_);
+    return RunTrial(bench_, plan, setup_.slos, streams_.listeners(), signals_);
   }
 
   // Prints the row and keeps it; `verdict`: ok, fail or void.
@@ -61,6 +62,7 @@ class Trials {
         FormatDuration(Duration::Nanoseconds(static_cast<int64_t>(row.connect_p99_ns))).c_str(),
         std::lround(row.generator_busy_share * 100), verdict);
     std::fflush(out_);
+    streams_.OnTrial(row);
     std::optional<Search> search = std::move(result_.search);
     search->trials.push_back(row);
     // The figures of the result are those of the last trial that was good, or of the first.
@@ -78,6 +80,7 @@ class Trials {
   FILE* out_;
   LoadSetup& setup_;
   LoadBench& bench_;
+  LoadStreams& streams_;
   StopSignals& signals_;
   Result result_;
   bool interrupted_ = false;
@@ -95,12 +98,12 @@ const char* ToString(RateSearch::Limit limit) {
   return "range asked for";
 }
 
-int Finish(Trials& trials, const LoadSetup& setup, LoadBench& bench) {
+int Finish(Trials& trials, const LoadSetup& setup, LoadBench& bench, LoadStreams& streams) {
   Result& result = trials.result();
   DescribeRun(setup.plan, bench, setup.names, &result);
   result.configuration = setup.configuration;
   result.verdict.interrupted = trials.interrupted();
-  return Deliver(result, setup.output, "");
+  return streams.Finish(result, Deliver(result, setup.output, ""));
 }
 
 // The verdict of a search: a limit that is the generator's is none of the target.
@@ -161,11 +164,13 @@ int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
   setup->plan.rate_per_s = flags.search.first_per_s;
   const int code = Announce(flags.load, *setup, **bench);
   if (code != kPass) return code;
-  Trials trials(flags.load.json == "-" ? stderr : stdout, *setup, **bench, signals);
+  auto streams = LoadStreams::Open(flags.load, *setup);
+  if (!streams.ok()) return Report(streams.status());
+  Trials trials(flags.load.text(), *setup, **bench, *streams, signals);
   const absl::Status searched = Search(flags, goals, trials);
   if (!searched.ok()) return Report(searched);
   JudgeSearch(&trials.result());
-  return Finish(trials, *setup, **bench);
+  return Finish(trials, *setup, **bench, *streams);
 }
 
 // "100k..1M/100k"; empty when it is no sweep.
@@ -196,7 +201,9 @@ int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
   if (!bench.ok()) return Report(bench.status());
   const int code = Announce(flags.load, *setup, **bench);
   if (code != kPass) return code;
-  Trials trials(flags.load.json == "-" ? stderr : stdout, *setup, **bench, signals);
+  auto streams = LoadStreams::Open(flags.load, *setup);
+  if (!streams.ok()) return Report(streams.status());
+  Trials trials(flags.load.text(), *setup, **bench, *streams, signals);
   for (const double rate : rates) {
     absl::StatusOr<TrialOutcome> trial = trials.Run(rate, setup->plan.duration);
     if (!trial.ok()) return Report(trial.status());
@@ -206,7 +213,7 @@ int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
                                                                        : "void");
     if (trials.interrupted()) break;
   }
-  return Finish(trials, *setup, **bench);
+  return Finish(trials, *setup, **bench, *streams);
 }
 
 }  // namespace

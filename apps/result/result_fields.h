@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "apps/result/result.h"
+#include "apps/result/stream.h"
 
 namespace millrace::apps {
 
@@ -201,6 +202,51 @@ void Fields(V& visit, S& v) {
   visit("ranks", v.ranks, "of a merged result: what went into it");
   visit("verdict", v.verdict, "what to make of it");
   visit("notes", v.notes, "what a reader should know");
+}
+
+template <class V, Is<StreamBegin> S>
+void Fields(V& visit, S& v) {
+  visit("type", v.type, "kind of line");
+  visit("schema", v.schema, "version of this format");
+  visit("time_unix_ns", v.time_unix_ns, "when it was written");
+  visit("run", v.run, "what is run");
+  visit("load", v.load, "for people");
+}
+
+template <class V, Is<StreamLatency> S>
+void Fields(V& visit, S& v) {
+  visit("count", v.count, "connections or requests");
+  visit("p50_ns", v.p50_ns, "from the intended start");
+  visit("p90_ns", v.p90_ns, "from the intended start");
+  visit("p99_ns", v.p99_ns, "from the intended start");
+  visit("p99.9_ns", v.p999_ns, "from the intended start");
+  visit("max_ns", v.max_ns, "from the intended start");
+}
+
+template <class V, Is<StreamInterval> S>
+void Fields(V& visit, S& v) {
+  visit("type", v.type, "kind of line");
+  visit("time_unix_ns", v.time_unix_ns, "when it was written");
+  visit("measured", v.measured, "false in ramp and warm-up, whose time counts from their start");
+  visit("interval", v.interval, "as in the series of the result");
+  visit("latency", v.latency, "of this interval, by state");
+}
+
+template <class V, Is<StreamTrial> S>
+void Fields(V& visit, S& v) {
+  visit("type", v.type, "kind of line");
+  visit("time_unix_ns", v.time_unix_ns, "when it was written");
+  visit("trial", v.trial, "of find-max or sweep, as in the result");
+}
+
+template <class V, Is<StreamEnd> S>
+void Fields(V& visit, S& v) {
+  visit("type", v.type, "kind of line");
+  visit("time_unix_ns", v.time_unix_ns, "when it was written");
+  visit("load", v.load, "rates, over the window");
+  visit("counts", v.counts, "connections, in the window");
+  visit("failures", v.failures, "by reason; every failed connection once");
+  visit("verdict", v.verdict, "what to make of it");
 }
 
 }  // namespace millrace::apps

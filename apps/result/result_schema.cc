@@ -1,5 +1,6 @@
 #include "apps/result/field_writer.h"
 #include "apps/result/result_json.h"
+#include "apps/result/stream.h"
 
 namespace millrace::apps {
 namespace {
@@ -41,6 +42,9 @@ class SchemaWriter {
     property.update(TypeOf(value));
     if (name.ends_with("_share")) property["maximum"] = 1;
     if (name == "schema") property["const"] = kResultSchema;
+    if constexpr (std::same_as<T, std::string>) {
+      if (name == "type") property["const"] = value;
+    }
     schema_["properties"][std::string(name)] = std::move(property);
   }
 
@@ -124,6 +128,17 @@ Json ResultSchema() {
   schema.update(SchemaWriter::Of<Result>());
   schema["definitions"]["histogram"] = HistogramSchema();
   return schema;
+}
+
+Json StreamSchema() {
+  return {
+      {"$schema", "http://json-schema.org/draft-07/schema#"},
+      {"title", "a line of --json-stream, schema 1"},
+      {"description",
+       "One line begins, one for each interval or trial follows, one ends. Names end in their "
+       "unit. Times of day are nanoseconds since 1970 UTC, shares are 0 to 1."},
+      {"oneOf", Json::array({SchemaWriter::Of<StreamBegin>(), SchemaWriter::Of<StreamInterval>(),
+                             SchemaWriter::Of<StreamTrial>(), SchemaWriter::Of<StreamEnd>()})}};
 }
 
 }  // namespace millrace::apps

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 MILLRACE = sys.argv[1]
 VALID_OR_BUSY = {0, 5}
@@ -23,7 +24,7 @@ def run(*arguments, code):
                           timeout=60, check=False)
     words = f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert done.returncode in (code if isinstance(code, set) else {code}), words
-    if "-" not in arguments:
+    if "-" not in arguments or done.returncode == 2:
         return done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -78,6 +79,47 @@ def what_is_shown_and_sent_can_be_chosen():
     assert segments["300"] > segments["1460"] + 20 * 5, segments
 
 
+def a_run_is_followed_line_by_line():
+    """--json-stream: one line that begins, one for each interval, one that ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "lines.jsonl")
+        result = run("run", "ring", "--rate", "200", "--duration", "600ms", "--warmup", "200ms",
+                     "--interval", "200ms", "--no-huge", "--live", "none", "--json-stream", file,
+                     "--label", "a=b", "--json", "-", code=VALID_OR_BUSY)
+        with open(file, encoding="ascii") as lines:
+            first, *intervals, last = [json.loads(line) for line in lines]
+    assert first["type"] == "begin" and first["run"]["labels"] == {"a": "b"}, first
+    assert last["type"] == "end" and last["counts"] == result["counts"], (last, result["counts"])
+    assert intervals and all(line["type"] == "interval" for line in intervals), intervals
+    assert [line["interval"] for line in intervals if line["measured"]] == result["series"]
+    assert sum(line["latency"]["connect"]["count"] for line in intervals) > 0, intervals
+    said = run("sweep", "ring", "--rate", "100..200/100", "--duration", "100ms", "--warmup", "0",
+               "--no-huge", "--json-stream", "/dev/stdout", code={0, 4, 5})
+    kinds = [json.loads(line)["type"] for line in said.splitlines() if line.startswith("{")]
+    assert kinds[0] == "begin" and kinds[-1] == "end" and kinds.count("trial") == 2, kinds
+
+
+def prometheus_reads_a_run():
+    process = subprocess.Popen(
+        [MILLRACE, "load", "run", "ring", "--rate", "200", "--duration", "50s", "--warmup", "0",
+         "--interval", "100ms", "--no-huge", "--live", "none", "--prom", "127.0.0.1:0"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        port = next(line.split()[2] for line in process.stdout if line.startswith("metrics"))
+        page, end = "", time.monotonic() + 30
+        while " 0\n" in page[page.find("\nmillrace_load_ok_total"):][:30] or not page:
+            assert time.monotonic() < end, page
+            with urllib.request.urlopen(f"http://127.0.0.1:{port.strip(',')}/metrics",
+                                        timeout=10) as answer:
+                page = answer.read().decode()
+            time.sleep(0.05)
+        assert 'millrace_load_latency_seconds{state="connect",quantile="0.99"}' in page, page
+    finally:
+        process.send_signal(signal.SIGINT)
+        words = process.communicate(timeout=30)[0]
+    assert process.returncode == 130, words
+
+
 def objectives_decide():
     run("run", "ring", "--rate", "200", "--duration", "500ms", "--warmup", "0", "--no-huge",
         "--slo", "rate>1M", "--live", "none", code={4, 5})
@@ -118,8 +160,9 @@ def a_full_disk_is_said():
 
 
 def searches():
-    result = run("find-max", "ring", "--start", "100", "--max", "400", "--trial", "200ms",
-                 "--duration", "300ms", "--no-huge", "--json", "-", code={0, 4, 5})
+    result = run("find-max", "ring", "--start", "100", "--max", "200", "--trial", "100ms",
+                 "--duration", "100ms", "--drain", "50ms", "--width", "20%", "--no-huge",
+                 "--json", "-", code={0, 4, 5})
     assert result["search"]["trials"] and result["search"]["goals"][0]["goal"] == "ndr"
     result = run("sweep", "ring", "--rate", "100..300/100", "--duration", "200ms", "--warmup", "0",
                  "--no-huge", "--json", "-", code={0, 4, 5})
@@ -149,6 +192,8 @@ def bad_input_is_one_message():
             (["run", "ring", "--ttl", "256"], "--ttl"),
             (["run", "ring", "--percentiles", "99,50"], "--percentiles"),
             (["run", "ring", "--request", "/nonexistent"], "--request"),
+            (["run", "ring", "--json", "-", "--json-stream", "-"], "--json-stream"),
+            (["run", "ring", "--prom", "nowhere"], "no place for metrics"),
             (["run", "ring", "--duratoin", "1s"], "--duration"),
             (["sweep", "ring", "--rate", "5..1/1"], "--rate"),
             (["find-max", "ring", "--goal", "best"], "--goal"),
@@ -208,8 +253,9 @@ def profiles():
         assert piece in said, (words, said)
     with tempfile.TemporaryDirectory() as folder:
         run("profile", "rfc9411:tcp-cps", "http://ring", "--path", "/1k", "--path", "/2k", "-o",
-            folder, "--start", "100", "--max", "200", "--trial", "100ms", "--duration", "200ms",
-            "--ramp", "0", "--warmup", "50ms", "--no-huge", code={0, 4, 5})
+            folder, "--start", "100", "--max", "120", "--trial", "100ms", "--duration", "100ms",
+            "--width", "50%", "--ramp", "0", "--warmup", "50ms", "--drain", "50ms", "--no-huge",
+            code={0, 4, 5})
         for path in ("1k", "2k"):
             with open(os.path.join(folder, path, "result.json"), encoding="ascii") as file:
                 result = json.load(file)
@@ -220,9 +266,9 @@ def profiles():
 def main():
     for case in (bad_input_is_one_message, too_few_addresses_are_refused, open_loop,
                  closed_loop_over_http, held, what_is_shown_and_sent_can_be_chosen,
-                 objectives_decide, a_signal_keeps_what_there_is,
-                 a_full_disk_is_said, searches, two_workers_over_memif,
-                 profiles):
+                 a_run_is_followed_line_by_line, prometheus_reads_a_run, objectives_decide,
+                 a_signal_keeps_what_there_is, a_full_disk_is_said, searches,
+                 two_workers_over_memif, profiles):
         case()
         print("ok", case.__name__, flush=True)
 

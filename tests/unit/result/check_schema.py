@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """tests/unit/result/check_schema.py SCHEMA DOCUMENT... - checks JSON files by a JSON Schema.
 
-Beside that the schema must be one, and must refuse the document when any field is missing, has
-another type, or is one too many: a schema that takes everything would show nothing.
+A .jsonl has a document in each line. Beside that the schema must be one, and must refuse the
+document when any field is missing, has another type, or is one too many: a schema that takes
+everything would show nothing.
 """
 
 import copy
@@ -14,6 +15,9 @@ import jsonschema
 
 def objects(schema, document, path=()):
     """Paths of the objects whose fields the schema lists, and of what stands in them."""
+    for alternative in schema.get("oneOf", []):
+        if alternative["properties"]["type"]["const"] == document["type"]:
+            schema = alternative
     if schema.get("properties") and isinstance(document, dict):
         yield path, schema
         for name, value in document.items():
@@ -24,6 +28,11 @@ def at(document, path):
     for name in path:
         document = document[name]
     return document
+
+
+def documents_of(name):
+    with open(name, encoding="utf-8") as file:
+        return [json.loads(text) for text in (file if name.endswith(".jsonl") else [file.read()])]
 
 
 def must_refuse(validator, document, path, why):
@@ -37,9 +46,8 @@ def main():
     jsonschema.Draft7Validator.check_schema(schema)
     validator = jsonschema.Draft7Validator(schema)
     tried = 0
-    for name in sys.argv[2:]:
-        with open(name, encoding="utf-8") as file:
-            document = json.load(file)
+    documents = [(name, document) for name in sys.argv[2:] for document in documents_of(name)]
+    for name, document in documents:
         errors = [f"{name}: {'/'.join(map(str, e.path))}: {e.message[:200]}"
                   for e in validator.iter_errors(document)]
         if errors:
@@ -56,7 +64,7 @@ def main():
                 at(broken, path)[field] = None
                 must_refuse(validator, broken, path, f"null as {field}")
                 tried += 2
-    print(f"{len(sys.argv) - 2} valid, {tried} broken ones refused")
+    print(f"{len(documents)} valid, {tried} broken ones refused")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+// load/json_stream.h - writes a run as JSON lines while it goes on (result/stream.h).
+//
+// A line is handed to the system when it is whole. When it cannot be written, nothing more is, and
+// the run goes on: status() says so at the end.
+#ifndef MILLRACE_APPS_LOAD_JSON_STREAM_H_
+#define MILLRACE_APPS_LOAD_JSON_STREAM_H_
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "apps/load/interval_listener.h"
+#include "apps/result/stream.h"
+
+namespace millrace::apps {
+
+class JsonStream : public IntervalListener {
+ public:
+  // Replaces the file `path`; "-" is the standard output. kFailedPrecondition when it cannot.
+  static absl::StatusOr<std::unique_ptr<JsonStream>> Open(const std::string& path);
+  ~JsonStream() override;
+  JsonStream(const JsonStream&) = delete;
+  JsonStream& operator=(const JsonStream&) = delete;
+
+  void Begin(const RunIdentity& run, const std::string& load);
+  void OnInterval(const Interval& interval, const Latencies& intended, LoadStage stage) override;
+  void OnTrial(const Trial& trial);
+  void End(const Result& result);
+
+  const absl::Status& status() const { return status_; }
+
+ private:
+  JsonStream(const std::string& path, std::FILE* file) : path_(path), file_(file) {}
+  void Write(const std::string& line);
+
+  std::string path_;
+  std::FILE* file_;
+  absl::Status status_;
+};
+
+}  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_JSON_STREAM_H_
