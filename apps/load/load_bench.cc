@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "millrace/dpdk/cpus.h"
+
 namespace millrace::apps {
 namespace {
 
@@ -32,14 +34,15 @@ absl::Status KnowClients(stack::Engine& server, const MacAddress& client_mac) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<int>> ChooseCpus(uint32_t cores) {
-  std::vector<int> cpus = dpdk::AllowedCpus();
-  if (cores == 2 && cpus.size() < 2) {
-    return absl::FailedPreconditionError(
-        "--cores 2, but this process may use one CPU only; leave it out or give --cores 1");
+absl::StatusOr<std::vector<int>> ChooseCpus(const std::string& cores) {
+  if (cores.empty()) {
+    std::vector<int> cpus = dpdk::AllowedCpus();
+    cpus.resize(std::min<size_t>(cpus.size(), 2));
+    return cpus;
   }
-  cpus.resize(std::min<size_t>(cpus.size(), cores == 0 ? 2 : cores));
-  return cpus;
+  auto cpus = dpdk::ChooseCpus(cores, -1, dpdk::ReadHostCpus());
+  if (cpus.ok()) return cpus;
+  return absl::Status(cpus.status().code(), "--cores: " + std::string(cpus.status().message()));
 }
 
 // Twice what is open, because an end that loses packets holds a connection longer than the other.
@@ -91,8 +94,11 @@ void LoadRun::AskToStop() {
 }
 
 void LoadRun::Stop() {
-  std::vector<dpdk::Worker*> workers{server_worker.get()};
-  for (auto& member : members) workers.push_back(member->worker.get());
+  std::vector<dpdk::Worker*> workers;
+  for (auto& member : members) {
+    workers.push_back(member->server_worker.get());
+    workers.push_back(member->worker.get());
+  }
   for (dpdk::Worker* worker : workers) {
     if (worker != nullptr) worker->RequestStop();
   }
@@ -118,15 +124,19 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
   bench->config_.pages = machine.pages();
   bench->config_.address = {IpAddress::V4(kClientV4), kNetworkBits};
   bench->config_.owned_bits = kClientBits;
-  auto eal = dpdk::Eal::Start({.memory_mb = machine.MemoryMb(2 * uint64_t{kPacketsPerPort} + 1),
-                               .huge_pages = machine.huge_pages()});
+  const size_t pairs = options.cores.empty() ? 1 : bench->cpus_.size();
+  const uint64_t packets = pairs * (2 * uint64_t{kPacketsPerPort} + 1);
+  auto eal = dpdk::Eal::Start(
+      {.memory_mb = machine.MemoryMb(packets), .huge_pages = machine.huge_pages()});
   if (!eal.ok()) return eal.status();
   bench->eal_ = *std::move(eal);
   dpdk::RingPairOptions rings;
   rings.port.packets = kPacketsPerPort;
-  auto pair = dpdk::RingPair::Create(rings);
-  if (!pair.ok()) return pair.status();
-  bench->rings_ = *std::move(pair);
+  for (size_t i = 0; i < pairs; ++i) {
+    auto pair = dpdk::RingPair::Create(rings);
+    if (!pair.ok()) return pair.status();
+    bench->rings_.push_back(*std::move(pair));
+  }
   return bench;
 }
 
@@ -155,7 +165,7 @@ std::string LoadBench::DpdkVersion() const {
 }
 
 std::string LoadBench::Describe() {
-  if (rings_) return "2 rings in the process";
+  if (rings()) return std::to_string(2 * rings_.size()) + " rings in the process";
   std::string text = port().Describe();
   if (workers() == 1) return text;
   return text + ", " + std::to_string(workers()) + " workers over " +
@@ -165,11 +175,27 @@ std::string LoadBench::Describe() {
 dpdk::DpdkPortCounters LoadBench::ReadCounters() {
   dpdk::DpdkPortCounters sum = port().ReadCounters();
   for (uint32_t i = 1; i < workers(); ++i) {
-    const dpdk::DpdkPortCounters own = device_->port->port(i).ReadCounters();
+    const dpdk::DpdkPortCounters own = port(i).ReadCounters();
     sum.rx_linearize_failed += own.rx_linearize_failed;
     sum.tx_rejected += own.tx_rejected;
+    if (!rings()) continue;  // one device counts the rest for all its queues
+    sum.rx_packets += own.rx_packets;
+    sum.tx_packets += own.tx_packets;
+    sum.rx_missed += own.rx_missed;
+    sum.rx_errors += own.rx_errors;
+    sum.rx_no_packet += own.rx_no_packet;
+    sum.tx_errors += own.tx_errors;
   }
   return sum;
+}
+
+double LoadBench::FreePacketsShare() {
+  double least = 1;
+  for (uint32_t i = 0; i < (rings() ? workers() : 1); ++i) {
+    const dpdk::PacketPool& pool = *port(i).pool();
+    least = std::min(least, 1 - static_cast<double>(pool.in_use()) / pool.capacity());
+  }
+  return std::max(least, 0.0);
 }
 
 absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
@@ -178,30 +204,41 @@ absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
     return absl::InvalidArgumentError("--hold: fewer connections than the " +
                                       std::to_string(generators) + " workers that make requests");
   }
+  if (!plan.open_loop() && plan.concurrency > 0 && plan.concurrency < generators) {
+    return absl::InvalidArgumentError("fewer connections at a time than the " +
+                                      std::to_string(generators) + " workers that open them");
+  }
   auto run = std::make_unique<LoadRun>();
   run->plan = plan;
   run->clock = dpdk::Clock::Calibrate();
   run->nic_before = ReadCounters();
-  stack::EngineConfig config = config_;
-  MakeRoom(plan, &config.limits);
-  config.limits.time_wait = 65'536;
-  const uint32_t time_waits = ring_options_.time_waits != 0
-                                  ? ring_options_.time_waits
-                                  : TimeWaitsFor(plan, config.tcp.time_wait);
-  const bool we_close = plan.close == CloseMode::kFin || plan.close == CloseMode::kHalf;
-  if (we_close) config.limits.time_wait = time_waits;
-  if (absl::Status added = AddMembers(*run, config); !added.ok()) return added;
-  if (rings_) {
-    const absl::Status started = StartServer(*run, run->clock.Now());
-    if (!started.ok()) return started;
+  if (absl::Status added = AddMembers(*run); !added.ok()) return added;
+  for (uint32_t i = 0; i < rings_.size(); ++i) {
+    if (absl::Status added = AddServer(*run, i); !added.ok()) return added;
   }
   if (absl::Status started = StartWorkers(*run); !started.ok()) return started;
   return run;
 }
 
-absl::Status LoadBench::AddMembers(LoadRun& run, const stack::EngineConfig& config) {
+// Of an end of a device, or of one of the pairs of rings; `closes`: it keeps TIME-WAIT.
+stack::EngineConfig LoadBench::ConfigOf(const RunPlan& plan, bool closes) const {
+  const auto pairs = static_cast<uint32_t>(std::max<size_t>(rings_.size(), 1));
+  stack::EngineConfig config = config_;
+  MakeRoom(PlanOf(plan, {0, pairs}), &config.limits);
+  config.limits.time_wait = 65'536;
+  if (!closes) return config;
+  const uint32_t time_waits = ring_options_.time_waits != 0
+                                  ? ring_options_.time_waits
+                                  : TimeWaitsFor(plan, config.tcp.time_wait);
+  config.limits.time_wait = (time_waits + pairs - 1) / pairs;
+  return config;
+}
+
+absl::Status LoadBench::AddMembers(LoadRun& run) {
   const uint32_t count = workers();
-  const stack::Steering* const steering = rings_ ? nullptr : device_->port->steering();
+  const bool closes = run.plan.close == CloseMode::kFin || run.plan.close == CloseMode::kHalf;
+  const stack::EngineConfig config = ConfigOf(run.plan, closes);
+  const stack::Steering* const steering = rings() ? nullptr : device_->port->steering();
   if (steering != nullptr) {
     const auto packets = static_cast<uint32_t>(port().pool()->capacity());
     run.hand_over =
@@ -218,8 +255,7 @@ absl::Status LoadBench::AddMembers(LoadRun& run, const stack::EngineConfig& conf
       layers.place = SteeredPlace{steering, run.hand_over.get(), i, device_->port->queues()};
       part = config.ForWorker(*steering, i);
     }
-    dpdk::DpdkPort& own = rings_ ? rings_->first() : device_->port->port(i);
-    auto stack = HostedStack<LoadApp>::Create(own, *member->app, part, layers, run.clock.Now());
+    auto stack = HostedStack<LoadApp>::Create(port(i), *member->app, part, layers, run.clock.Now());
     if (!stack.ok()) return stack.status();
     member->stack = *std::move(stack);
     run.members.push_back(std::move(member));
@@ -227,31 +263,24 @@ absl::Status LoadBench::AddMembers(LoadRun& run, const stack::EngineConfig& conf
   return absl::OkStatus();
 }
 
-absl::Status LoadBench::StartServer(LoadRun& run, Instant now) {
-  stack::EngineConfig config = config_;
+absl::Status LoadBench::AddServer(LoadRun& run, uint32_t pair) {
+  LoadMember& member = *run.members[pair];
+  stack::EngineConfig config = ConfigOf(run.plan, run.plan.close == CloseMode::kServer);
   config.address = {IpAddress::V4(kServerV4), kNetworkBits};
   config.owned_bits = 32;
-  MakeRoom(run.plan, &config.limits);
-  const bool server_closes = run.plan.close == CloseMode::kServer;
-  config.limits.time_wait = !server_closes ? 65'536
-                            : ring_options_.time_waits != 0
-                                ? ring_options_.time_waits
-                                : TimeWaitsFor(run.plan, config.tcp.time_wait);
-  run.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
-  auto stack =
-      HostedStack<ServeApp>::Create(rings_->second(), *run.server_app, config, LayerOptions(), now);
+  member.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
+  auto stack = HostedStack<ServeApp>::Create(rings_[pair]->second(), *member.server_app, config,
+                                             LayerOptions(), run.clock.Now());
   if (!stack.ok()) return stack.status();
-  run.server_stack = *std::move(stack);
-  stack::Engine& engine = run.server_stack->engine();
-  const absl::Status known = KnowClients(engine, rings_->first().capabilities().mac);
+  member.server_stack = *std::move(stack);
+  stack::Engine& engine = member.server_stack->engine();
+  const absl::Status known = KnowClients(engine, port(pair).capabilities().mac);
   if (!known.ok()) return known;
   const Service service = ring_options_.service;
   return ListenOn(engine, {{service, "", RingTarget(service).port}});
 }
 
 absl::Status LoadBench::StartWorkers(LoadRun& run) {
-  HostedStack<LoadApp>* const client = run.members.front()->stack.get();
-  HostedStack<ServeApp>* const server = run.server_stack.get();
   const auto start = [&](const std::string& name, int cpu, dpdk::PollFunction poll,
                          std::unique_ptr<dpdk::Worker>* place) {
     dpdk::WorkerOptions options{.name = name, .idle = idle_};
@@ -260,22 +289,28 @@ absl::Status LoadBench::StartWorkers(LoadRun& run) {
     if (worker.ok()) *place = *std::move(worker);
     return worker.status();
   };
-  if (server != nullptr && cpus_.size() == 1) {
-    return start(
-        "both-ends", cpus_[0], [=](Instant now) { return client->Poll(now) + server->Poll(now); },
-        &run.members.front()->worker);
-  }
-  if (server != nullptr) {
-    // The server first, so that it listens when the generator begins.
-    const absl::Status started = start(
-        "server", cpus_[1], [=](Instant now) { return server->Poll(now); }, &run.server_worker);
-    if (!started.ok()) return started;
-  }
+  const bool apart = rings() && cpus_.size() > workers();
   for (size_t i = 0; i < run.members.size(); ++i) {
-    HostedStack<LoadApp>* const own = run.members[i]->stack.get();
-    const absl::Status started = start(
-        run.members.size() == 1 ? "load" : "load" + std::to_string(i), cpus_[i],
-        [=](Instant now) { return own->Poll(now); }, &run.members[i]->worker);
+    LoadMember& member = *run.members[i];
+    HostedStack<LoadApp>* const own = member.stack.get();
+    HostedStack<ServeApp>* const server = member.server_stack.get();
+    const std::string number = run.members.size() == 1 ? "" : std::to_string(i);
+    absl::Status started;
+    if (server != nullptr && !apart) {
+      started = start(
+          "both-ends" + number, cpus_[i],
+          [=](Instant now) { return own->Poll(now) + server->Poll(now); }, &member.worker);
+    } else {
+      // The server first, so that it listens when the generator begins.
+      if (server != nullptr) {
+        started = start(
+            "server", cpus_[1], [=](Instant now) { return server->Poll(now); },
+            &member.server_worker);
+        if (!started.ok()) return started;
+      }
+      started = start(
+          "load" + number, cpus_[i], [=](Instant now) { return own->Poll(now); }, &member.worker);
+    }
     if (!started.ok()) return started;
   }
   return absl::OkStatus();

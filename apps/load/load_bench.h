@@ -3,7 +3,8 @@
 //
 // Over rings the server of `serve` runs in the same process at 198.18.0.1, and the generator has
 // the 510 addresses of 198.18.128.0/23 (RFC 2544's range for benchmarks). The generator finds the
-// server by ARP; the server knows the generator's addresses.
+// server by ARP; the server knows the generator's addresses. Several pairs of rings are as many
+// networks, each with such a server and generator: they share nothing.
 // Threading: everything is called by one controlling thread; workers run between Start and Stop.
 #ifndef MILLRACE_APPS_LOAD_LOAD_BENCH_H_
 #define MILLRACE_APPS_LOAD_LOAD_BENCH_H_
@@ -31,19 +32,19 @@ struct LoadMember {
   LiveRun live;
   std::unique_ptr<LoadApp> app;
   std::unique_ptr<HostedStack<LoadApp>> stack;
+  std::unique_ptr<ServeApp> server_app;  // over rings, as the next
+  std::unique_ptr<HostedStack<ServeApp>> server_stack;
   std::unique_ptr<dpdk::Worker> worker;
+  std::unique_ptr<dpdk::Worker> server_worker;  // null when `worker` polls both
 };
 
-// One run: generators, server (over rings), and the threads that poll them. Made by LoadBench.
+// One run: generators, servers (over rings), and the threads that poll them. Made by LoadBench.
 // Members end in reverse order: workers before what they poll.
 struct LoadRun {
   RunPlan plan;                                      // the whole
   dpdk::Clock clock = dpdk::Clock::Monotonic();      // of all workers
   std::unique_ptr<stack::HandOver> hand_over;        // between several
   std::vector<std::unique_ptr<LoadMember>> members;  // never empty
-  std::unique_ptr<ServeApp> server_app;
-  std::unique_ptr<HostedStack<ServeApp>> server_stack;  // over rings
-  std::unique_ptr<dpdk::Worker> server_worker;          // null when a member's polls both
   dpdk::DpdkPortCounters nic_before;
 
   // The stage that all members have reached.
@@ -61,8 +62,10 @@ struct RingOptions {
   Service service = Service::kExchange;
   ServeOptions serve;
   bool server_closes = true;  // the side that keeps TIME-WAIT has room for it
-  uint32_t time_waits = 0;    // of that side; 0: computed
-  uint32_t cores = 0;         // 1: both ends in turn on one; 2: one each; 0: what there is
+  uint32_t time_waits = 0;    // of that side, in all; 0: computed
+  // "auto", or a list of CPUs: a pair of rings on each, both ends in turn. "": one pair, an end on
+  // each of two CPUs when there are two.
+  std::string cores;
   dpdk::IdleMode idle = dpdk::IdleMode::kYield;
 };
 
@@ -79,28 +82,36 @@ class LoadBench {
   absl::StatusOr<std::unique_ptr<LoadRun>> Start(const RunPlan& plan);
 
   const stack::EngineConfig& config() const { return config_; }
-  bool rings() const { return rings_ != nullptr; }
+  bool rings() const { return !rings_.empty(); }
   bool huge_pages() const { return eal().huge_pages(); }
-  dpdk::DpdkPort& port() { return rings_ ? rings_->first() : device_->port->port(); }
-  uint32_t workers() const { return rings_ ? 1 : device_->port->workers(); }
-  // Of the device, for all workers. REQUIRES: none runs.
+  // Of a generator.
+  dpdk::DpdkPort& port(uint32_t worker = 0) {
+    return rings() ? rings_[worker]->first() : device_->port->port(worker);
+  }
+  uint32_t workers() const {
+    return rings() ? static_cast<uint32_t>(rings_.size()) : device_->port->workers();
+  }
+  // Of the generators' side, for all workers. REQUIRES: none runs.
   dpdk::DpdkPortCounters ReadCounters();
+  // Of the fullest pool of packets. Walks the caches of all threads: not for every tick.
+  double FreePacketsShare();
   // "2 rings in the process", or what the port says of itself.
   std::string Describe();
   std::string DpdkVersion() const;
-  // CPUs of the workers, the generator's first; -1: wherever the system puts it.
+  // CPUs of the workers, the generators' first; -1: wherever the system puts it.
   const std::vector<int>& cpus() const { return cpus_; }
   static Endpoint RingTarget(Service service);
 
  private:
   LoadBench() = default;
-  const dpdk::Eal& eal() const { return rings_ ? *eal_ : *device_->eal; }
-  absl::Status AddMembers(LoadRun& run, const stack::EngineConfig& config);
-  absl::Status StartServer(LoadRun& run, Instant now);
+  const dpdk::Eal& eal() const { return rings() ? *eal_ : *device_->eal; }
+  stack::EngineConfig ConfigOf(const RunPlan& plan, bool closes) const;
+  absl::Status AddMembers(LoadRun& run);
+  absl::Status AddServer(LoadRun& run, uint32_t pair);
   absl::Status StartWorkers(LoadRun& run);
 
   std::unique_ptr<dpdk::Eal> eal_;  // over rings
-  std::unique_ptr<dpdk::RingPair> rings_;
+  std::vector<std::unique_ptr<dpdk::RingPair>> rings_;
   RingOptions ring_options_;
   std::optional<Device> device_;
   LayerOptions layers_;

@@ -30,7 +30,9 @@ class Watcher {
   Watcher(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view)
       : bench_(bench), run_(run), interval_(interval), view_(view) {
     for (const auto& member : run.members) workers_.push_back(member->worker.get());
-    if (run.server_worker) workers_.push_back(run.server_worker.get());
+    for (const auto& member : run.members) {
+      if (member->server_worker) workers_.push_back(member->server_worker.get());
+    }
     before_interval_ = before_window_ = Loads();
   }
 
@@ -187,12 +189,10 @@ class Watcher {
     Snapshot();
   }
 
-  // Walks the caches of all threads: not for every tick.
   void SamplePool() {
     if (++ticks_ % 4 != 0) return;
-    const dpdk::PacketPool& pool = *bench_.port().pool();
-    const double free_share = 1 - static_cast<double>(pool.in_use()) / pool.capacity();
-    outcome_.packet_pool_low_share = std::clamp(free_share, 0.0, outcome_.packet_pool_low_share);
+    outcome_.packet_pool_low_share =
+        std::min(bench_.FreePacketsShare(), outcome_.packet_pool_low_share);
   }
 
   void Collect() {
@@ -207,9 +207,11 @@ class Watcher {
     const std::vector<double>& busy = drained_ ? busy_in_window_ : busy_;
     for (size_t i = 0; i < busy.size(); ++i) {
       const int cpu = i < bench_.cpus().size() ? bench_.cpus()[i] : -1;
-      const char* const role = i >= run_.members.size()                    ? "server"
-                               : run_.server_stack && workers_.size() == 1 ? "client and server"
-                                                                           : "client";
+      const char* role = "server";
+      if (i < run_.members.size()) {
+        const LoadMember& member = *run_.members[i];
+        role = member.server_stack && !member.server_worker ? "client and server" : "client";
+      }
       outcome_.cores.push_back(
           {.cpu = static_cast<uint32_t>(std::max(cpu, 0)), .role = role, .busy_share = busy[i]});
     }
@@ -244,10 +246,12 @@ class Watcher {
       engine.tcp_counters().ForEach(add);
       outcome_.time_waits_evicted += engine.tcp_counters().time_wait_evicted;
     }
-    if (!run_.server_stack) return;
-    const stack::Engine& server = run_.server_stack->engine();
-    outcome_.server_time_waits = server.time_waits().used();
-    outcome_.time_waits_evicted += server.tcp_counters().time_wait_evicted;
+    for (const auto& member : run_.members) {
+      if (!member->server_stack) continue;
+      const stack::Engine& server = member->server_stack->engine();
+      outcome_.server_time_waits += server.time_waits().used();
+      outcome_.time_waits_evicted += server.tcp_counters().time_wait_evicted;
+    }
   }
 
   LoadBench& bench_;

@@ -1,6 +1,7 @@
 // apps/millrace/demo.cc - `millrace demo`: a server and a client in one process, joined by rings.
 //
 // A load run against `ring` with few flags: connections one after the other, as fast as they go.
+// With --cores there is such a pair on each core, and they share nothing.
 
 #include <cstdio>
 #include <memory>
@@ -64,9 +65,12 @@ int Run(DemoFlags& flags, bool duration_given, StopSignals& signals) {
   auto bench = LoadBench::OpenRings(flags.ring, flags.machine, flags.tcp);
   if (!bench.ok()) return Report(bench.status());
   if (!flags.json) {
-    std::printf("millrace demo - two ports joined by rings: no NIC, no root (%zu core%s)\n",
-                (*bench)->cpus().size(),
-                (*bench)->cpus().size() == 1 ? ", both ends in turn" : "s");
+    const size_t cpus = (*bench)->cpus().size();
+    const char* const ends = (*bench)->workers() > 1 ? "s, two ports and both ends on each"
+                             : cpus > 1              ? "s, one end each"
+                                                     : ", both ends in turn";
+    std::printf("millrace demo - two ports joined by rings: no NIC, no root (%zu core%s)\n", cpus,
+                ends);
     std::printf("server %s   client 198.18.128.0/23   %s%s%s\n\n",
                 plan.targets.front().endpoint.ToString().c_str(), DescribeLoad(plan).c_str(),
                 flags.machine.impair.empty() ? "" : ", both ways ", flags.machine.impair.c_str());
@@ -108,8 +112,10 @@ Subcommand AddDemo(CLI::App& program) {
   app->add_option("--close", flags->close, "who closes first: server or client")
       ->type_name("WHO")
       ->default_str("server");
-  AddCount(*app, {"--cores", "N", "1: both ends on one; 2: one each (default: what there is)", ""},
-           &flags->ring.cores, 1, 2);
+  app->add_option("--cores", flags->ring.cores,
+                  "a client and a server on each of these CPUs: auto, or a list as 0,2-5 "
+                  "(default: two CPUs, one end each)")
+      ->type_name("LIST");
   AddCount(*app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: what the run needs)", ""},
            &flags->ring.time_waits, 1, 500'000'000);
   app->add_flag("--json", flags->json, "one JSON object instead of text");
