@@ -157,7 +157,14 @@ void Posix::Configure(uint16_t mss) {
   // The engine counts the shorter IP header, and takes off the difference itself.
   const int longer_header = config.mss - settings_.Mss();
   if (mss != 0) config.mss = static_cast<uint16_t>(std::min(settings_.Mss(), mss) + longer_header);
-  machine_.engine().SetTcpConfig(config);
+  stack::Engine& engine = machine_.engine();
+  if (engine.SetTcpConfig(config)) return;
+  // tcp_rmem was changed beside open connections: it counts when they are gone.
+  const tcp::Config& now = engine.env().config;
+  config.receive_buffer_bytes = now.receive_buffer_bytes;
+  config.receive_buffer_max_bytes = now.receive_buffer_max_bytes;
+  config.window_scaling = now.window_scaling;
+  (void)engine.SetTcpConfig(config);
 }
 
 int Posix::StartConnect(TcpSocket& socket, const Endpoint& remote) {

@@ -1,6 +1,7 @@
 #include "millrace/stack/engine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "millrace/base/secret.h"
 #include "millrace/tcp/connection.h"
@@ -122,8 +123,9 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
   // Every packet that is held can be released in one poll, besides those of the burst itself.
   env_.released.reserve(config.limits.receive_nodes + 4 * kBurst + Neighbors::kParkedMax);
   const Limits& l = config.limits;
-  ok_ = table_.capacity() > 0 && pairs_.ok() && connections_.capacity() == l.connections &&
-        half_opens_.capacity() == l.half_open && time_waits_.capacity() == l.time_wait &&
+  ok_ = l.connections <= kConnectionsMax && table_.capacity() > 0 && pairs_.ok() &&
+        connections_.capacity() == l.connections && half_opens_.capacity() == l.half_open &&
+        time_waits_.capacity() == l.time_wait &&
         env_.send_pool.extents.capacity() == l.send_extents &&
         env_.send_pool.chunks.capacity() == l.send_chunks &&
         env_.receive_pool.nodes.capacity() == l.receive_nodes &&
@@ -133,8 +135,14 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
                                       config.tcp.congestion == tcp::CongestionKind::kBbr);
 }
 
-void Engine::SetTcpConfig(const tcp::Config& config) {
+bool Engine::SetTcpConfig(const tcp::Config& config) {
+  const auto windows = [](const tcp::Config& c) {
+    return std::pair(std::pair(c.receive_buffer_bytes, c.receive_buffer_max_bytes),
+                     c.window_scaling);
+  };
+  if (table_.size() > 0 && windows(config) != windows(env_.config)) return false;
   env_.SetConfig(TcpConfigOf(config, builder_.port()));
+  return true;
 }
 
 uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data) {

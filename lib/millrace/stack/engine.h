@@ -67,8 +67,10 @@ class Engine {
   // not to be had, in thousandths, from 256 samples: a gauge, exact to about 4. Cost: 20 us.
   uint32_t SourcePortFill(const Endpoint& remote);
 
-  // Changes the protocol's constants while connections live: for what happens from now on.
-  void SetTcpConfig(const tcp::Config& config);
+  // Changes the protocol's constants while connections live: for what happens from now on. False,
+  // and nothing is changed, when there are flows and it would change the receive window (its
+  // sizes, scaling), which they have promised to their peers.
+  [[nodiscard]] bool SetTcpConfig(const tcp::Config& config);
 
   // Stages of a poll.
   void BeginPoll(Instant now) { env_.SetNow(now); }
@@ -146,7 +148,8 @@ class Engine {
 
  private:
   friend class Socket;
-  static constexpr size_t kTimerWorkMax = 256;  // wheel entries touched per poll and wheel
+  static constexpr uint32_t kConnectionsMax = 1u << 28;  // Slab::PlaceOf has 32 bits
+  static constexpr size_t kTimerWorkMax = 256;  // entries touched per poll, wheel and queue
   static constexpr size_t kExpiryBatch = 32;    // TIME-WAITs that leave the table together
   static constexpr size_t kRepliesMax = kBurst + kTimerWorkMax;
   static constexpr size_t kControlMax = kBurst + 8;
@@ -168,6 +171,7 @@ class Engine {
   bool OnUnmatched(Parsed& parsed);
   void OnListenerSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
   void TakeSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
+  void CountNoRoute();
   void OnHalfOpen(Parsed& parsed, FlowRef ref);
   void OnTimeWait(Parsed& parsed, FlowRef ref);
   void OnConnection(Parsed& parsed, Connection& connection);

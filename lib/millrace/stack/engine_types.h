@@ -63,7 +63,7 @@ struct KeyPlace {
 struct Parsed {
   wire::ParsedFrame frame;
   FlowKey key;
-  uint64_t hash;
+  uint64_t hash = 0;
   const FlowRef* place;  // where the table has an entry that may be the flow's, or null
   FlowRef candidate;     // which it was
 };

@@ -3,8 +3,9 @@
 //
 // All of a list wait equally long since their last SYN-ACK, so whoever comes last is due last and
 // nothing has to be sorted or stored: the deadline follows from the record
-// (tcp::HalfOpenDeadlineUs). A link in a wheel and its tick would be 8 octets more of the 64 that
-// a SYN may cost.
+// (tcp::HalfOpenWaitUs). A link in a wheel and its tick would be 8 octets more of the 64 that a SYN
+// may cost. Microseconds wrap after 71 minutes: what has passed is an unsigned difference, so that
+// after a jump of the clock all are due at once, and none waits longer than it would have anyway.
 //
 // REQUIRES: HalfOpen::tcp.retransmits and .sent_us do not change while an entry is in.
 // Threading: one owner. Cost: all O(1), Advance O(entries that are due).
@@ -51,20 +52,29 @@ class HalfOpenQueue {
     if (list.head == 0) occupied_ &= ~(1u << entry.tcp.retransmits);
   }
 
-  // Takes those out that are due at `now_us`, `work_max` at most of each list, and calls
-  // fire(index) for each, which may append it again.
+  // Takes those out that are due at `now_us`, `work_max` at most of all lists together, and calls
+  // fire(index) for each, which may append it again. What did not fit comes in the next call, which
+  // begins with the list that this one ended in, or behind it if it had its turn.
   template <class Fire>
   void Advance(Slab<HalfOpen>& slab, const tcp::Config& config, uint32_t now_us, size_t work_max,
                Fire&& fire) {
-    for (uint32_t rest = occupied_; rest != 0; rest &= rest - 1) {
-      const List& list = lists_[static_cast<uint32_t>(__builtin_ctz(rest))];
-      for (size_t work = 0; list.head != 0 && work < work_max; ++work) {
-        const uint32_t index = list.head - 1;
-        const uint32_t deadline_us = tcp::HalfOpenDeadlineUs(slab[index].tcp, config);
-        if (static_cast<int32_t>(now_us - deadline_us) < 0) break;
-        if (slab[index].next != 0) __builtin_prefetch(&slab[slab[index].next - 1].tcp);
-        Remove(slab, index);
-        fire(index);
+    const uint32_t behind = occupied_ & (~0u << first_);
+    for (uint32_t lists : {behind, occupied_ & ~behind}) {
+      for (; lists != 0; lists &= lists - 1) {
+        const auto number = static_cast<uint32_t>(__builtin_ctz(lists));
+        const List& list = lists_[number];
+        const uint32_t next_first = (number + (work_max > 0 ? 1 : 0)) % kLists;
+        while (list.head != 0 && DueInUs(slab[list.head - 1], config, now_us) == 0) {
+          if (work_max == 0) {
+            first_ = next_first;
+            return;
+          }
+          --work_max;
+          const uint32_t index = list.head - 1;
+          if (slab[index].next != 0) __builtin_prefetch(&slab[slab[index].next - 1].tcp);
+          Remove(slab, index);
+          fire(index);
+        }
       }
     }
   }
@@ -75,20 +85,27 @@ class HalfOpenQueue {
     std::optional<uint32_t> next;
     for (uint32_t rest = occupied_; rest != 0; rest &= rest - 1) {
       const List& list = lists_[static_cast<uint32_t>(__builtin_ctz(rest))];
-      const int32_t ahead_us =
-          static_cast<int32_t>(tcp::HalfOpenDeadlineUs(slab[list.head - 1].tcp, config) - now_us);
-      const uint32_t in_us = static_cast<uint32_t>(std::max(ahead_us, 0));
+      const uint32_t in_us = DueInUs(slab[list.head - 1], config, now_us);
       next = std::min(next.value_or(in_us), in_us);
     }
     return next;
   }
 
  private:
+  static constexpr uint32_t kLists = tcp::HalfOpen::kRetransmitsMax + 1;
   struct List {
     uint32_t head = 0, tail = 0;  // index + 1, 0: empty
   };
-  std::array<List, tcp::HalfOpen::kRetransmitsMax + 1> lists_;  // by HalfOpen::tcp.retransmits
-  uint32_t occupied_ = 0;                                       // bit per list
+
+  static uint32_t DueInUs(const HalfOpen& entry, const tcp::Config& config, uint32_t now_us) {
+    const uint32_t passed_us = now_us - entry.tcp.sent_us;
+    const uint32_t wait_us = tcp::HalfOpenWaitUs(entry.tcp, config);
+    return passed_us < wait_us ? wait_us - passed_us : 0;
+  }
+
+  std::array<List, kLists> lists_;  // by HalfOpen::tcp.retransmits
+  uint32_t occupied_ = 0;           // bit per list
+  uint32_t first_ = 0;              // where Advance begins
 };
 
 }  // namespace millrace::stack

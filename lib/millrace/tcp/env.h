@@ -35,6 +35,7 @@ struct Env {
     return config.liveness.Any() ? uint32_t{kWatched} : 0;
   }
   // For what happens from now on; what a connection has negotiated or allocated stays.
+  // REQUIRES: the receive window's sizes and scaling stay, unless there is no connection.
   void SetConfig(const Config& next) {
     config = next;
     challenge_ticks = TicksOf(next.challenge_ack_interval);

@@ -60,13 +60,13 @@ TxSegment ChallengeAckOf(const HalfOpen& half_open, const Env& env);
 // Called when the deadline is reached: true, send the SYN-ACK again; false, given up. `crowded`:
 // its listener is short of room, so that one retransmission has to do (SFL-08, SFL-12).
 [[nodiscard]] bool OnHalfOpenTimeout(HalfOpen& half_open, bool crowded, Env& env);
-// Env::us of the next deadline: 1, 2, 4, ... s after the last SYN-ACK, never early.
-inline uint32_t HalfOpenDeadlineUs(const HalfOpen& half_open, const Config& config) {
-  // Microseconds wrap after 71 minutes and are compared by signed difference.
+// How long the deadline is behind sent_us: 1, 2, 4, ... s, never early. At most 30 minutes, because
+// microseconds wrap after 71.
+inline uint32_t HalfOpenWaitUs(const HalfOpen& half_open, const Config& config) {
   constexpr int64_t kMostUs = int64_t{30} * 60 * 1'000'000;
   const int64_t wait_us =
       std::min(config.rto_initial.us() << half_open.retransmits, config.rto_max.us());
-  return half_open.sent_us + static_cast<uint32_t>(std::min(wait_us, kMostUs)) + 1;
+  return static_cast<uint32_t>(std::min(wait_us, kMostUs)) + 1;
 }
 
 // Makes `tcb` a SYN-RECEIVED connection that OnSegment completes with the peer's ACK.

@@ -2,6 +2,7 @@
 
 #include "millrace/stack/half_open_queue.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -73,6 +74,22 @@ TEST(HalfOpenQueue, WorkIsBoundedAndAnEntryMayComeBackAtOnce) {
   EXPECT_EQ(f.Due(2 * kSecond), (std::vector<uint32_t>{4}));
   EXPECT_EQ(f.NextInUs(2 * kSecond), 2 * kSecond + 1);
   EXPECT_EQ(f.Due(4 * kSecond + 1), (std::vector<uint32_t>{2, 3}));
+}
+
+// The bound is of all lists together, and a list that always has something due starves no other.
+TEST(HalfOpenQueue, ListsShareTheBoundInTurn) {
+  Fixture f(40);
+  for (uint32_t i = 0; i < 40; ++i) f.Add(i, 0, static_cast<uint8_t>(i / 10));
+  std::vector<uint32_t> from(4), due;
+  for (int call = 0; call < 4; ++call) {
+    due = f.Due(20 * kSecond, 10);
+    ASSERT_EQ(due.size(), 10u);
+    for (const uint32_t i : due) ++from[i / 10];
+    for (const uint32_t i : due) {
+      if (i < 10) f.Add(i, 0, 0);  // more of the first kind comes all the time
+    }
+  }
+  EXPECT_THAT(from, ::testing::Each(10u));
 }
 
 TEST(HalfOpenQueue, MicrosecondsWrap) {
