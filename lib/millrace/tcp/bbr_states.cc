@@ -202,7 +202,9 @@ void Bbr::CheckProbeRtt(const Ack& ack, uint32_t* cwnd) {
 }
 
 void Bbr::CheckProbeRttDone(uint32_t now_us, uint32_t* cwnd) {
-  if (!probe_rtt_waits_ || static_cast<int32_t>(now_us - probe_rtt_done_us_) <= 0) return;
+  // Unsigned: after a long silence the time has come, on whichever side of it the clock has
+  // wrapped.
+  if (!probe_rtt_waits_ || probe_rtt_done_us_ - now_us <= kProbeRttDurationUs) return;
   probe_rtt_min_stamp_us_ = now_us;  // when the next one is counted from
   *cwnd = std::max(*cwnd, prior_cwnd_);
   ExitProbeRtt(now_us);

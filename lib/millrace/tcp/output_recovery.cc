@@ -78,7 +78,8 @@ void Pace(Tcb& tcb, Recovery& r, uint32_t length, Env& env) {
     return;
   }
   const uint32_t credit_from = env.us - static_cast<uint32_t>(kTick.us());
-  if (static_cast<int32_t>(r.gate_us - credit_from) < 0) r.gate_us = credit_from;
+  // A gate that was left half an hour ago may look as if it were to come: none is that far ahead.
+  if (r.gate_us - credit_from > kPacingGapMaxUs + kTick.us()) r.gate_us = credit_from;
   span_ns += r.gate_ns;
   r.gate_us += static_cast<uint32_t>(std::min<uint64_t>(span_ns / 1000, kPacingGapMaxUs));
   r.gate_ns = static_cast<uint16_t>(span_ns % 1000);

@@ -39,6 +39,10 @@ class Rack {
  public:
   static constexpr uint32_t kDupThresh = 3;
 
+  // Of all that was sent before, nothing is in flight any more. What arrived last of it says
+  // nothing of what is sent from here on, and its time would, after half an hour of silence, look
+  // later.
+  void OnFlightBegins() { valid_ = false; }
   // RFC 8985 6.2 steps 1 to 3 for a piece that was just acknowledged or SACKed. `echo_before_sent`:
   // the segment's timestamp echo is older than the (re)transmission of the piece.
   void OnDelivered(const SentRun& piece, bool echo_before_sent, uint32_t now_us);
@@ -74,7 +78,7 @@ class Rack {
   SeqNum dsack_round_;
   uint8_t reo_wnd_mult_ = 1;
   uint8_t reo_wnd_persist_ = 16;
-  bool valid_ = false;  // something has arrived
+  bool valid_ = false;  // something of this flight has arrived
   bool reordering_seen_ = false;
   bool in_dsack_round_ = false;
 };

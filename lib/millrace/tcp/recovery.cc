@@ -62,6 +62,7 @@ bool TrackFlight(const Tcb& tcb, Recovery& r, Env& env) {
   // One timed segment, unless Karn's rule forbade to time it.
   const uint32_t sent_us = tcb.Has(kRttTiming) ? tcb.rtt_start_us : env.us;
   const SendMark* const mark = MarkOf(r, 0, tcb.flight(), sent_us);
+  r.rack.OnFlightBegins();
   return r.board.Append(tcb.snd_una, tcb.snd_nxt, sent_us, env.config.sent_runs_max,
                         env.recovery_pool.runs, mark);
 }
