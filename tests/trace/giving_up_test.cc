@@ -73,5 +73,26 @@ TEST(GivingUp, R2IsConfigurable) {
   EXPECT_EQ(t.FlowState(), State::kClosed);
 }
 
+// R1 is about segments that are sent again. A closed window whose probes are answered is no trouble
+// that the application should hear of (RFC 9293 3.8.6.1, MUST-37), and it takes no record.
+TEST(GivingUp, AnsweredProbesOfAClosedWindowAreNoDeliveryProblem) {
+  Trace t;
+  t.AcceptFromPeer();
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+  t.Send("data");
+  t.ForgetSent();
+  int probes = 0;
+  for (int i = 0; i < 60'000 && probes < 6; ++i) {
+    t.Advance(Duration::Milliseconds(1));
+    if (t.AllSent().empty()) continue;
+    ++probes;
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+  }
+  EXPECT_EQ(probes, 6);
+  EXPECT_EQ(t.counters().r1_reached, 0u);
+  EXPECT_EQ(t.app().socket.TakeSoftError(), tcp::SoftError::kNone);
+  EXPECT_EQ(t.engine().env().extras.used(), 0u);
+}
+
 }  // namespace
 }  // namespace millrace::testing

@@ -75,6 +75,20 @@ TEST(Open, WindowOfSynAckInSimultaneousOpenIsNotScaled) {
   EXPECT_TRUE(t.SentNothing());
 }
 
+// The ACK that completes the handshake repeats no other, though our FIN has gone before it (RFC
+// 5681 section 2: "(e) the advertised window in the incoming acknowledgment equals the advertised
+// window in the last incoming acknowledgment": there was none).
+TEST(Open, AckOfTheHandshakeIsNoDuplicateWhenTheFinIsOut) {
+  Trace t;
+  t.Connect();
+  t.Receives({.flags = kSyn, .seq = 0});
+  t.Close();
+  t.ForgetSent();
+  t.Receives({.flags = kSyn | kAck, .seq = 0, .ack = 1});
+  EXPECT_EQ(t.state(), State::kFinWait1);
+  EXPECT_EQ(t.tcb()->duplicate_acks, 0);
+}
+
 // OPN-03: the peer's SYN-ACK is lost; ours comes again until its ACK arrives.
 TEST(Open, SimultaneousOpenRepeatsItsSynAck) {
   Trace t;

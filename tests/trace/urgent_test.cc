@@ -160,5 +160,38 @@ TEST(Push, IsSetOnTheLastSegmentOfAWriteOnly) {
   EXPECT_THAT(flags, ElementsAre(kAck, kAck, kAck | kPsh));
 }
 
+TEST(Urgent, ApplicationThatHasAbortedIsNotToldAnyMore) {
+  Trace t;
+  t.Listen();
+  int told = 0;
+  t.app().in_open = [](stack::Socket socket) { socket.Abort(); };
+  t.app().in_urgent = [&](stack::Socket) { ++told; };
+  t.Receives({.flags = kSyn, .seq = 0});
+  t.ForgetSent();
+  t.Receives({.flags = kAck | kUrg, .seq = 1, .ack = 1, .data = "x", .urgent = 1});
+  EXPECT_EQ(told, 0);
+}
+
+// What peers bring about takes three quarters of the records; the rest is for what is asked for.
+TEST(Urgent, PointersOfPeersLeaveRecordsForTheApplication) {
+  TraceOptions options;
+  options.config.limits.extras = 4;
+  options.config.gateway_v4 = Trace::kPeerAddress;
+  Trace t(options);
+  t.Listen();
+  for (uint32_t i = 0; i < 6; ++i) {
+    const auto port = static_cast<uint16_t>(50'000 + i);
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0});
+    const std::optional<Seg> syn_ack = t.Sent();
+    ASSERT_TRUE(syn_ack.has_value());
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80,
+                   {.flags = kAck | kUrg, .seq = 1, .ack = syn_ack->seq + 1, .urgent = 9});
+    t.ForgetIsn();
+  }
+  EXPECT_EQ(t.engine().env().extras.used(), 3u);
+  EXPECT_EQ(t.counters().extras_full, 3u);
+  EXPECT_TRUE(t.app().socket.SetLiveness({.keepalive = true}));
+}
+
 }  // namespace
 }  // namespace millrace::testing

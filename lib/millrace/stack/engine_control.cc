@@ -132,7 +132,7 @@ void Engine::OnTcpError(const FlowKey& key, SeqNum seq, tcp::SoftError error) {
       error == tcp::SoftError::kProtocolUnreachable || error == tcp::SoftError::kPortUnreachable;
   if (!hard || tcb.state != tcp::State::kSynSent) {
     ++counters_.icmp_soft_errors;
-    if (tcp::Extra* const extra = tcp::TakeExtra(tcb, env_)) extra->soft_error = error;
+    if (tcp::Extra* const extra = tcp::TakeExtraForPeer(tcb, env_)) extra->soft_error = error;
     return;
   }
   ++counters_.icmp_errors_used;

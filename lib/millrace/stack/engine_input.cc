@@ -187,15 +187,17 @@ void Engine::OnListenerSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bo
   TakeSyn(p, index, iss_floor, has_floor);
 }
 
+// A SYN is dropped because there is no way to its sender.
+void Engine::CountNoRoute() {
+  ++counters_.tx_no_route;
+  ++env_.counters.listen_drops;
+}
+
 // REQUIRES: the listener has room.
 void Engine::TakeSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has_floor) {
   Listener& listener = listeners_[index];
   const uint16_t neighbor = NextHop(p.key);
-  if (neighbor == Neighbors::kNone) {
-    ++counters_.tx_no_route;
-    ++env_.counters.listen_drops;
-    return;
-  }
+  if (neighbor == Neighbors::kNone) return CountNoRoute();
   const uint32_t h = half_opens_.Take();
   if (!table_.Insert(p.hash, FlowRef(FlowKind::kHalfOpen, h))) {
     ++env_.counters.table_full;
@@ -290,6 +292,10 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
       // A SYN that is dropped must not cost the old incarnation its 2MSL.
       if (!MayTakeSyn(p.key, listeners_[listener])) {
         CountSynDrop(listeners_[listener]);
+        return;
+      }
+      if (NextHop(p.key) == Neighbors::kNone) {
+        CountNoRoute();
         return;
       }
       const SeqNum floor = tcp::IssAbove(time_wait.tcp, time_wait.tcp.snd_nxt);

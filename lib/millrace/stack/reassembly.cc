@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "millrace/base/check.h"
 #include "millrace/wire/ethernet.h"
@@ -63,19 +64,21 @@ Reassembler::Datagram& Reassembler::FindOrTake(const wire::Fragment& fragment, I
   d.received = d.highest = d.total = 0;
   d.headers = {};
   d.key = fragment.key;
+  d.since = now;
   d.deadline = now + (fragment.headers.v4 ? config_.timeout_v4 : config_.timeout_v6);
   next_due_ = std::min(next_due_, d.deadline);
   ++waiting_;
   return d;
 }
 
-// A free record, or the one that is nearest to its end: new datagrams come in whatever an attacker
-// sent before.
+// A free record, or the one that came first, of those that were given up if there are any: new
+// datagrams come in whatever an attacker sent before. Not the one that ends first: IPv6 waits twice
+// as long as IPv4, and would take all places.
 Reassembler::Datagram& Reassembler::TakeRecord() {
   Datagram* oldest = &datagrams_.front();
   for (Datagram& d : datagrams_) {
     if (!d.used) return d;
-    if (d.deadline < oldest->deadline) oldest = &d;
+    if (std::pair(!d.given_up, d.since) < std::pair(!oldest->given_up, oldest->since)) oldest = &d;
   }
   if (!oldest->given_up) ++counters_.evicted;
   Forget(*oldest);

@@ -103,7 +103,7 @@ class Reassembler {
     uint16_t highest = 0;   // the end of the piece that reaches furthest
     uint16_t total = 0;     // the same when complete; 0 while the last fragment is missing
     wire::FragmentKey key;
-    Instant deadline;
+    Instant since, deadline;
     wire::FragmentHeaders headers;  // bytes is 0 while the first fragment is missing
     std::array<Piece, kPiecesMax> pieces;
     std::array<std::byte, kHeaderBytesMax> header;

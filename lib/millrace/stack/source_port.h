@@ -96,12 +96,13 @@ class SourcePorts {
   // The next tuple for which is_free(Candidate, prepared) -> bool holds, or nullopt after
   // kTriesMax, which the application sees as EADDRNOTAVAIL. As tuples come round in order of their
   // last use, those in the way are connections that have outlived a whole round.
-  // From the second call for the same destination on, candidates are drawn kBatch at a time and at
-  // least as many calls before they are offered. prepare(Candidate) -> uint64_t is called then, and
-  // prefetch(prepared) for all of the batch one after the other: it fetches what is_free will look
-  // at. The connection table of an opener has nothing of a random tuple in cache, and waiting for
-  // it was 11 % of the exchange. Where pages miss the TLB too a prefetch waits for the walk, unless
-  // the next ones walk at the same time: one by one took 73 ns a connection beside 10 M idle ones.
+  // From the second call for the same destination on, candidates are drawn kBatch at a time and,
+  // from the third, at least as many calls before they are offered. prepare(Candidate) -> uint64_t
+  // is called then, and prefetch(prepared) for all of the batch one after the other: it fetches
+  // what is_free will look at. The connection table of an opener has nothing of a random tuple in
+  // cache, and waiting for it was 11 % of the exchange. Where pages miss the TLB too a prefetch
+  // waits for the walk, unless the next ones walk at the same time: one by one took 73 ns a
+  // connection beside 10 M idle ones.
   template <class Prepare, class IsFree, class Prefetch = NoPrefetch>
   std::optional<Choice> Choose(const Endpoint& destination, Prepare&& prepare, IsFree&& is_free,
                                Prefetch&& prefetch = {});

@@ -122,7 +122,9 @@ void Stack<P, A>::Visit(Connection& connection) {
   if (events != 0) {
     if ((events & tcp::kEventOpened) != 0) app_.OnOpen(socket);
     if constexpr (requires { app_.OnUrgent(socket); }) {
-      if ((events & tcp::kEventUrgent) != 0) app_.OnUrgent(socket);
+      if ((events & tcp::kEventUrgent) != 0 && !tcb.Has(tcp::kReceiveClosed | tcp::kResetNow)) {
+        app_.OnUrgent(socket);
+      }
     }
     if ((events & tcp::kEventReadable) != 0) DeliverReadable(connection, socket);
     if ((events & tcp::kEventPeerClosed) != 0) {

@@ -246,7 +246,8 @@ bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, Input
     ++env.counters.ack_missing;  // "if the ACK bit is off, drop the segment and return"
     return false;
   }
-  if (tcb.state == State::kSynReceived) {
+  const bool opens = tcb.state == State::kSynReceived;
+  if (opens) {
     if (!(tcb.snd_una < segment.ack && segment.ack <= tcb.snd_nxt)) {
       ++env.counters.ack_invalid;
       result.reply = Reply::kReset;  // "<SEQ=SEG.ACK><CTL=RST>"
@@ -271,7 +272,7 @@ bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, Input
     if (tcb.Has(kRecord) && OnRecordRepeatedAck(tcb, segment, env)) [[unlikely]] {
       // told by SACK
     } else if (tcb.flight() > 0 && segment.SequenceLength() == 0 && window == tcb.snd_wnd &&
-               tcb.snd_wnd != 0) {
+               tcb.snd_wnd != 0 && !opens) {  // that window is this segment's own
       OnDuplicateAck(tcb, env);
     }
     // RFC 9293 3.8.6.1 (MUST-37): a closed window stays open to probes while they are answered.

@@ -78,6 +78,14 @@ Extra* TakeExtra(Tcb& tcb, Env& env) {
   return &extra;
 }
 
+Extra* TakeExtraForPeer(Tcb& tcb, Env& env) {
+  if (tcb.extra == 0 && env.extras.free() <= env.extras.capacity() / 4) {
+    ++env.counters.extras_full;
+    return nullptr;
+  }
+  return TakeExtra(tcb, env);
+}
+
 void GiveExtra(Tcb& tcb, Env& env) {
   if (tcb.Has(kFastOpen) && tcb.Has(kPassiveOpen)) --env.fast_open_pending;
   env.receive_tuned_bytes -= tcb.receive_buffer_bytes - env.config.receive_buffer_bytes;

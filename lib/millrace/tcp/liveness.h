@@ -19,6 +19,8 @@ namespace millrace::tcp {
 
 // The record of the connection, taken now if it has none; null when the pool is empty.
 Extra* TakeExtra(Tcb& tcb, Env& env);
+// The same for what a peer brings about: the last quarter of the pool is for what applications ask.
+Extra* TakeExtraForPeer(Tcb& tcb, Env& env);
 void GiveExtra(Tcb& tcb, Env& env);
 
 // After a segment was processed. REQUIRES for this and the next: kWatched.

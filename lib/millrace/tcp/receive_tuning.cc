@@ -16,7 +16,7 @@ void TuneReceiveBuffer(Tcb& tcb, Env& env) {
   // A connection that has not filled a quarter of its window needs no larger one, and no record.
   const SeqNum taken_to = tcb.rcv_nxt - tcb.receive.ready_bytes();
   if (taken_to.Since(tcb.irs) < tcb.receive_buffer_bytes / 4) return;
-  Extra* const extra = TakeExtra(tcb, env);
+  Extra* const extra = TakeExtraForPeer(tcb, env);
   if (extra == nullptr) return;
   const uint32_t elapsed_us = env.us - extra->tuning_start_us;
   const uint32_t rtt_us = std::max<uint32_t>(tcb.rtt.srtt_us(), 1);

@@ -56,16 +56,18 @@ void OnRetransmitTimeout(Tcb& tcb, Env& env) {
     return;
   }
   const bool first = tcb.timeouts == 0;
-  if (tcb.timeouts + 1 == env.config.r1_retransmits) {
-    // (SHLD-9): "TCP implementations SHOULD inform the application of the delivery problem".
-    ++env.counters.r1_reached;
-    if (Extra* const extra = TakeExtra(tcb, env)) extra->soft_error = SoftError::kNoAnswer;
-  }
   CountTimeout(tcb);
   if (tcb.flight() == 0 || tcb.snd_wnd == 0) {
     tcb.Set(kProbe);
   } else {
     ++env.counters.timeouts;
+    if (tcb.timeouts == env.config.r1_retransmits) {
+      // (SHLD-9): "TCP implementations SHOULD inform the application of the delivery problem".
+      ++env.counters.r1_reached;
+      if (Extra* const extra = TakeExtraForPeer(tcb, env)) {
+        extra->soft_error = SoftError::kNoAnswer;
+      }
+    }
     DetectBlackHole(tcb, env);
     Recovery* const r = TakeRecord(tcb, env);
     if (r == nullptr) {

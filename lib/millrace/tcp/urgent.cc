@@ -24,7 +24,7 @@ void OnUrgent(Tcb& tcb, const wire::Segment& segment, Env& env) {
   // urgent data".
   const SeqNum end = segment.seq + segment.urgent;
   if (end <= NextToRead(tcb)) return;
-  Extra* const extra = TakeExtra(tcb, env);
+  Extra* const extra = TakeExtraForPeer(tcb, env);
   if (extra == nullptr) return;
   if (extra->urgent && end <= extra->urgent_end) return;
   extra->urgent = true;

@@ -260,5 +260,19 @@ TEST(ReassemblyOfIpv6, LongHeadersAreGivenUp) {
   EXPECT_EQ(r.counters().too_long, 1u);
 }
 
+// IPv6 waits twice as long as IPv4: which goes is a matter of which came first, and what was given
+// up goes before all others.
+TEST(ReassemblyOfBoth, OldestGoesWhateverItsFamily) {
+  Reassembler r{ReassemblyConfig{.datagrams_max = 4}};
+  const Bytes v4 = Whole(false), v6 = Whole(true);
+  for (uint32_t id = 1; id <= 4; ++id) Give(r, FragmentOf(v6, 80, 80, true, id), At(id));
+  Give(r, FragmentOf(v4, 0, 160, true, 7), At(5));
+  Give(r, FragmentOf(v6, 80, 80, true, 8), At(6));  // in place of one of IPv6, not of the newer one
+  EXPECT_EQ(r.counters().evicted, 2u);
+  Bytes out;
+  EXPECT_TRUE(Give(r, FragmentOf(v4, 160, 160, false, 7), At(7), &out));
+  ExpectIsWhole(out);
+}
+
 }  // namespace
 }  // namespace millrace::stack
