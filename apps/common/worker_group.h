@@ -24,6 +24,7 @@
 #include "apps/common/setup.h"
 #include "apps/common/stop_signals.h"
 #include "millrace/base/watchdog.h"
+#include "millrace/dpdk/cpus.h"
 #include "millrace/dpdk/worker.h"
 #include "millrace/stack/control.h"
 
@@ -102,6 +103,7 @@ absl::StatusOr<std::unique_ptr<WorkerGroup<A>>> WorkerGroup<A>::Create(
       layers.place = SteeredPlace{steering, group->hand_over_.get(), i, attached.queues()};
       config = config.ForWorker(*steering, i);
     }
+    const dpdk::OnCpu on(device.cpus.empty() ? -1 : device.cpus[i]);
     auto stack = HostedStack<A>::Create(attached.port(i), *member.app, config, layers, clock.Now());
     if (!stack.ok()) return stack.status();
     member.stack = *std::move(stack);

@@ -255,6 +255,7 @@ absl::Status LoadBench::AddMembers(LoadRun& run) {
       layers.place = SteeredPlace{steering, run.hand_over.get(), i, device_->port->queues()};
       part = config.ForWorker(*steering, i);
     }
+    const dpdk::OnCpu on(cpus_[i]);
     auto stack = HostedStack<LoadApp>::Create(port(i), *member->app, part, layers, run.clock.Now());
     if (!stack.ok()) return stack.status();
     member->stack = *std::move(stack);
@@ -269,6 +270,7 @@ absl::Status LoadBench::AddServer(LoadRun& run, uint32_t pair) {
   config.address = {IpAddress::V4(kServerV4), kNetworkBits};
   config.owned_bits = 32;
   member.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
+  const dpdk::OnCpu on(apart() ? cpus_[1] : cpus_[pair]);
   auto stack = HostedStack<ServeApp>::Create(rings_[pair]->second(), *member.server_app, config,
                                              LayerOptions(), run.clock.Now());
   if (!stack.ok()) return stack.status();
@@ -289,14 +291,13 @@ absl::Status LoadBench::StartWorkers(LoadRun& run) {
     if (worker.ok()) *place = *std::move(worker);
     return worker.status();
   };
-  const bool apart = rings() && cpus_.size() > workers();
   for (size_t i = 0; i < run.members.size(); ++i) {
     LoadMember& member = *run.members[i];
     HostedStack<LoadApp>* const own = member.stack.get();
     HostedStack<ServeApp>* const server = member.server_stack.get();
     const std::string number = run.members.size() == 1 ? "" : std::to_string(i);
     absl::Status started;
-    if (server != nullptr && !apart) {
+    if (server != nullptr && !apart()) {
       started = start(
           "both-ends" + number, cpus_[i],
           [=](Instant now) { return own->Poll(now) + server->Poll(now); }, &member.worker);

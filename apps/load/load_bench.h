@@ -104,6 +104,8 @@ class LoadBench {
 
  private:
   LoadBench() = default;
+  // A CPU each for the one generator and its server over rings.
+  bool apart() const { return rings() && cpus_.size() > workers(); }
   const dpdk::Eal& eal() const { return rings() ? *eal_ : *device_->eal; }
   stack::EngineConfig ConfigOf(const RunPlan& plan, bool closes) const;
   absl::Status AddMembers(LoadRun& run);

@@ -49,5 +49,16 @@ TEST(Cpus, OfThisMachineAreSome) {
   EXPECT_TRUE(ChooseCpus("auto", -1, host).ok());
 }
 
+TEST(Cpus, ThreadIsOnACpuForAsLongAsItIsAsked) {
+  const std::vector<int> before = ReadHostCpus().allowed;
+  {
+    const OnCpu on(before.back());
+    EXPECT_THAT(ReadHostCpus().allowed, ElementsAre(before.back()));
+  }
+  EXPECT_EQ(ReadHostCpus().allowed, before);
+  const OnCpu nowhere(-1);
+  EXPECT_EQ(ReadHostCpus().allowed, before);
+}
+
 }  // namespace
 }  // namespace millrace::dpdk

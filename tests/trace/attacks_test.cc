@@ -169,21 +169,38 @@ TEST(Attack, ConnectionsBehindClosedWindowsGoByUserTimeout) {
   EXPECT_THAT(t.TakeLog(), ElementsAre("open"));
 }
 
-// TIME-WAIT exhaustion: twice as many closes as there are records.
-TEST(Attack, TimeWaitsBeyondTheirBoundGoOldestFirst) {
-  Trace t;
+// Opens and closes a connection from each of the peer's ports 1 to `count`.
+void CloseMany(Trace& t, uint16_t count) {
   t.Listen(64);
   t.app().in_open = [](stack::Socket s) { s.Close(); };
-  for (uint16_t port = 1; port <= 128; ++port) {
+  for (uint16_t port = 1; port <= count; ++port) {
     t.ForgetIsn();
     t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0});
     t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kAck, .seq = 1, .ack = 1});
     t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kFin | kAck, .seq = 1, .ack = 2});
-    t.Advance(Duration::Milliseconds(100));
+    t.Advance(Duration::Milliseconds(1));
   }
+}
+
+// TIME-WAIT exhaustion: twice as many closes as there are records.
+TEST(Attack, TimeWaitsBeyondTheirBoundGoOldestFirst) {
+  Trace t;
+  CloseMany(t, 128);
   EXPECT_EQ(t.engine().time_waits().used(), 64u);
   EXPECT_EQ(t.counters().time_wait_evicted, 64u);
   EXPECT_EQ(t.engine().connections().used(), 0u);
+}
+
+// A large pool makes room for several at once: one in 1024 of it, and never more than 32.
+TEST(Attack, TimeWaitsOfALargePoolGoInBatches) {
+  TraceOptions options;
+  options.config.limits.time_wait = 3 * 1024;
+  Trace t(options);
+  CloseMany(t, 3 * 1024 + 1);
+  EXPECT_EQ(t.counters().time_wait_evicted, 3u);
+  EXPECT_EQ(t.engine().time_waits().used(), 3u * 1024 - 2);
+  t.Receives({.flags = kSyn, .seq = 0});  // and the table is in order
+  EXPECT_EQ(t.FlowState(), State::kSynReceived);
 }
 
 // LAND: source and destination the same.

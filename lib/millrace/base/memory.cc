@@ -18,10 +18,11 @@ Region::Region(size_t bytes, Pages pages) {
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
   if (bytes == 0) return;
   if (pages == Pages::kPreferHuge && bytes >= kHugePageBytes) {
-    // MAP_POPULATE is left out: a page is taken when it is first touched. The kernel reserves the
-    // pages at mmap, so a later touch cannot fail.
+    // The kernel has set them aside for this, so they are taken now: clearing one takes 0.15 ms,
+    // and 3 ms in a guest whose host has not given it yet; on the packet path that was 9 to 29 % of
+    // a second's connections.
     const size_t rounded = RoundUp(bytes, kHugePageBytes);
-    void* p = mmap(nullptr, rounded, kProtection, kFlags | MAP_HUGETLB, -1, 0);
+    void* p = mmap(nullptr, rounded, kProtection, kFlags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
     if (p != MAP_FAILED) {
       data_ = static_cast<std::byte*>(p);
       size_ = rounded;

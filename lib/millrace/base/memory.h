@@ -3,7 +3,9 @@
 // All memory of an engine is reserved at start; nothing is allocated on the packet path. A region
 // of at least 2 MiB is mapped with MAP_HUGETLB, and when the machine has no free huge pages, as
 // plain memory with transparent huge pages advised. Plain pages are touched only when used, so a
-// large limit costs address space, not memory.
+// large limit costs address space, not memory. Huge pages are cleared when the region is made (13
+// GB/s, below 1 GB/s in a guest whose host gives the memory meanwhile), and lie on the NUMA node of
+// the CPU that makes it.
 #ifndef MILLRACE_BASE_MEMORY_H_
 #define MILLRACE_BASE_MEMORY_H_
 

@@ -126,4 +126,16 @@ int NumaNodeOf(const PortConfig& config) {
   return file >> node ? node : -1;
 }
 
+OnCpu::OnCpu(int cpu) {
+  if (cpu < 0 || sched_getaffinity(0, sizeof before_, &before_) != 0) return;
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(static_cast<size_t>(cpu), &only);
+  moved_ = sched_setaffinity(0, sizeof only, &only) == 0;
+}
+
+OnCpu::~OnCpu() {
+  if (moved_) sched_setaffinity(0, sizeof before_, &before_);
+}
+
 }  // namespace millrace::dpdk

@@ -4,6 +4,8 @@
 #ifndef MILLRACE_DPDK_CPUS_H_
 #define MILLRACE_DPDK_CPUS_H_
 
+#include <sched.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +31,20 @@ absl::StatusOr<std::vector<int>> ParseCpuList(absl::string_view text);
 // are any among them (node < 0: no preference), and no more than the quota pays for, but one.
 // A list must be of CPUs that the process may use.
 absl::StatusOr<std::vector<int>> ChooseCpus(absl::string_view text, int node, const HostCpus& host);
+
+// The calling thread runs on `cpu` while this lives (-1: where it was), so that memory that it
+// touches first is of that CPU's NUMA node: what is made for a worker is made on its CPU.
+class OnCpu {
+ public:
+  explicit OnCpu(int cpu);
+  ~OnCpu();
+  OnCpu(const OnCpu&) = delete;
+  OnCpu& operator=(const OnCpu&) = delete;
+
+ private:
+  cpu_set_t before_;
+  bool moved_ = false;
+};
 
 // NUMA node of a device, as the system says; -1 when it does not.
 int NumaNodeOf(const PortConfig& config);

@@ -181,14 +181,9 @@ void Engine::LeaveTable(Connection& connection) {
 
 void Engine::EnterTimeWait(Connection& connection) {
   uint32_t index = time_waits_.Take();
-  if (index == kNoIndex) {
-    // Full: the one nearest to its end goes early, so that closing never fails.
-    const uint32_t oldest = time_wait_queue_.Earliest();
-    ++env_.counters.time_wait_evicted;
-    if (oldest != kNoIndex) {
-      RemoveTimeWait(oldest, true);
-      index = time_waits_.Take();
-    }
+  if (index == kNoIndex) [[unlikely]] {
+    EvictTimeWaits();
+    index = time_waits_.Take();
   }
   const uint64_t hash = table_.Hash(connection.key);
   const FlowRef from(FlowKind::kConnection, connections_.IndexOf(connection));

@@ -234,6 +234,7 @@ class Engine {
   void RemoveTimeWait(uint32_t index, bool erase_flow);
   void FreeTimeWait(uint32_t index, bool erase_flow);
   void EnterTimeWait(Connection& connection);
+  [[gnu::noinline]] void EvictTimeWaits();
   void ExpireTimeWaits();
   void LeaveTable(Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);

@@ -65,18 +65,21 @@ class TimeWaitQueue {
     size_t work = 0;
     while (head_ != 0 && !TickBefore(now_tick, head_tick_) && work < work_max) {
       const uint32_t index = head_ - 1;
-      Remove(slab, index);  // which reads the next one: the one behind that is prefetched
-      if (head_ != 0) {
-        const uint32_t behind = slab[head_ - 1].timer.next;
-        if (behind != 0) {  // half of the records lie in two cache lines
-          __builtin_prefetch(&slab[behind - 1].key);
-          __builtin_prefetch(&slab[behind - 1].timer);
-        }
-      }
+      Remove(slab, index);  // which reads the next one
+      PrefetchSecond(slab);
       ++work;
       fire(index);
     }
     return work;
+  }
+
+  // For who is about to take out the first: the one behind it, which is read then.
+  void PrefetchSecond(const Slab<TimeWait>& slab) const {
+    if (head_ == 0) return;
+    const uint32_t second = slab[head_ - 1].timer.next;
+    if (second == 0) return;
+    __builtin_prefetch(&slab[second - 1].key);  // half of the records lie in two cache lines
+    __builtin_prefetch(&slab[second - 1].timer);
   }
 
   // The tick of the first one; nullopt when there is none.
