@@ -162,7 +162,7 @@ class Engine {
   }
 
   // engine_input.cc
-  uint16_t FindNextHop(const FlowKey& key);
+  [[gnu::noinline]] uint16_t FindNextHop(const FlowKey& key);
   void ParseAll(std::span<const RxFrame> frames);
   [[gnu::noinline]] bool ParseInLayers(const RxFrame& rx, Parsed& parsed);
   void Demultiplex(Parsed& parsed);

@@ -41,7 +41,7 @@ const char* ToString(ListenResult result) {
 uint16_t Engine::NextHop(const FlowKey& key) {
   // Nearly always the one of the last flow: a gateway, or the one server of a load test.
   if (key.IsV4() && key.remote_v4() == last_hop_.destination_v4 &&
-      neighbors_.Holds(last_hop_.neighbor, last_hop_.address)) [[likely]] {
+      last_hop_.era == neighbors_.era() && neighbors_.HasUsers(last_hop_.neighbor)) [[likely]] {
     return last_hop_.neighbor;
   }
   return FindNextHop(key);
@@ -51,7 +51,9 @@ uint16_t Engine::FindNextHop(const FlowKey& key) {
   const IpAddress hop = NextHopAddress(key);
   if (hop == IpAddress() || hop == IpAddress::V4(0)) return Neighbors::kNone;
   const uint16_t neighbor = neighbors_.Lookup(hop, env_.now);
-  if (key.IsV4()) last_hop_ = {hop, key.remote_v4(), neighbor};
+  if (key.IsV4() && neighbor != Neighbors::kNone) {
+    last_hop_ = {key.remote_v4(), neighbors_.era(), neighbor};
+  }
   return neighbor;
 }
 

@@ -68,10 +68,10 @@ struct Parsed {
   FlowRef candidate;     // which it was
 };
 
-// Where the last flow over IPv4 went.
+// Where the last flow over IPv4 went; the index counts in that era of the neighbours only.
 struct LastHop {
-  IpAddress address;
-  uint32_t destination_v4 = 0;
+  uint32_t destination_v4 = 0;  // 0: there was none
+  uint32_t era = 0;
   uint16_t neighbor = 0;
 };
 

@@ -61,6 +61,7 @@ void Neighbors::Drop(uint16_t index) {
   *link = n.hash_next;
   n.state = NeighborState::kFree;
   n.address = IpAddress();
+  ++era_;
   free_.push_back(index);
   --size_;
 }

@@ -125,11 +125,9 @@ class Neighbors {
   // Index of the entry for an address on the link, made when there is none (and the first request
   // is then due at once). kNone when the table is full of entries in use.
   uint16_t Lookup(const IpAddress& address, Instant now);
-  // Whether that entry is in use and is the address's.
-  bool Holds(uint16_t index, const IpAddress& address) const {
-    return index < entries_.size() && entries_[index].users > 0 &&
-           entries_[index].address == address;
-  }
+  // Changes whenever an index comes to stand for another address.
+  uint32_t era() const { return era_; }
+  bool HasUsers(uint16_t index) const { return entries_[index].users > 0; }
   uint16_t Find(const IpAddress& address) const;  // kNone when there is none
 
   // Holds the index, or lets go of it.
@@ -214,6 +212,7 @@ class Neighbors {
   uint16_t last_ = 0;                              // of the last Lookup
   uint16_t lru_first_ = kNone, lru_last_ = kNone;  // most and least recently used
   Instant next_poll_ = Instant::Never();
+  uint32_t era_ = 0;  // entries dropped so far
   NeighborCounters counters_;
 };
 
