@@ -4,9 +4,10 @@
 // each of them, short trials first. For each goal a lower bound (a rate that passed) and an upper
 // bound (one that failed) close in: they are found by steps of a factor of four, then halved (in
 // the logarithm) until they are `width` apart; then the same with longer trials and narrower
-// bounds. A lower bound counts only after a trial of the final length. What failed once is an upper
-// bound, however short the trial (an exceed ratio of 0); no rate above the lowest of them is
-// believed.
+// bounds. A lower bound counts only after a trial of the final length. What failed twice is an
+// upper bound, however short the trials (the draft's exceed ratio of a half: one failure may be the
+// machine's); no rate above the lowest of them is believed. A trial is as long as starts_min takes,
+// up to the final length: what a handful of connections shows is chance.
 //
 // A trial is void when the generator was the limit. A rate with two void trials is an upper bound
 // of all goals, and the generator's, not the target's.
@@ -28,6 +29,7 @@ struct RateSearchOptions {
   double highest_per_s = 1e8;  // no trial is above
   double width = 0.005;        // relative distance of the bounds at the end
   Duration first_length = Duration::Seconds(1), final_length = Duration::Seconds(10);
+  double starts_min = 500;  // of a trial that is shorter than final_length
   uint32_t trials_max = 200;
 };
 
@@ -65,12 +67,18 @@ class RateSearch {
     std::vector<bool> passed;
   };
 
-  Duration LengthOf(int phase) const;
+  // Of a trial at this rate.
+  Duration LengthOf(int phase, double rate_per_s) const;
   double WidthOf(int phase) const;
   std::optional<double> Upper(size_t goal) const;
   std::optional<double> GeneratorLimit() const;
-  // The highest rate below `upper` that passed trials of at least `length`.
-  std::optional<double> Lower(size_t goal, std::optional<double> upper, Duration length) const;
+  // Trials at this rate that did not meet the goal.
+  size_t Failures(size_t goal, double rate_per_s) const;
+  // The highest rate below `upper` that passed a trial of a phase, or of any.
+  std::optional<double> Lower(size_t goal, std::optional<double> upper,
+                              std::optional<int> phase) const;
+  // Whether the last trial has to be made again.
+  bool IsInDoubt(const Tried& last) const;
   std::optional<Trial> NextOf(size_t goal) const;
   std::optional<double> NextRate(size_t goal, int phase) const;
 
