@@ -1,7 +1,7 @@
 // apps/common/port_layers.h - what stands between a stack and its device, as the flags say.
 //
-// From the device upwards: VLAN tags, a bad network, reassembly, and with several workers the
-// steering of each frame to its owner.
+// From the device upwards: VLAN tags, a bad network, reassembly, with several workers the steering
+// of each frame to its owner, and the recording of what the engine gets and sends.
 // Threading: one worker. Cost: that of the layers that there are; see stack/any_port.h.
 #ifndef MILLRACE_APPS_COMMON_PORT_LAYERS_H_
 #define MILLRACE_APPS_COMMON_PORT_LAYERS_H_
@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "apps/common/recording_port.h"
 #include "millrace/dpdk/dpdk_port.h"
 #include "millrace/dpdk/vlan_port.h"
 #include "millrace/sim/impaired_port.h"
@@ -36,10 +37,12 @@ struct LayerOptions {
   std::optional<sim::Impairment> impairment;  // in both directions
   bool reassemble = false;                    // else fragments are dropped
 
-  std::optional<SteeredPlace> place;  // with several workers
+  std::optional<SteeredPlace> place;   // with several workers
+  FlightRecorder* recorder = nullptr;  // outlives the layers
 
   bool any() const {
-    return vlan.has_value() || impairment.has_value() || reassemble || place.has_value();
+    return vlan.has_value() || impairment.has_value() || reassemble || place.has_value() ||
+           recorder != nullptr;
   }
 };
 
@@ -56,6 +59,7 @@ class PortLayers {
       const SteeredPlace& place = *options.place;
       Add(steered_, top(), *place.steering, *place.hand_over, place.worker, place.queues);
     }
+    if (options.recorder != nullptr) Add(recording_, top(), *options.recorder);
   }
   PortLayers(const PortLayers&) = delete;
   PortLayers& operator=(const PortLayers&) = delete;
@@ -85,6 +89,7 @@ class PortLayers {
   std::optional<sim::ImpairedPort<stack::AnyPort>> impaired_;
   std::optional<stack::ReassemblingPort<stack::AnyPort>> reassembling_;
   std::optional<stack::SteeredPort<stack::AnyPort>> steered_;
+  std::optional<RecordingPort<stack::AnyPort>> recording_;
 };
 
 }  // namespace millrace::apps

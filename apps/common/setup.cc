@@ -1,6 +1,7 @@
 #include "apps/common/setup.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "millrace/dpdk/cpus.h"
 #include "millrace/dpdk/packet_pool.h"
 #include "millrace/wire/ipv6.h"
@@ -42,37 +44,89 @@ absl::Status SetGateway(const std::string& text, stack::EngineConfig* config) {
   return absl::OkStatus();
 }
 
-// "10.1.16.0/20:1024-65535", the ports may be missing.
-absl::Status SetOwn(const std::string& text, stack::EngineConfig* config) {
+struct OwnAddresses {
+  uint32_t first = 0, last = 0;
+  uint16_t port_min = 1024, port_max = 65535;
+};
+
+// "10.1.16.0/20:1024-65535", "10.1.16.0-10.1.16.127"; the ports may be missing.
+absl::StatusOr<OwnAddresses> ParseOwn(const std::string& text) {
   const auto wrong = [&](const char* what) {
     return absl::InvalidArgumentError("\"" + text + "\" " + what +
-                                      "; write 10.1.16.0/20 or 10.1.16.0/20:1024-65535");
+                                      "; write 10.1.16.0/20 or 10.1.16.0-10.1.16.127, and "
+                                      ":1024-65535 behind it for ports");
   };
-  const size_t colon = text.find(':');
-  const std::optional<IpPrefix> prefix = IpPrefix::Parse(text.substr(0, colon));
-  if (!prefix || !prefix->address.IsV4() || prefix->length_bits == 0) {
-    return wrong("is no prefix of IPv4 addresses");
+  OwnAddresses own;
+  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
+  const size_t dash = parts[0].find('-');
+  const auto first = IpPrefix::Parse(parts[0].substr(0, dash));
+  const auto last = dash == std::string::npos ? first : IpPrefix::Parse(parts[0].substr(dash + 1));
+  if (!first || !last || !first->address.IsV4() || !last->address.IsV4() ||
+      first->length_bits == 0) {
+    return wrong("is no prefix or range of IPv4 addresses");
   }
-  if (config->address.length_bits == 0 || !config->address.Contains(prefix->address) ||
-      prefix->length_bits < config->address.length_bits) {
-    return wrong("is no part of the network of --ip");
-  }
-  config->owned_bits = prefix->length_bits;
-  // Of /30 and shorter the first address is none of a host.
-  const uint32_t mask = ~uint32_t{0} << (32 - prefix->length_bits);
-  const uint32_t first = (prefix->address.v4() & mask) + (prefix->length_bits <= 30 ? 1 : 0);
-  const IpPrefix owned{IpAddress::V4(first), prefix->length_bits};
-  if (!owned.Contains(config->address.address)) config->address.address = owned.address;
-  if (colon == std::string::npos) return absl::OkStatus();
-  const std::string ports = text.substr(colon + 1);
-  const size_t dash = ports.find('-');
-  const auto low = ParseCount(ports.substr(0, dash));
-  const auto high = dash == std::string::npos ? low : ParseCount(ports.substr(dash + 1));
+  const uint32_t hosts =
+      dash == std::string::npos ? ~uint32_t{0} >> (first->length_bits - 1) >> 1 : 0;
+  own.first = first->address.v4() & ~hosts;
+  own.last = last->address.v4() | hosts;
+  if (own.first > own.last) return wrong("ends before it begins");
+  if (parts.size() == 1) return own;
+  const std::vector<std::string> ports = absl::StrSplit(parts[1], absl::MaxSplits('-', 1));
+  const auto low = ParseCount(ports.front()), high = ParseCount(ports.back());
   if (!low || !high || *low == 0 || *high > 65'535 || *low > *high) {
     return wrong("has no range of ports");
   }
-  config->source_port_min = static_cast<uint16_t>(*low);
-  config->source_port_max = static_cast<uint16_t>(*high);
+  own.port_min = static_cast<uint16_t>(*low);
+  own.port_max = static_cast<uint16_t>(*high);
+  return own;
+}
+
+// What all parts of the list are together: the engine owns one prefix.
+absl::StatusOr<OwnAddresses> Together(const std::string& list) {
+  std::vector<OwnAddresses> parts;
+  for (const std::string& text : Split(list)) {
+    absl::StatusOr<OwnAddresses> part = ParseOwn(text);
+    if (!part.ok()) return part.status();
+    parts.push_back(*part);
+  }
+  std::sort(parts.begin(), parts.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  OwnAddresses all = parts.front();
+  for (const OwnAddresses& part : parts) {
+    if (part.port_min != all.port_min || part.port_max != all.port_max) {
+      return absl::InvalidArgumentError("--src " + list + ": all addresses have the same ports");
+    }
+    if (part.first > uint64_t{all.last} + 1) {
+      return absl::InvalidArgumentError(
+          "--src " + list + ": " + IpAddress::V4(all.last + 1).ToString() +
+          " is missing: the addresses have to be one prefix together");
+    }
+    all.last = std::max(all.last, part.last);
+  }
+  return all;
+}
+
+absl::Status SetOwn(const std::string& list, stack::EngineConfig* config) {
+  const absl::StatusOr<OwnAddresses> own = Together(list);
+  if (!own.ok()) return own.status();
+  const uint32_t hosts = own->last - own->first;
+  if ((hosts & (hosts + 1)) != 0 || (own->first & hosts) != 0) {
+    return absl::InvalidArgumentError(
+        "--src " + list + ": " + IpAddress::V4(own->first).ToString() + " to " +
+        IpAddress::V4(own->last).ToString() + " is no prefix; leave some out, or add some");
+  }
+  const int bits = 32 - std::popcount(hosts);
+  const IpPrefix& network = config->address;
+  if (network.length_bits == 0 || !network.Contains(IpAddress::V4(own->first)) ||
+      bits < network.length_bits) {
+    return absl::InvalidArgumentError("--src " + list + " is no part of the network of --ip");
+  }
+  config->owned_bits = bits;
+  // Of /30 and shorter the first address is none of a host.
+  const IpPrefix owned{IpAddress::V4(own->first + (bits <= 30 ? 1 : 0)), bits};
+  if (!owned.Contains(config->address.address)) config->address.address = owned.address;
+  config->source_port_min = own->port_min;
+  config->source_port_max = own->port_max;
   return absl::OkStatus();
 }
 
@@ -144,6 +198,8 @@ void MachineFlags::AddTo(CLI::App& app) {
               if (!id || *id > dpdk::kVlanIdMax) return std::nullopt;
               return static_cast<uint16_t>(*id);
             });
+  app.add_option("--eal", eal, "more arguments of DPDK's environment, as it documents them")
+      ->type_name("WORDS");
   app.add_flag("--reassemble", reassemble,
                "put fragments together, at most 128 datagrams at a time (default: drop them)");
 }
@@ -157,6 +213,10 @@ absl::StatusOr<LayerOptions> MachineFlags::Layers() const {
   }
   layers.impairment = std::get<sim::Impairment>(parsed);
   return layers;
+}
+
+std::vector<std::string> MachineFlags::EalWords() const {
+  return absl::StrSplit(eal, ' ', absl::SkipEmpty());
 }
 
 uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
@@ -248,7 +308,8 @@ absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp)
   options.packets = (options.packets + 1) * workers - 1;
   if (device.layers.impairment) options.packets += 2 * kHeldPacketsMax;
   dpdk::EalOptions eal{.memory_mb = flags.machine.MemoryMb(options.packets),
-                       .huge_pages = flags.machine.huge_pages()};
+                       .huge_pages = flags.machine.huge_pages(),
+                       .extra = flags.machine.EalWords()};
   if (port->kind == dpdk::DeviceKind::kPci) eal.pci_allowed.push_back(port->target);
   absl::StatusOr<std::unique_ptr<dpdk::Eal>> started = dpdk::Eal::Start(eal);
   if (!started.ok()) return started.status();

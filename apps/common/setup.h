@@ -39,6 +39,7 @@ struct MachineFlags {
   std::string impair;      // "" for none
   bool reassemble = false;
   std::optional<uint16_t> vlan;
+  std::string eal;  // more arguments of EAL, separated by spaces
 
   void AddTo(CLI::App& app);
   absl::StatusOr<LayerOptions> Layers() const;
@@ -48,6 +49,7 @@ struct MachineFlags {
   Region::Pages pages() const {
     return no_huge ? Region::Pages::kPlain : Region::Pages::kPreferHuge;
   }
+  std::vector<std::string> EalWords() const;
   // Memory for this many packets in all, as given or as needed.
   uint32_t MemoryMb(uint64_t packets) const;
 };
@@ -60,7 +62,8 @@ struct DeviceFlags {
   std::string idle = "sleep";
   std::string cores;        // "": one worker, wherever the system puts it
   bool dispatcher = false;  // the first of the workers only hands frames to the others
-  // IPv4 addresses and source ports that are ours: "10.1.16.0/20:1024-65535"; "": --ip alone.
+  // IPv4 addresses and source ports that are ours, with commas: "10.1.16.0/20:1024-65535" or
+  // "10.1.16.0-10.1.16.127"; together one prefix. "": --ip alone.
   std::string own;
   MachineFlags machine;
 

@@ -56,6 +56,7 @@ void LoadApp::OnPoll(stack::Engine& engine, Instant now) {
     begun_once_ = true;
     begun_ = now;
   }
+  if (recorder_ != nullptr) recorder_->Settle();
   Expire(engine);
   switch (stage_) {
     case LoadStage::kProbing:

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/common/flight_recorder.h"
 #include "apps/common/http_response.h"
 #include "apps/common/pattern.h"
 #include "apps/load/flow.h"
@@ -39,6 +40,9 @@ class LoadApp {
  public:
   // `pattern` and `live` outlive the application. `plan` is the part of this worker (PlanOf).
   LoadApp(const RunPlan& plan, const Pattern& pattern, LiveRun& live);
+
+  // Told of every connection that fails in the window; outlives the application.
+  void SetRecorder(FlightRecorder* recorder) { recorder_ = recorder; }
 
   void OnOpen(stack::Socket socket);
   size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
@@ -105,6 +109,7 @@ class LoadApp {
   void Fail(const stack::Socket& socket, uint32_t index, LoadFailure failure);
   LoadFailure Outcome(const Flow& flow, tcp::CloseReason reason) const;
   void Count(const Flow& flow, LoadFailure failure);
+  void Capture(const stack::Socket& socket, const Flow& flow, LoadFailure failure);
   void Give(uint32_t index);
   void RecordLatency(const Flow& flow, LatencyState state, Instant intended, Instant started);
   void RecordLag(bool measured, Instant intended);
@@ -112,6 +117,7 @@ class LoadApp {
   RunPlan plan_;
   const Pattern& pattern_;
   LiveRun& live_;
+  FlightRecorder* recorder_ = nullptr;
   RunResult result_;
   std::vector<TargetState> targets_;
   WeightedChoice next_target_, next_exchange_;

@@ -52,7 +52,11 @@ void MakeRoom(const RunPlan& plan, stack::Limits* limits) {
   limits->half_open = std::min(room, 65'536u);
   limits->recoveries = std::min(room, limits->recoveries);
   limits->send_extents = std::max(limits->send_extents, room);
+  if (plan.dscp != 0) limits->extras = std::max(limits->extras, room);
 }
+
+// The recorders of all workers share this much, besides what they keep.
+constexpr uint64_t kRecorderBytes = 64u << 20;
 
 }  // namespace
 
@@ -126,8 +130,9 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
   bench->config_.owned_bits = kClientBits;
   const size_t pairs = options.cores.empty() ? 1 : bench->cpus_.size();
   const uint64_t packets = pairs * (2 * uint64_t{kPacketsPerPort} + 1);
-  auto eal = dpdk::Eal::Start(
-      {.memory_mb = machine.MemoryMb(packets), .huge_pages = machine.huge_pages()});
+  auto eal = dpdk::Eal::Start({.memory_mb = machine.MemoryMb(packets),
+                               .huge_pages = machine.huge_pages(),
+                               .extra = machine.EalWords()});
   if (!eal.ok()) return eal.status();
   bench->eal_ = *std::move(eal);
   dpdk::RingPairOptions rings;
@@ -250,6 +255,15 @@ absl::Status LoadBench::AddMembers(LoadRun& run) {
     if (count > 1) member->live.start_at_ns = LiveRun::kNotYet;
     member->app = std::make_unique<LoadApp>(member->plan, pattern_, member->live);
     LayerOptions layers = layers_;
+    if (run.plan.capture_bytes > 0) {
+      member->recorder = std::make_unique<FlightRecorder>(FlightRecorder::Options{
+          .ring_bytes = kRecorderBytes / count, .kept_bytes = run.plan.capture_bytes / count});
+      if (!member->recorder->ok()) {
+        return absl::ResourceExhaustedError("--capture-failures: no memory for the packets");
+      }
+      layers.recorder = member->recorder.get();
+      member->app->SetRecorder(member->recorder.get());
+    }
     stack::EngineConfig part = config;
     if (steering != nullptr) {
       layers.place = SteeredPlace{steering, run.hand_over.get(), i, device_->port->queues()};

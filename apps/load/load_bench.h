@@ -30,6 +30,7 @@ namespace millrace::apps {
 struct LoadMember {
   RunPlan plan;  // its part
   LiveRun live;
+  std::unique_ptr<FlightRecorder> recorder;  // with RunPlan::capture_bytes
   std::unique_ptr<LoadApp> app;
   std::unique_ptr<HostedStack<LoadApp>> stack;
   std::unique_ptr<ServeApp> server_app;  // over rings, as the next
@@ -91,6 +92,7 @@ class LoadBench {
   uint32_t workers() const {
     return rings() ? static_cast<uint32_t>(rings_.size()) : device_->port->workers();
   }
+  uint32_t queues() const { return rings() ? 1 : device_->port->queues(); }
   // Of the generators' side, for all workers. REQUIRES: none runs.
   dpdk::DpdkPortCounters ReadCounters();
   // Of the fullest pool of packets. Walks the caches of all threads: not for every tick.

@@ -46,6 +46,9 @@ std::optional<LoadFailure> LoadApp::Open(stack::Engine& engine, uint32_t index, 
     case stack::ConnectResult::kOk:
       flow.id = socket.id();
       Enter(index, FlowPhase::kConnecting);
+      if (plan_.dscp != 0 && !socket.SetDiffserv(plan_.dscp)) {
+        Fail(socket, index, LoadFailure::kNoMemory);
+      }
       return std::nullopt;
     case stack::ConnectResult::kNoPorts:
       return LoadFailure::kNoSourcePort;
@@ -90,7 +93,10 @@ void LoadApp::RecordLag(bool measured, Instant intended) {
 
 void LoadApp::RecordLatency(const Flow& flow, LatencyState state, Instant intended,
                             Instant started) {
-  if (!flow.measured) return;
+  // A request counts by its own start: one of a connection that lasts may be in the window though
+  // the connection began before it, and behind its end though it began inside.
+  const bool of_request = state == LatencyState::kFirstByte || state == LatencyState::kLastByte;
+  if (!(of_request ? Measured(intended) : flow.measured)) return;
   live_.intervals.current().intended[state].Record(NsBetween(intended, now_));
   result_.actual[state].Record(NsBetween(started, now_));
 }
@@ -119,7 +125,7 @@ void LoadApp::SendRequest(const stack::Socket& socket, uint32_t index, Instant i
   flow.request_started = now_;
   flow.received = 0;
   if (flow.held) flow.measured = Measured(intended);
-  if (flow.measured) ++result_.counts.requests_offered;
+  if (Measured(intended)) ++result_.counts.requests_offered;
   if (targets_[flow.target].target.http()) {
     readers_[index] = HttpResponseReader(targets_[flow.target].request.head_only());
   } else {
@@ -229,7 +235,7 @@ void LoadApp::OnResponse(const stack::Socket& socket, uint32_t index) {
   Flow& flow = flows_[index];
   RecordLatency(flow, LatencyState::kLastByte, flow.request_intended, flow.request_started);
   ++requests_ok_;
-  if (flow.measured) ++result_.counts.requests_ok;
+  if (Measured(flow.request_intended)) ++result_.counts.requests_ok;
   --flow.requests_left;
   if (flow.held) return Enter(index, FlowPhase::kIdle);
   if (flow.requests_left == 0) return BeginClose(socket, index);
@@ -298,6 +304,7 @@ void LoadApp::OnClose(stack::Socket socket, tcp::CloseReason reason) {
   Flow& flow = flows_[index];
   const LoadFailure outcome = Outcome(flow, reason);
   if (flow.probe) return OnProbeOver(outcome);
+  if (outcome != LoadFailure::kNone) Capture(socket, flow, outcome);
   if (flow.held) {
     flow.phase == FlowPhase::kConnecting ? --held_opening_ : --held_open_;
     // The end of the run is the end of a held connection, and no failure.
@@ -315,6 +322,12 @@ void LoadApp::OnClose(stack::Socket socket, tcp::CloseReason reason) {
   }
   Count(flow, outcome);
   Give(index);
+}
+
+void LoadApp::Capture(const stack::Socket& socket, const Flow& flow, LoadFailure failure) {
+  if (recorder_ == nullptr || !(flow.measured || flow.held)) return;
+  recorder_->OnFailure(socket.local(), socket.remote(), flow.started, ToString(failure),
+                       MeaningOf(failure));
 }
 
 void LoadApp::Count(const Flow& flow, LoadFailure failure) {

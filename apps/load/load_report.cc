@@ -28,6 +28,7 @@ uint64_t DroppedBy(const dpdk::DpdkPortCounters& nic) {
 }
 
 std::string TargetText(const RunPlan& plan) {
+  if (!plan.target_text.empty()) return plan.target_text;
   std::string text;
   for (const Target& target : plan.targets) text += (text.empty() ? "" : " ") + target.text;
   return text;
@@ -56,8 +57,7 @@ LoadShape ShapeOf(const RunPlan& plan, const RunResult& load) {
           .packets_per_connection = finished == 0 ? 0 : Share(load.traffic.segments, finished)};
 }
 
-void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, const LoadBench& bench,
-              Result* result) {
+void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench, Result* result) {
   if (bench.rings()) {
     result->notes.emplace_back("a test over rings measures this program, not a network");
   }
@@ -65,6 +65,12 @@ void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, const LoadBench& 
   if (load.missing_target >= 0) {
     const Target& target = plan.targets[static_cast<size_t>(load.missing_target)];
     result->notes.push_back(target.text + " is not there: " + MeaningOf(load.missing_why));
+    if (!bench.rings() && !bench.port().LinkIsUp()) {
+      result->notes.push_back(
+          "the link of the port is down: is its other end there? That of a memif has to offer as "
+          "many queues as we want, " +
+          std::to_string(bench.queues()) + ": start it with as many --cores, or add queues=1 here");
+    }
   }
   if (outcome.time_waits_evicted > 0) {
     result->notes.push_back(GroupDigits(outcome.time_waits_evicted) +

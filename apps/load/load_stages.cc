@@ -112,6 +112,7 @@ void LoadApp::EndWindow() {
       }
     }
     result_.counts.held = held_open_;
+    end_ = end;  // requests that start later are not measured
   }
   stage_ = LoadStage::kDraining;
   begun_ = now_;

@@ -60,6 +60,7 @@ struct RunPlan {
   static constexpr uint64_t kUnlimited = UINT64_MAX;
 
   std::vector<Target> targets;
+  std::string target_text;  // as given, when the targets are more than were
   std::vector<Exchange> mix = std::vector<Exchange>(1);
 
   // Open loop: `rate_per_s` connections a second are started whatever becomes of them. Closed loop
@@ -85,6 +86,8 @@ struct RunPlan {
   PhaseTimeouts timeouts;
   uint64_t expected_body_bytes = 0;  // HTTP: any other length is a failure; 0: any will do
   bool check_payload = false;        // octet i of every response is Pattern::At(i)
+  uint8_t dscp = 0;                  // Diffserv field of what we send, 0 to 63
+  uint64_t capture_bytes = 0;        // for packets of failed connections; 0: none are kept
   uint64_t seed = 1;
   LoadRank rank;
 

@@ -1,5 +1,7 @@
 // apps/millrace/load.cc - `millrace load run` and `load hold`: one measured run.
 
+#include <time.h>
+
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -32,7 +34,22 @@ absl::StatusOr<bool> HoldsBaseline(const LoadFlags& flags, Result* result) {
   return worse.empty();
 }
 
+// Writes what the workers kept of failed connections, and says so in the result.
+absl::Status WriteFailed(const CaptureSpec& spec, LoadRun& run, Result* result) {
+  if (spec.path.empty()) return absl::OkStatus();
+  std::vector<FlightRecorder*> recorders;
+  for (const auto& member : run.members) recorders.push_back(member->recorder.get());
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const int64_t unix_ns = static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+  auto summary = WriteCapture(spec, recorders, unix_ns - run.clock.Now().ns());
+  if (!summary.ok()) return summary.status();
+  result->notes.push_back(summary->Text(spec.path));
+  return absl::OkStatus();
+}
+
 int RunOnce(const LoadFlags& flags, LoadSetup& setup, LoadBench& bench, StopSignals& signals) {
+  if (absl::Status can = CheckCapture(setup.capture); !can.ok()) return Report(can);
   auto streams = LoadStreams::Open(flags, setup);
   if (!streams.ok()) return Report(streams.status());
   auto run = bench.Start(setup.plan);
@@ -43,9 +60,11 @@ int RunOnce(const LoadFlags& flags, LoadSetup& setup, LoadBench& bench, StopSign
   DescribeRun(setup.plan, bench, setup.names, &result);
   result.configuration = setup.configuration;
   Judge(setup.plan, outcome, setup.slos, &result);
+  const absl::Status captured = WriteFailed(setup.capture, **run, &result);
   const absl::StatusOr<bool> holds = HoldsBaseline(flags, &result);
   if (!holds.ok()) return Report(holds.status());
   const int code = Deliver(result, setup.output, view.log());
+  if (!captured.ok()) return Report(captured);
   return streams->Finish(result, code == kPass && !*holds ? kRegression : code);
 }
 
@@ -64,6 +83,7 @@ Subcommand AddRun(CLI::App& load) {
   flags->AddTo(*app);
   flags->AddLoadTo(*app);
   flags->AddBaselineTo(*app);
+  flags->AddCaptureTo(*app);
   return {app, [app, flags](StopSignals& signals) { return Run(*flags, *app, signals); }};
 }
 
@@ -72,6 +92,7 @@ Subcommand AddHold(CLI::App& load) {
       "hold", "hold --conns connections open while --rate more come and go each second");
   auto flags = std::make_shared<LoadFlags>();
   flags->AddTo(*app);
+  flags->AddCaptureTo(*app);
   AddCount(*app, {"--conns", "N", "held open", ""}, &flags->plan.hold, 1, 50'000'000)->required();
   AddRate(*app, {"--rate", "N", "connections a second besides", ""}, &flags->plan.rate_per_s);
   AddRate(*app, {"--rps", "N", "requests a second over all held connections", ""},

@@ -6,9 +6,7 @@
 
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
-#include "apps/load/capacity.h"
 #include "apps/load/ranks.h"
-#include "apps/result/run_folder.h"
 
 namespace millrace::apps {
 namespace {
@@ -17,14 +15,36 @@ absl::Status Wrong(const std::string& flag, const std::string& what) {
   return absl::InvalidArgumentError(flag + ": " + what);
 }
 
+// The target at its own address and at those that follow it, `count` in all.
+std::string Spread(const Target& target, uint32_t count, std::vector<Target>* targets) {
+  if (count == 1) {
+    targets->push_back(target);
+    return "";
+  }
+  if (target.ring || !target.endpoint.address.IsV4()) return "is for targets with IPv4 addresses";
+  const uint32_t first = target.endpoint.address.v4();
+  if (first > UINT32_MAX - count) return "goes beyond the last address";
+  for (uint32_t i = 0; i < count; ++i) {
+    Target one = target;
+    one.endpoint.address = IpAddress::V4(first + i);
+    one.text = target.text + " at " + one.endpoint.address.ToString();
+    targets->push_back(one);
+  }
+  return "";
+}
+
 absl::Status ReadTargets(const LoadFlags& flags, RunPlan* plan) {
   for (const std::string& text : flags.targets) {
     Target target;
     if (std::string wrong = ParseTarget(text, &target); !wrong.empty()) {
       return absl::InvalidArgumentError(wrong);
     }
-    plan->targets.push_back(target);
+    if (std::string wrong = Spread(target, flags.spread, &plan->targets); !wrong.empty()) {
+      return Wrong("--dst-spread", wrong);
+    }
+    plan->target_text += (plan->target_text.empty() ? "" : " ") + text;
   }
+  if (flags.spread > 1) plan->target_text += " and " + std::to_string(flags.spread - 1) + " on";
   const Target& first = plan->targets.front();
   for (const Target& target : plan->targets) {
     if (target.ring != first.ring || (target.ring && target.protocol != first.protocol)) {
@@ -67,6 +87,12 @@ absl::Status ReadWords(const LoadFlags& flags, RunPlan* plan) {
   if (!flags.timeouts.empty()) {
     std::string wrong = ParseTimeouts(flags.timeouts, &plan->timeouts);
     if (!wrong.empty()) return Wrong("--timeout", wrong);
+  }
+  if (!flags.capture.empty()) {
+    CaptureSpec spec;
+    std::string wrong = ParseCapture(flags.capture, &spec);
+    if (!wrong.empty()) return Wrong("--capture-failures", wrong);
+    plan->capture_bytes = spec.bytes_max;
   }
   if (!flags.ranks.empty()) {
     absl::StatusOr<LoadRank> rank = ReadRank(flags.ranks);
@@ -118,6 +144,13 @@ absl::StatusOr<ByName<std::string>> ReadLabels(const std::vector<std::string>& w
     labels.emplace_back(word.substr(0, equals), word.substr(equals + 1));
   }
   return labels;
+}
+
+std::optional<LatencyFrom> ParseLatencyFrom(const std::string& word) {
+  if (word == "both") return LatencyFrom::kBoth;
+  if (word == "intended") return LatencyFrom::kIntended;
+  if (word == "actual") return LatencyFrom::kActual;
+  return std::nullopt;
 }
 
 nlohmann::ordered_json ConfigurationOf(const CLI::App& app) {
@@ -177,8 +210,14 @@ void LoadFlags::AddTo(CLI::App& app) {
   app.add_option("--timeout", timeouts,
                  "by phase: connect=1s,first-byte=2s,last-byte=30s,close=5s; 0 is for ever")
       ->type_name("TIMES");
-  app.add_option("--src", src, "source addresses and ports: 10.1.16.0/20[:1024-65535]")
-      ->type_name("PREFIX");
+  app.add_option("--src", src,
+                 "source addresses and ports: 10.1.16.0/20[:1024-65535], or FIRST-LAST; several "
+                 "that are a prefix together")
+      ->join(',')
+      ->type_name("ADDRESSES");
+  AddCount(app, {"--dst-spread", "N", "the target is there at N addresses in a row", "1"}, &spread,
+           1, 4096);
+  AddCount(app, {"--dscp", "N", "Diffserv field of what is sent, 0 to 63", "0"}, &plan.dscp, 0, 63);
   device.AddTo(app, /*required=*/false);
   tcp.AddTo(app);
   AddOutputTo(app);
@@ -194,6 +233,9 @@ void LoadFlags::AddOutputTo(CLI::App& app) {
   app.add_option("--percentiles", percentiles, "of latencies, in the text")
       ->type_name("LIST")
       ->default_str("50,90,99,99.9,99.99,99.999");
+  app.add_option("--latency", latency, "in the text: from the intended start, the actual, or both")
+      ->type_name("START")
+      ->default_str("both");
   app.add_option("-o,--output", folder, "folder for result.json, series.csv, *.hgrm and log.txt")
       ->type_name("DIR");
   app.add_option("--json", json, "the result as JSON to FILE; - is the standard output")
@@ -225,6 +267,12 @@ void LoadFlags::AddLoadTo(CLI::App& app) {
           &plan.held_requests_per_s);
 }
 
+void LoadFlags::AddCaptureTo(CLI::App& app) {
+  app.add_option("--capture-failures", capture,
+                 "packets of failed connections as pcapng, at most SIZE (default: 100M)")
+      ->type_name("FILE[:SIZE]");
+}
+
 void LoadFlags::AddBaselineTo(CLI::App& app) {
   app.add_option("--baseline", baseline,
                  "an earlier result: exit code 6 when this one is worse than that")
@@ -252,9 +300,15 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
   const std::optional<LiveMode> live = ParseLiveMode(flags.live, flags.text());
   if (!live) return Wrong("--live", "\"" + flags.live + "\" is none of auto, tty, plain, none");
   setup.live = *live;
+  if (!flags.capture.empty()) ParseCapture(flags.capture, &setup.capture);
+  const std::optional<LatencyFrom> latency = ParseLatencyFrom(flags.latency);
+  if (!latency) {
+    return Wrong("--latency", "\"" + flags.latency + "\" is none of intended, actual, both");
+  }
   auto labels = ReadLabels(flags.labels);
   if (!labels.ok()) return labels.status();
-  setup.output = {.folder = flags.folder, .json = flags.json, .text = flags.text()};
+  setup.output = {
+      .folder = flags.folder, .json = flags.json, .latency = *latency, .text = flags.text()};
   if (!flags.percentiles.empty()) {
     setup.output.percentiles = ParsePercentiles(flags.percentiles);
     if (setup.output.percentiles.empty()) {
@@ -263,53 +317,6 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
   }
   setup.names = {.command = "load " + app.get_name(), .name = flags.name, .labels = *labels};
   return setup;
-}
-
-int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
-  FILE* const out = flags.text();
-  const Capacity capacity = CapacityOf(setup.plan, bench.config());
-  std::string targets;
-  for (const Target& target : setup.plan.targets) targets += target.text + "  ";
-  std::fprintf(out, "target    %s%s\nport      %s\naddresses %s\n", targets.c_str(),
-               DescribeLoad(setup.plan).c_str(), bench.Describe().c_str(), capacity.Text().c_str());
-  std::fflush(out);
-  if (!flags.folder.empty()) {
-    if (absl::Status made = MakeRunFolder(flags.folder); !made.ok()) return Report(made);
-  }
-  return capacity.Lasts() ? kPass : ReportUsage(CapacityAdvice(capacity, bench.rings()));
-}
-
-absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan) {
-  if (!plan->targets.front().ring) {
-    if (flags.device.dev.empty() || flags.device.ip.empty()) {
-      return absl::InvalidArgumentError(
-          "--dev and --ip say which port to use and who we are there; without a network: "
-          "`millrace load run ring`");
-    }
-    DeviceFlags device = flags.device;
-    device.own = flags.src;
-    return LoadBench::OpenDevice(device, flags.tcp);
-  }
-  const std::pair<const char*, bool> elsewhere[] = {
-      {"--dev", !flags.device.dev.empty() && flags.device.dev != "ring"},
-      {"--ip", !flags.device.ip.empty()},
-      {"--gw", !flags.device.gw.empty()},
-      {"--src", !flags.src.empty()},
-      {"--cores", !flags.device.cores.empty()}};
-  for (const auto& [flag, given] : elsewhere) {
-    if (given) return Wrong(flag, "a target of `ring` is in this process: leave it out");
-  }
-  absl::StatusOr<dpdk::IdleMode> idle = ParseIdle(flags.device.idle);
-  if (!idle.ok()) return idle.status();
-  RingOptions ring{.idle = *idle};
-  const bool http = plan->targets.front().http();
-  ring.service = http ? Service::kHttp : Service::kExchange;
-  const Exchange& sizes = plan->mix.front();
-  ring.serve.exchange = {.request_bytes = sizes.request_bytes,
-                         .response_bytes = sizes.response_bytes,
-                         .close_after = plan->close == CloseMode::kServer ? plan->requests : 0};
-  for (Target& target : plan->targets) target.endpoint = LoadBench::RingTarget(ring.service);
-  return LoadBench::OpenRings(ring, flags.device.machine, flags.tcp);
 }
 
 }  // namespace millrace::apps

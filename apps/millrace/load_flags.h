@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/common/setup.h"
+#include "apps/load/failure_capture.h"
 #include "apps/load/live_view.h"
 #include "apps/load/load_bench.h"
 #include "apps/load/plan.h"
@@ -29,6 +30,8 @@ struct LoadFlags {
   DeviceFlags device;
   TcpFlags tcp;
   std::string src;
+  uint32_t spread = 1;
+  std::string latency = "both", capture;
   Duration interval = Duration::Seconds(1);
   std::string live = "auto", folder, json, name, slo, baseline, percentiles;
   std::string json_stream, prometheus;
@@ -42,6 +45,8 @@ struct LoadFlags {
   void AddLoadTo(CLI::App& app);
   // `--baseline` and `--max-regress`.
   void AddBaselineTo(CLI::App& app);
+  // `--capture-failures`, of one run.
+  void AddCaptureTo(CLI::App& app);
 
   // Of AddTo: what is shown and written, and what decides about it.
   void AddOutputTo(CLI::App& app);
@@ -53,6 +58,7 @@ struct LoadFlags {
 struct LoadSetup {
   RunPlan plan;
   std::vector<Slo> slos;
+  CaptureSpec capture;
   LiveMode live = LiveMode::kNone;
   RunNames names;
   OutputFlags output;

@@ -79,7 +79,7 @@ std::string DescribeLoad(const RunPlan& plan) {
 }
 
 int Deliver(const Result& result, const OutputFlags& output, const std::string& log) {
-  const std::string text = ShowResult(result, output.percentiles);
+  const std::string text = ShowResult(result, output.percentiles, output.latency);
   if (output.json == "-") {
     std::fputs(ResultText(result).c_str(), stdout);
   } else {

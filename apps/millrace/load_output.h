@@ -28,7 +28,8 @@ struct OutputFlags {
   std::string folder;             // "": none
   std::string json;               // file, "-" for the standard output, "" for none
   PercentileColumns percentiles;  // of the text; empty: the usual ones
-  FILE* text = stdout;            // for people
+  LatencyFrom latency = LatencyFrom::kBoth;
+  FILE* text = stdout;  // for people
 };
 
 // Prints the result, as text or as JSON, and writes what was asked for. `log`: what the run

@@ -102,15 +102,19 @@ PercentileColumns StandardPercentiles() {
   return columns;
 }
 
-std::string Latencies(const Result& r, const PercentileColumns& percentiles) {
+std::string Latencies(const Result& r, const PercentileColumns& percentiles, LatencyFrom from) {
   if (r.latency.empty()) return "";
-  std::string text =
-      "\nlatency (from the intended start; [from the actual start])\n  " + Left("state", 15);
+  const char* const head = from == LatencyFrom::kActual     ? "from the actual start"
+                           : from == LatencyFrom::kIntended ? "from the intended start"
+                                                            : "from the intended start; [from the "
+                                                              "actual start]";
+  std::string text = "\nlatency (" + std::string(head) + ")\n  " + Left("state", 15);
   for (const auto& [name, quantile] : percentiles) text += Right(name, 9);
   text += Right("max", 9) + "\n";
   for (const auto& [state, latency] : r.latency) {
-    text += LatencyRow(Printable(state), latency.intended, percentiles);
-    if (latency.actual == latency.intended) continue;
+    const bool actual = from == LatencyFrom::kActual;
+    text += LatencyRow(Printable(state), actual ? latency.actual : latency.intended, percentiles);
+    if (from != LatencyFrom::kBoth || latency.actual == latency.intended) continue;
     text += LatencyRow("  [actual]", latency.actual, percentiles);
   }
   return text;
@@ -225,9 +229,9 @@ PercentileColumns ParsePercentiles(std::string_view text) {
   return columns;
 }
 
-std::string ShowResult(const Result& r, const PercentileColumns& percentiles) {
-  std::string text = Head(r) + Rates(r) +
-                     Latencies(r, percentiles.empty() ? StandardPercentiles() : percentiles) + "\n";
+std::string ShowResult(const Result& r, const PercentileColumns& percentiles, LatencyFrom from) {
+  const PercentileColumns columns = percentiles.empty() ? StandardPercentiles() : percentiles;
+  std::string text = Head(r) + Rates(r) + Latencies(r, columns, from) + "\n";
   text += Wrapped("failures",
                   r.counts.failed == 0 ? std::vector<std::string>{"none"} : Counted(r.failures));
   text += Transport(r) + Health(r) + Objectives(r);

@@ -12,29 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
-MILLRACE = sys.argv[1]
-VALID_OR_BUSY = {0, 5}
+sys.dont_write_bytecode = True
 
-
-def run(*arguments, code):
-    """The result, with `--json -`; else what was said."""
-    done = subprocess.run([MILLRACE, "load", *arguments], capture_output=True, text=True,
-                          timeout=60, check=False)
-    words = f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert done.returncode in (code if isinstance(code, set) else {code}), words
-    if "-" not in arguments or done.returncode == 2:
-        return done.stdout + done.stderr
-    return json.loads(done.stdout)
-
-
-def adds_up(result):
-    counts = result["counts"]
-    assert sum(result["failures"].values()) == counts["failed"], result["failures"]
-    if result["load"]["loop"] == "open":
-        assert counts["ok"] + counts["failed"] == counts["due"], counts
-    return counts
+from load_output_cases import OUTPUT_CASES  # noqa: E402
+from load_program import MILLRACE, VALID_OR_BUSY, adds_up, run  # noqa: E402
 
 
 def open_loop():
@@ -69,6 +51,12 @@ def what_is_shown_and_sent_can_be_chosen():
                "--no-huge", "--live", "none", "--percentiles", "10,99.5", code=VALID_OR_BUSY)
     row = next(line for line in said.splitlines() if "state" in line)
     assert row.split() == ["state", "p10", "p99.5", "max"], said
+    assert "[actual]" in said, said
+    for start in ("intended", "actual"):
+        said = run("run", "ring", "--rate", "100", "--duration", "100ms", "--warmup", "0",
+                   "--no-huge", "--live", "none", "--latency", start, "--dscp", "46",
+                   code=VALID_OR_BUSY)
+        assert f"from the {start} start" in said and "[actual]" not in said, said
     segments = {}
     for mss in ("1460", "300"):
         result = run("run", "http://ring/3k", "--rate", "100", "--arrival", "paced", "--duration",
@@ -79,45 +67,14 @@ def what_is_shown_and_sent_can_be_chosen():
     assert segments["300"] > segments["1460"] + 20 * 5, segments
 
 
-def a_run_is_followed_line_by_line():
-    """--json-stream: one line that begins, one for each interval, one that ends."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "lines.jsonl")
-        result = run("run", "ring", "--rate", "200", "--duration", "600ms", "--warmup", "200ms",
-                     "--interval", "200ms", "--no-huge", "--live", "none", "--json-stream", file,
-                     "--label", "a=b", "--json", "-", code=VALID_OR_BUSY)
-        with open(file, encoding="ascii") as lines:
-            first, *intervals, last = [json.loads(line) for line in lines]
-    assert first["type"] == "begin" and first["run"]["labels"] == {"a": "b"}, first
-    assert last["type"] == "end" and last["counts"] == result["counts"], (last, result["counts"])
-    assert intervals and all(line["type"] == "interval" for line in intervals), intervals
-    assert [line["interval"] for line in intervals if line["measured"]] == result["series"]
-    assert sum(line["latency"]["connect"]["count"] for line in intervals) > 0, intervals
-    said = run("sweep", "ring", "--rate", "100..200/100", "--duration", "100ms", "--warmup", "0",
-               "--no-huge", "--json-stream", "/dev/stdout", code={0, 4, 5})
-    kinds = [json.loads(line)["type"] for line in said.splitlines() if line.startswith("{")]
-    assert kinds[0] == "begin" and kinds[-1] == "end" and kinds.count("trial") == 2, kinds
-
-
-def prometheus_reads_a_run():
-    process = subprocess.Popen(
-        [MILLRACE, "load", "run", "ring", "--rate", "200", "--duration", "50s", "--warmup", "0",
-         "--interval", "100ms", "--no-huge", "--live", "none", "--prom", "127.0.0.1:0"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        port = next(line.split()[2] for line in process.stdout if line.startswith("metrics"))
-        page, end = "", time.monotonic() + 30
-        while " 0\n" in page[page.find("\nmillrace_load_ok_total"):][:30] or not page:
-            assert time.monotonic() < end, page
-            with urllib.request.urlopen(f"http://127.0.0.1:{port.strip(',')}/metrics",
-                                        timeout=10) as answer:
-                page = answer.read().decode()
-            time.sleep(0.05)
-        assert 'millrace_load_latency_seconds{state="connect",quantile="0.99"}' in page, page
-    finally:
-        process.send_signal(signal.SIGINT)
-        words = process.communicate(timeout=30)[0]
-    assert process.returncode == 130, words
+def requests_count_by_their_own_start():
+    """Connections that outlast warm-up and window: what is measured is the time of the requests."""
+    result = run("run", "ring", "--conns", "4", "--requests", "1000000", "--think", "10ms",
+                 "--warmup", "300ms", "--duration", "500ms", "--no-huge", "--live", "none",
+                 "--json", "-", code={0, 4, 5})
+    # A connection waits 10 ms between two requests: at most 50 in the half second, and its first.
+    assert 0 < result["counts"]["responses"] <= 4 * 51, result["counts"]
+    assert result["latency"]["last_byte"]["actual"]["count"] == result["counts"]["responses"]
 
 
 def objectives_decide():
@@ -170,6 +127,7 @@ def searches():
 
 
 def bad_input_is_one_message():
+    device = ["run", "tcp://10.1.9.9:80", "--dev", "afpacket:none", "--ip", "10.1.0.1/16", "--src"]
     for words, piece in (
             (["run"], "target"),
             (["run", "10.0.0.1:80"], "no target"),
@@ -190,6 +148,18 @@ def bad_input_is_one_message():
             (["run", "ring", "--idle", "nap"], "--idle"),
             (["run", "ring", "--mss", "20"], "--mss"),
             (["run", "ring", "--ttl", "256"], "--ttl"),
+            (["run", "ring", "--dscp", "64"], "--dscp"),
+            (["run", "ring", "--latency", "best"], "--latency"),
+            (["run", "ring", "--dst-spread", "2"], "--dst-spread"),
+            (["run", "ring", "--capture-failures", ":1M"], "--capture-failures"),
+            (["run", "ring", "--capture-failures", "x:1"], "no size"),
+            ([*device, "10.1.0.0/28,10.1.1.0/28"], "10.1.0.16 is missing"),
+            ([*device, "10.1.0.0-10.1.0.4"], "is no prefix"),
+            ([*device, "10.1.0.9-10.1.0.4"], "ends before"),
+            ([*device, "10.1.0.0/28:0-5"], "ports"),
+            ([*device, "10.1.0.0/29:5-9,10.1.0.8/29"], "same ports"),
+            ([*device, "10.2.0.0/16"], "no part of the network"),
+            ([*device, "2001:db8::/64"], "IPv4"),
             (["run", "ring", "--percentiles", "99,50"], "--percentiles"),
             (["run", "ring", "--request", "/nonexistent"], "--request"),
             (["run", "ring", "--json", "-", "--json-stream", "-"], "--json-stream"),
@@ -225,12 +195,18 @@ def two_workers_over_memif():
                     "10.9.0.2/24", "--no-huge", "--req-size", "8", "--resp-size", "100", "--live",
                     "none", "--json", "-", "--cores", f"{cpus[0]},{cpus[1]}", "--drain", "3s"]
             result = run("run", *both, "--rate", "1k", "--arrival", "paced", "--duration", "1s",
-                         "--warmup", "0", code=VALID_OR_BUSY)
+                         "--warmup", "0", "--src", "10.9.0.64-10.9.0.95,10.9.0.96/27",
+                         code=VALID_OR_BUSY)
             assert adds_up(result)["ok"] == 1000, (result["counts"], result["failures"])
             assert len(result["generator"]["cores"]) == 2, result["generator"]
             result = run("run", *both, "--conns", "9", "-n", "501", "--hold", "7", "--warmup",
                          "0", "--duration", "50s", code=VALID_OR_BUSY)
             assert adds_up(result)["ok"] == 501, (result["counts"], result["failures"])
+            # Two queues against a server that has one: nobody is there, and it is said why.
+            said = run("run", "tcp://10.9.0.1:4000", "--dev", f"memif:{path},queues=2", "--ip",
+                       "10.9.0.2/24", "--no-huge", "--live", "none", "--cores",
+                       f"{cpus[0]},{cpus[1]}", "--rate", "10", "--duration", "1s", code={3, 4})
+            assert "as many queues as" in said, said
         finally:
             server.send_signal(signal.SIGINT)
             server.communicate(timeout=30)
@@ -248,7 +224,7 @@ def profiles():
     for words, piece in ((["rfc9411:tcp-cp", "http://ring"], "did you mean \"rfc9411:tcp-cps\""),
                          (["rfc9411:http-latency", "http://ring"], "needs --rate"),
                          (["rfc9411:tcp-cps", "http://ring/1k"], "paths"),
-                         (["rfc9411:tcp-cps", "http://ring", "--gaol", "ndr"], "--goal")):
+                         (["rfc9411:tcp-cps", "http://ring", "--gooal", "ndr"], "--goal")):
         said = run("profile", *words, code=2)
         assert piece in said, (words, said)
     with tempfile.TemporaryDirectory() as folder:
@@ -265,8 +241,8 @@ def profiles():
 
 def main():
     for case in (bad_input_is_one_message, too_few_addresses_are_refused, open_loop,
-                 closed_loop_over_http, held, what_is_shown_and_sent_can_be_chosen,
-                 a_run_is_followed_line_by_line, prometheus_reads_a_run, objectives_decide,
+                 closed_loop_over_http, held, requests_count_by_their_own_start,
+                 what_is_shown_and_sent_can_be_chosen, *OUTPUT_CASES, objectives_decide,
                  a_signal_keeps_what_there_is, a_full_disk_is_said, searches,
                  two_workers_over_memif, profiles):
         case()

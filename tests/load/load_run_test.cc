@@ -89,7 +89,8 @@ TEST(LoadRun, ClosedLoopKeepsItsConnectionsUnderWay) {
 }
 
 TEST(LoadRun, SeveralRequestsWithTimeToThink) {
-  LoadRigOptions options = OpenLoop(100, Duration::Seconds(1));
+  LoadRigOptions options = OpenLoop(100, Duration::Seconds(10));
+  options.plan.count = 100;
   options.plan.requests = 3;
   options.plan.think = Duration::Milliseconds(10);
   options.plan.close = CloseMode::kFin;
@@ -102,6 +103,25 @@ TEST(LoadRun, SeveralRequestsWithTimeToThink) {
   EXPECT_EQ(rig.counts().requests_ok, 300u);
   EXPECT_EQ(rig.counts().body_bytes, 300u * 5'000u);
   EXPECT_GE(rig.result().actual[apps::LatencyState::kTotal].min(), 20'000'000u);
+}
+
+// Connections that began in the warm-up and go on behind the window: what is measured is when the
+// requests were meant to start. A round trip of 2 ms and 10 ms to think: 12 ms each.
+TEST(LoadRun, RequestsCountByTheirOwnStart) {
+  LoadRigOptions options;
+  options.plan.concurrency = 4;
+  options.plan.requests = 1'000'000;
+  options.plan.think = Duration::Milliseconds(10);
+  options.plan.warmup = Duration::Milliseconds(300);
+  options.plan.duration = Duration::Milliseconds(600);
+  options.plan.drain = Duration::Milliseconds(200);
+  options.impairment.delay = Duration::Milliseconds(1);
+  LoadRig rig(options);
+  ASSERT_TRUE(rig.Run());
+  EXPECT_EQ(rig.counts().offered, 0u);
+  EXPECT_NEAR(static_cast<double>(rig.counts().requests_ok), 4 * 600 / 12.0, 6);
+  EXPECT_EQ(rig.counts().requests_offered, rig.counts().requests_ok);
+  EXPECT_EQ(rig.result().actual[apps::LatencyState::kLastByte].count(), rig.counts().requests_ok);
 }
 
 TEST(LoadRun, HttpWithEachRequestOnItsOwnConnectionAndWithSeveral) {

@@ -1,0 +1,92 @@
+#include "apps/load/failure_capture.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "apps/common/pcapng.h"
+#include "apps/common/units.h"
+
+namespace millrace::apps {
+namespace {
+
+struct Line {
+  const FlightRecorder::Slot* slot;
+  const FlightRecorder::Kept* ends;  // the connection whose last packet this is; else null
+};
+
+std::vector<Line> LinesOf(const std::vector<FlightRecorder*>& recorders) {
+  std::vector<Line> lines;
+  for (const FlightRecorder* recorder : recorders) {
+    for (const FlightRecorder::Kept& kept : recorder->kept()) {
+      for (const FlightRecorder::Slot& slot : recorder->frames_of(kept)) {
+        lines.push_back({&slot, nullptr});
+      }
+      lines.back().ends = &kept;
+    }
+  }
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const Line& a, const Line& b) { return a.slot->time < b.slot->time; });
+  return lines;
+}
+
+}  // namespace
+
+std::string ParseCapture(std::string_view text, CaptureSpec* spec) {
+  const size_t colon = text.rfind(':');
+  spec->path = text.substr(0, colon);
+  if (spec->path.empty()) return "\"" + std::string(text) + "\": write FILE or FILE:100MB";
+  if (colon == std::string_view::npos) return "";
+  const std::string_view size = text.substr(colon + 1);
+  constexpr uint64_t kLeast = 4096, kMost = uint64_t{1} << 34;
+  const std::optional<uint64_t> bytes = ParseSize(size);
+  if (!bytes || *bytes < kLeast || *bytes > kMost) {
+    return "\"" + std::string(size) +
+           "\" is no size of a file (write 4k to 16G, as in failures.pcapng:100M)";
+  }
+  spec->bytes_max = *bytes;
+  return "";
+}
+
+absl::Status CheckCapture(const CaptureSpec& spec) {
+  if (spec.path.empty()) return absl::OkStatus();
+  return PcapngWriter(spec.path, "millrace", FlightRecorder::kSnapBytes).Close();
+}
+
+std::string CaptureSummary::Text(const std::string& path) const {
+  std::string text = GroupDigits(connections) + " failed connections, " + GroupDigits(packets) +
+                     " packets in " + path;
+  if (missed > 0) text += " (" + GroupDigits(missed) + " more are not in it)";
+  if (cut) text += "; it has reached its size";
+  return text;
+}
+
+absl::StatusOr<CaptureSummary> WriteCapture(const CaptureSpec& spec,
+                                            const std::vector<FlightRecorder*>& recorders,
+                                            int64_t unix_minus_run_ns) {
+  CaptureSummary summary;
+  for (FlightRecorder* recorder : recorders) {
+    recorder->Settle();
+    summary.missed += recorder->missed();
+  }
+  PcapngWriter writer(spec.path, "millrace", FlightRecorder::kSnapBytes);
+  for (const auto& [slot, ends] : LinesOf(recorders)) {
+    std::string comment;
+    if (ends != nullptr) comment = std::string(ends->reason) + ": " + std::string(ends->meaning);
+    const PcapngWriter::Packet packet{.time_unix_ns = slot->time.ns() + unix_minus_run_ns,
+                                      .sent = slot->way == FrameWay::kSent,
+                                      .frame = slot->frame(),
+                                      .length = slot->length,
+                                      .comment = comment};
+    if (writer.bytes() + PcapngWriter::BytesOf(packet) > spec.bytes_max) {
+      summary.cut = true;
+      break;
+    }
+    writer.Write(packet);
+    ++summary.packets;
+    summary.connections += ends != nullptr ? 1 : 0;
+  }
+  if (absl::Status closed = writer.Close(); !closed.ok()) return closed;
+  return summary;
+}
+
+}  // namespace millrace::apps

@@ -1,0 +1,65 @@
+// apps/millrace/load_open.cc - from the flags of a load run to its ports, and what is said before
+// it.
+
+#include <cstdio>
+
+#include "apps/common/exit_code.h"
+#include "apps/load/capacity.h"
+#include "apps/millrace/load_flags.h"
+#include "apps/result/run_folder.h"
+
+namespace millrace::apps {
+namespace {
+
+absl::Status Wrong(const std::string& flag, const std::string& what) {
+  return absl::InvalidArgumentError(flag + ": " + what);
+}
+
+}  // namespace
+
+int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
+  FILE* const out = flags.text();
+  const Capacity capacity = CapacityOf(setup.plan, bench.config());
+  std::fprintf(out, "target    %s  %s\nport      %s\naddresses %s\n",
+               setup.plan.target_text.c_str(), DescribeLoad(setup.plan).c_str(),
+               bench.Describe().c_str(), capacity.Text().c_str());
+  std::fflush(out);
+  if (!flags.folder.empty()) {
+    if (absl::Status made = MakeRunFolder(flags.folder); !made.ok()) return Report(made);
+  }
+  return capacity.Lasts() ? kPass : ReportUsage(CapacityAdvice(capacity, bench.rings()));
+}
+
+absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan) {
+  if (!plan->targets.front().ring) {
+    if (flags.device.dev.empty() || flags.device.ip.empty()) {
+      return absl::InvalidArgumentError(
+          "--dev and --ip say which port to use and who we are there; without a network: "
+          "`millrace load run ring`");
+    }
+    DeviceFlags device = flags.device;
+    device.own = flags.src;
+    return LoadBench::OpenDevice(device, flags.tcp);
+  }
+  const std::pair<const char*, bool> elsewhere[] = {
+      {"--dev", !flags.device.dev.empty() && flags.device.dev != "ring"},
+      {"--ip", !flags.device.ip.empty()},
+      {"--gw", !flags.device.gw.empty()},
+      {"--src", !flags.src.empty()}};
+  for (const auto& [flag, given] : elsewhere) {
+    if (given) return Wrong(flag, "a target of `ring` is in this process: leave it out");
+  }
+  absl::StatusOr<dpdk::IdleMode> idle = ParseIdle(flags.device.idle);
+  if (!idle.ok()) return idle.status();
+  RingOptions ring{.cores = flags.device.cores, .idle = *idle};
+  const bool http = plan->targets.front().http();
+  ring.service = http ? Service::kHttp : Service::kExchange;
+  const Exchange& sizes = plan->mix.front();
+  ring.serve.exchange = {.request_bytes = sizes.request_bytes,
+                         .response_bytes = sizes.response_bytes,
+                         .close_after = plan->close == CloseMode::kServer ? plan->requests : 0};
+  for (Target& target : plan->targets) target.endpoint = LoadBench::RingTarget(ring.service);
+  return LoadBench::OpenRings(ring, flags.device.machine, flags.tcp);
+}
+
+}  // namespace millrace::apps

@@ -1,0 +1,27 @@
+"""tests/apps/load_program.py - runs `millrace load`, named by the first argument, for the cases."""
+
+import json
+import subprocess
+import sys
+
+MILLRACE = sys.argv[1]
+VALID_OR_BUSY = {0, 5}
+
+
+def run(*arguments, code):
+    """The result, with `--json -`; else what was said."""
+    done = subprocess.run([MILLRACE, "load", *arguments], capture_output=True, text=True,
+                          timeout=60, check=False)
+    words = f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode in (code if isinstance(code, set) else {code}), words
+    if "-" not in arguments or done.returncode == 2:
+        return done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def adds_up(result):
+    counts = result["counts"]
+    assert sum(result["failures"].values()) == counts["failed"], result["failures"]
+    if result["load"]["loop"] == "open":
+        assert counts["ok"] + counts["failed"] == counts["due"], counts
+    return counts
