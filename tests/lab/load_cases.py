@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 
+import labnet
 from cases import Failure, expect
 
 
@@ -16,7 +17,8 @@ def load(bench, *words, codes, timeout=60):
     """The result of `millrace load WORDS` on Millrace's side."""
     path = os.path.join(bench.lab.folder, "load.json")
     command = bench.lab.millrace_command(bench.millrace, "load", *words, "--no-huge", "--live",
-                                         "none", "--json", path)
+                                         "none", "--timeout", "connect=5s,first-byte=5s,close=9s",
+                                         "--drain", "5s", "--json", path)
     done = subprocess.run([*bench.lab.inside(bench.lab.millrace_ns), *command],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=timeout, check=False)
@@ -34,15 +36,16 @@ def load_on_nginx(bench):
     for close in ("fin", "rst", "server"):
         result = load(bench, "run", f"http://{bench.kernel_host}/1k", "--rate", "200",
                       "--duration", "2s", "--warmup", "200ms", "--resp-size", "1k", "--check",
-                      "--close", close, "--drain", "3s", codes={0, 5})
+                      "--close", close, codes={0, 5})
         expect(result["counts"]["ok"] == result["counts"]["due"], f"{close}: {result['failures']}")
         expect(result["counts"]["due"] > 300, f"{result['counts']}")
 
 
 def load_keeps_connections(bench):
-    result = load(bench, "run", f"http://{bench.kernel_host}/1", "--rate", "50", "--duration", "2s",
-                  "--requests", "20", "--drain", "3s", codes={0, 5})
-    expect(result["counts"]["responses"] == 20 * result["counts"]["due"], f"{result['counts']}")
+    result = load(bench, "run", f"http://{bench.kernel_host}/1", "--rate", "50", "-n", "100",
+                  "--duration", "20s", "--warmup", "0", "--requests", "20", codes={0, 5})
+    expect(result["counts"]["responses"] == 20 * result["counts"]["due"],
+           f"{result['counts']} {result['failures']}")
 
 
 def load_names_a_closed_port(bench):
@@ -60,5 +63,18 @@ def load_ends_when_nobody_is_there(bench):
     expect(set(result["failures"]) <= {"unreachable", "syn_timeout"}, f"{result['failures']}")
 
 
-LOAD_CASES = [load_on_nginx, load_keeps_connections, load_names_a_closed_port,
-              load_ends_when_nobody_is_there]
+def load_spreads_over_addresses(bench):
+    lab = bench.lab
+    for host in (64, 65, 66):
+        labnet.run("ip", "-n", lab.kernel_ns, "addr", "add", f"10.1.0.{host}/24", "dev",
+                   lab.kernel_if)
+    page = ["run", "http://10.1.0.64/1", "--rate", "100", "--duration", "1s", "--warmup", "0",
+            "--dst-spread"]
+    result = load(bench, *page, "3", codes={0, 5})
+    expect(result["counts"]["ok"] == result["counts"]["due"] > 50, f"{result['failures']}")
+    result = load(bench, *page, "4", codes={4})
+    expect("at 10.1.0.67:" in " ".join(result["verdict"]["reasons"]), f"{result['verdict']}")
+
+
+LOAD_CASES = [load_on_nginx, load_keeps_connections, load_spreads_over_addresses,
+              load_names_a_closed_port, load_ends_when_nobody_is_there]
