@@ -81,15 +81,16 @@ LoadStage LoadRun::stage() const {
   return stage;
 }
 
-void LoadRun::Release() {
-  // Long enough for every worker to see it in time.
-  constexpr Duration kNotice = Duration::Milliseconds(1);
-  const int64_t start_ns = (clock.Now() + kNotice).ns();
+bool LoadRun::GaveUp() const {
+  return std::any_of(members.begin(), members.end(), [](const auto& member) {
+    return member->live.stage.load(std::memory_order_acquire) >= LoadStage::kDraining;
+  });
+}
+
+void LoadRun::Release(Instant start) {
+  if (GaveUp()) AskToStop();
   for (auto& member : members) {
-    if (member->live.stage.load(std::memory_order_acquire) >= LoadStage::kDraining) AskToStop();
-  }
-  for (auto& member : members) {
-    member->live.start_at_ns.store(start_ns, std::memory_order_release);
+    member->live.start_at_ns.store(start.ns(), std::memory_order_release);
   }
 }
 
@@ -252,7 +253,7 @@ absl::Status LoadBench::AddMembers(LoadRun& run) {
   for (uint32_t i = 0; i < count; ++i) {
     auto member = std::make_unique<LoadMember>();
     member->plan = PlanOf(run.plan, {i, count});
-    if (count > 1) member->live.start_at_ns = LiveRun::kNotYet;
+    if (count > 1 || run.plan.together) member->live.start_at_ns = LiveRun::kNotYet;
     member->app = std::make_unique<LoadApp>(member->plan, pattern_, member->live);
     LayerOptions layers = layers_;
     if (run.plan.capture_bytes > 0) {

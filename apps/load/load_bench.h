@@ -50,9 +50,11 @@ struct LoadRun {
 
   // The stage that all members have reached.
   LoadStage stage() const;
-  // Several members wait for each other: lets the clock of all start. Ends the run when one of
-  // them has given up before (its target is not there).
-  void Release();
+  // Whether a member has given up before its clock: its target is not there.
+  bool GaveUp() const;
+  // Several members wait for each other, and in a group of ranks all do: lets the clock of all
+  // start at an instant of `clock`. Ends the run when one has given up.
+  void Release(Instant start);
   // Asks all to start no more.
   void AskToStop();
   // Ends the workers; everything they wrote is visible then.

@@ -151,15 +151,22 @@ std::vector<std::string> GeneratorLimits(const RunPlan& plan, const LoadOutcome&
   return limits;
 }
 
+void CheckObjectives(const std::vector<Slo>& slos, Result* result) {
+  Verdict& verdict = result->verdict;
+  for (const Slo& slo : slos) {
+    const Objective objective = Check(slo, *result);
+    result->objectives.push_back(objective);
+    if (objective.passed) continue;
+    verdict.reasons.push_back(objective.objective + " was not met");
+    if (verdict.outcome == Outcome::kValid) verdict.outcome = Outcome::kFailObjective;
+  }
+}
+
 void Judge(const RunPlan& plan, const LoadOutcome& outcome, const std::vector<Slo>& slos,
            Result* result) {
   Verdict& verdict = result->verdict;
   verdict.interrupted = outcome.interrupted;
-  for (const Slo& slo : slos) {
-    result->objectives.push_back(Check(slo, *result));
-    const Objective& objective = result->objectives.back();
-    if (!objective.passed) verdict.reasons.push_back(objective.objective + " was not met");
-  }
+  CheckObjectives(slos, result);
   const RunResult& load = outcome.load;
   if (load.missing_target >= 0) {
     verdict.reasons.push_back(plan.targets[static_cast<size_t>(load.missing_target)].text + ": " +

@@ -31,6 +31,9 @@ std::vector<std::string> GeneratorLimits(const RunPlan& plan, const LoadOutcome&
 void Judge(const RunPlan& plan, const LoadOutcome& outcome, const std::vector<Slo>& slos,
            Result* result);
 
+// Adds what `result` says about each objective, and fails it when one is not met.
+void CheckObjectives(const std::vector<Slo>& slos, Result* result);
+
 // Of a demonstration: every connection has to succeed, and the generator may be the limit.
 void JudgeDemo(const LoadOutcome& outcome, Result* result);
 

@@ -27,8 +27,8 @@ dpdk::WorkerLoad Since(const dpdk::WorkerLoad& now, const dpdk::WorkerLoad& befo
 
 class Watcher {
  public:
-  Watcher(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view)
-      : bench_(bench), run_(run), interval_(interval), view_(view) {
+  Watcher(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view, RankSession* ranks)
+      : bench_(bench), run_(run), interval_(interval), view_(view), ranks_(ranks) {
     for (const auto& member : run.members) workers_.push_back(member->worker.get());
     for (const auto& member : run.members) {
       if (member->server_worker) workers_.push_back(member->server_worker.get());
@@ -40,9 +40,15 @@ class Watcher {
     const int64_t begun_ns = dpdk::MonotonicNs();
     int64_t give_up_ns = INT64_MAX;
     while (run_.stage() != LoadStage::kDone && dpdk::MonotonicNs() < give_up_ns) {
-      if (signals.Wait(kTick)) {
-        // A second signal, or a generator that does not hear: no longer than this.
-        if (std::exchange(outcome_.interrupted, true)) break;
+      const bool signal = signals.Wait(kTick);
+      // A second signal, or a generator that does not hear: no longer than this.
+      if (signal && outcome_.interrupted) break;
+      if (ranks_ != nullptr) {
+        if (signal) ranks_->AskToStop();
+        ranks_->Poll(Duration());
+      }
+      if ((signal || (ranks_ != nullptr && ranks_->stopped())) && !outcome_.interrupted) {
+        outcome_.interrupted = true;
         run_.AskToStop();
         give_up_ns = dpdk::MonotonicNs() + (run_.plan.drain + kEndGrace).ns();
       }
@@ -82,10 +88,7 @@ class Watcher {
   void Tick(int64_t begun_ns) {
     const int64_t now_ns = dpdk::MonotonicNs();
     const LoadStage stage = run_.stage();
-    if (stage >= LoadStage::kReady && !released_ && run_.members.size() > 1) {
-      released_ = true;
-      run_.Release();
-    }
+    if (stage >= LoadStage::kReady && !released_) Release();
     if (stage >= LoadStage::kLeading && start_ns_ == 0) BeginClock(now_ns);
     if (stage == LoadStage::kMeasuring && !measuring_) BeginWindow(now_ns);
     if (stage >= LoadStage::kDraining && measuring_ && !drained_) {
@@ -102,7 +105,29 @@ class Watcher {
       progress_ns_ = now_ns;
       view_.ShowProgress(stage,
                          Duration::Nanoseconds(now_ns - (start_ns_ != 0 ? start_ns_ : begun_ns)));
+      if (ranks_ != nullptr) {
+        ranks_->SetAlive(
+            {Sum(&LiveRun::started), Sum(&LiveRun::ok), Sum(&LiveRun::failed), Open()});
+      }
     }
+  }
+
+  // When all of this process are ready: the clock starts, or, in a group, when the group says.
+  void Release() {
+    // Long enough for every worker to see it in time.
+    constexpr Duration kNotice = Duration::Milliseconds(1);
+    Instant start = run_.clock.Now() + kNotice;
+    if (ranks_ != nullptr && !run_.GaveUp()) {
+      ranks_->SetReady();
+      const std::optional<int64_t> unix_ns = ranks_->start_unix_ns();
+      if (!unix_ns) return;
+      start = run_.clock.Now() + Duration::Nanoseconds(*unix_ns - UnixNs());
+    }
+    released_ = true;
+    if (run_.members.size() > 1 || run_.plan.together) run_.Release(start);
+  }
+  int64_t GroupUnixNs() const {
+    return UnixNs() - (ranks_ == nullptr ? 0 : ranks_->clock_ahead_ns());
   }
 
   void BeginClock(int64_t now_ns) {
@@ -113,7 +138,7 @@ class Watcher {
   void BeginWindow(int64_t now_ns) {
     measuring_ = true;
     interval_ns_ = window_ns_ = now_ns;
-    window_unix_ns_ = UnixNs();
+    window_unix_ns_ = GroupUnixNs();
     before_window_ = Loads();
     Snapshot();
   }
@@ -201,7 +226,7 @@ class Watcher {
       member->live.intervals.FinishInto(&outcome_.intended);
     }
     // A run that ended before its window is found by when it ended.
-    if (window_unix_ns_ == 0) window_unix_ns_ = UnixNs();
+    if (window_unix_ns_ == 0) window_unix_ns_ = GroupUnixNs();
     outcome_.window.start_unix_ns = window_unix_ns_;
     outcome_.window.end_unix_ns = window_unix_ns_ + outcome_.load.window.ns();
     const std::vector<double>& busy = drained_ ? busy_in_window_ : busy_;
@@ -258,6 +283,7 @@ class Watcher {
   LoadRun& run_;
   Duration interval_;
   LiveView& view_;
+  RankSession* ranks_;
   std::vector<const dpdk::Worker*> workers_;
   LoadOutcome outcome_;
   LoadsOf before_interval_, before_window_;
@@ -280,8 +306,8 @@ double LoadOutcome::BusiestShare() const {
 }
 
 LoadOutcome Watch(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view,
-                  StopSignals& signals) {
-  return Watcher(bench, run, interval, view).Run(signals);
+                  StopSignals& signals, RankSession* ranks) {
+  return Watcher(bench, run, interval, view, ranks).Run(signals);
 }
 
 }  // namespace millrace::apps

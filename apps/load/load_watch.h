@@ -9,6 +9,7 @@
 #include "apps/load/live_view.h"
 #include "apps/load/load_bench.h"
 #include "apps/load/load_result.h"
+#include "apps/ranks/session.h"
 #include "apps/result/result.h"
 
 namespace millrace::apps {
@@ -31,8 +32,10 @@ struct LoadOutcome {
 
 // Waits for the end of `run`, or for a signal, which ends it early, and stops its workers.
 // Returns within the plan's length and drain, and 3 s for each target that is not there.
+// `ranks`: of a run that is one of several at the same time, whose clock the group starts; may be
+// null. The window is then in rank 0's time.
 LoadOutcome Watch(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view,
-                  StopSignals& signals);
+                  StopSignals& signals, RankSession* ranks = nullptr);
 
 }  // namespace millrace::apps
 

@@ -90,6 +90,7 @@ struct RunPlan {
   uint64_t capture_bytes = 0;        // for packets of failed connections; 0: none are kept
   uint64_t seed = 1;
   LoadRank rank;
+  bool together = false;  // the clock starts when LoadRun::Release says, even that of one generator
 
   bool open_loop() const { return rate_per_s > 0; }
   // From the first start to the first measured one, and to the last start.

@@ -4,10 +4,28 @@
 #include <optional>
 
 #include "apps/common/units.h"
-#include "apps/load/load_report.h"
-#include "apps/load/load_watch.h"
+#include "apps/load/load_result.h"
 
 namespace millrace::apps {
+namespace {
+
+uint64_t ConnectP99(const Result& result) {
+  for (const auto& [state, latency] : result.latency) {
+    if (state == ToString(LatencyState::kConnect)) return latency.intended.ValueAtQuantile(0.99);
+  }
+  return 0;
+}
+
+// Of the workers that a generator runs on: "client", "client and server", "rank 1 client".
+double BusiestGenerator(const GeneratorHealth& health) {
+  double busiest = 0;
+  for (const CoreHealth& core : health.cores) {
+    if (core.role.find("client") != std::string::npos) busiest = std::max(busiest, core.busy_share);
+  }
+  return busiest;
+}
+
+}  // namespace
 
 std::string ParseGoal(std::string_view text, SearchGoal* goal) {
   *goal = {.text = std::string(text)};
@@ -27,30 +45,26 @@ std::string ParseGoal(std::string_view text, SearchGoal* goal) {
   return "\"" + goal->text + "\" is no goal; there are ndr, pdr:0.5% and slo";
 }
 
-absl::StatusOr<TrialOutcome> RunTrial(LoadBench& bench, const RunPlan& plan,
+absl::StatusOr<TrialOutcome> RunTrial(Measurement& measurement, const RunPlan& plan,
                                       const std::vector<Slo>& slos,
-                                      const std::vector<IntervalListener*>& listeners,
-                                      StopSignals& signals) {
-  auto run = bench.Start(plan);
-  if (!run.ok()) return run.status();
+                                      const std::vector<IntervalListener*>& listeners) {
   LiveView view(LiveMode::kNone, stdout, plan.length(), listeners);
-  const LoadOutcome outcome = Watch(bench, **run, Duration::Seconds(1), view, signals);
+  absl::StatusOr<Result> result = measurement.Run(plan, slos, Duration::Seconds(1), view);
+  if (!result.ok()) return result.status();
   TrialOutcome trial;
-  trial.interrupted = outcome.interrupted;
-  trial.result = ResultOf(plan, outcome, bench);
-  Judge(plan, outcome, slos, &trial.result);
+  trial.result = *std::move(result);
+  trial.interrupted = trial.result.verdict.interrupted;
   const Counts& counts = trial.result.counts;
   // Without a start nothing was tried.
   trial.is_void = trial.result.verdict.outcome == Outcome::kInvalidGenerator || counts.due == 0;
-  const Histogram& connect = outcome.intended.intended[LatencyState::kConnect];
   trial.row = {.offered_per_s = trial.result.load.offered_per_s,
                .achieved_per_s = trial.result.load.achieved_per_s,
                .length_s = plan.duration.seconds(),
                .failed_share = counts.due == 0 ? 0
                                                : static_cast<double>(counts.failed) /
                                                      static_cast<double>(counts.due),
-               .connect_p99_ns = connect.ValueAtQuantile(0.99),
-               .generator_busy_share = outcome.BusiestShare()};
+               .connect_p99_ns = ConnectP99(trial.result),
+               .generator_busy_share = BusiestGenerator(trial.result.generator)};
   return trial;
 }
 

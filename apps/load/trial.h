@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "apps/common/stop_signals.h"
 #include "apps/load/interval_listener.h"
-#include "apps/load/load_bench.h"
+#include "apps/load/measure.h"
 #include "apps/load/slo.h"
 #include "apps/result/result.h"
 
@@ -32,10 +31,9 @@ struct TrialOutcome {
 };
 
 // Runs `plan`, which has the rate and the length. Shows nothing; tells the listeners.
-absl::StatusOr<TrialOutcome> RunTrial(LoadBench& bench, const RunPlan& plan,
+absl::StatusOr<TrialOutcome> RunTrial(Measurement& measurement, const RunPlan& plan,
                                       const std::vector<Slo>& slos,
-                                      const std::vector<IntervalListener*>& listeners,
-                                      StopSignals& signals);
+                                      const std::vector<IntervalListener*>& listeners);
 
 bool Meets(const SearchGoal& goal, const TrialOutcome& trial);
 

@@ -1,7 +1,5 @@
 // apps/millrace/load.cc - `millrace load run` and `load hold`: one measured run.
 
-#include <time.h>
-
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -10,12 +8,11 @@
 
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
-#include "apps/load/capacity.h"
 #include "apps/load/load_report.h"
-#include "apps/load/load_watch.h"
 #include "apps/millrace/load_flags.h"
 #include "apps/millrace/load_output.h"
 #include "apps/millrace/load_profile.h"
+#include "apps/millrace/load_ranks.h"
 #include "apps/millrace/load_search.h"
 #include "apps/millrace/load_streams.h"
 #include "apps/millrace/subcommand.h"
@@ -34,47 +31,23 @@ absl::StatusOr<bool> HoldsBaseline(const LoadFlags& flags, Result* result) {
   return worse.empty();
 }
 
-// Writes what the workers kept of failed connections, and says so in the result.
-absl::Status WriteFailed(const CaptureSpec& spec, LoadRun& run, Result* result) {
-  if (spec.path.empty()) return absl::OkStatus();
-  std::vector<FlightRecorder*> recorders;
-  for (const auto& member : run.members) recorders.push_back(member->recorder.get());
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  const int64_t unix_ns = static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
-  auto summary = WriteCapture(spec, recorders, unix_ns - run.clock.Now().ns());
-  if (!summary.ok()) return summary.status();
-  result->notes.push_back(summary->Text(spec.path));
-  return absl::OkStatus();
-}
-
-int RunOnce(const LoadFlags& flags, LoadSetup& setup, LoadBench& bench, StopSignals& signals) {
-  if (absl::Status can = CheckCapture(setup.capture); !can.ok()) return Report(can);
-  auto streams = LoadStreams::Open(flags, setup);
-  if (!streams.ok()) return Report(streams.status());
-  auto run = bench.Start(setup.plan);
-  if (!run.ok()) return Report(run.status());
-  LiveView view(setup.live, flags.text(), setup.plan.length(), streams->listeners());
-  const LoadOutcome outcome = Watch(bench, **run, flags.interval, view, signals);
-  Result result = ResultOf(setup.plan, outcome, bench);
-  DescribeRun(setup.plan, bench, setup.names, &result);
-  result.configuration = setup.configuration;
-  Judge(setup.plan, outcome, setup.slos, &result);
-  const absl::Status captured = WriteFailed(setup.capture, **run, &result);
-  const absl::StatusOr<bool> holds = HoldsBaseline(flags, &result);
+int RunOnce(const LoadFlags& flags, const LoadSetup& setup, Measurement& measurement,
+            LoadStreams& streams) {
+  LiveView view(setup.live, flags.text(), setup.plan.length(), streams.listeners());
+  absl::StatusOr<Result> result = measurement.Run(setup.plan, setup.slos, flags.interval, view);
+  if (!result.ok()) return Report(result.status());
+  const absl::StatusOr<bool> holds = HoldsBaseline(flags, &*result);
   if (!holds.ok()) return Report(holds.status());
-  const int code = Deliver(result, setup.output, view.log());
-  if (!captured.ok()) return Report(captured);
-  return streams->Finish(result, code == kPass && !*holds ? kRegression : code);
+  const int code = Deliver(*result, setup.output, view.log());
+  return streams.Finish(*result, code == kPass && !*holds ? kRegression : code);
 }
 
 int Run(const LoadFlags& flags, const CLI::App& app, StopSignals& signals) {
   absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags, app);
   if (!setup.ok()) return Report(setup.status());
-  auto bench = OpenBench(flags, &setup->plan);
-  if (!bench.ok()) return Report(bench.status());
-  if (const int code = Announce(flags, *setup, **bench); code != kPass) return code;
-  return RunOnce(flags, *setup, **bench, signals);
+  return RunLoad(flags, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
+    return RunOnce(flags, *setup, measurement, streams);
+  });
 }
 
 Subcommand AddRun(CLI::App& load) {

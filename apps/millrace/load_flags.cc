@@ -253,6 +253,11 @@ void LoadFlags::AddOutputTo(CLI::App& app) {
       ->type_name("OBJECTIVES");
   app.add_option("--ranks", ranks, "this is generator i of N: i/N, or auto from the environment")
       ->type_name("i/N");
+  app.add_option("--coordinator", coordinator,
+                 "ranks start at one time, and rank 0, which listens here, merges their results")
+      ->type_name("HOST:PORT");
+  AddDuration(app, {"--rank-timeout", "TIME", "for ranks to join, get ready and report", "60s"},
+              &rank_timeout, Duration::Seconds(1), day);
 }
 
 void LoadFlags::AddLoadTo(CLI::App& app) {

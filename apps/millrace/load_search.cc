@@ -16,6 +16,7 @@
 #include "apps/load/trial.h"
 #include "apps/millrace/load_flags.h"
 #include "apps/millrace/load_output.h"
+#include "apps/millrace/load_ranks.h"
 #include "apps/millrace/load_streams.h"
 
 namespace millrace::apps {
@@ -35,8 +36,8 @@ struct SweepFlags {
 // The rows of a search as they come, and its result.
 class Trials {
  public:
-  Trials(FILE* out, LoadSetup& setup, LoadBench& bench, LoadStreams& streams, StopSignals& signals)
-      : out_(out), setup_(setup), bench_(bench), streams_(streams), signals_(signals) {
+  Trials(FILE* out, const LoadSetup& setup, Measurement& measurement, LoadStreams& streams)
+      : out_(out), setup_(setup), measurement_(measurement), streams_(streams) {
     result_.search.emplace();
   }
 
@@ -44,7 +45,7 @@ class Trials {
     RunPlan plan = setup_.plan;
     plan.rate_per_s = rate_per_s;
     plan.duration = length;
-    return RunTrial(bench_, plan, setup_.slos, streams_.listeners(), signals_);
+    return RunTrial(measurement_, plan, setup_.slos, streams_.listeners());
   }
 
   // Prints the row and keeps it; `verdict`: ok, fail or void.
@@ -78,10 +79,9 @@ class Trials {
 
  private:
   FILE* out_;
-  LoadSetup& setup_;
-  LoadBench& bench_;
+  const LoadSetup& setup_;
+  Measurement& measurement_;
   LoadStreams& streams_;
-  StopSignals& signals_;
   Result result_;
   bool interrupted_ = false;
 };
@@ -98,10 +98,8 @@ const char* ToString(RateSearch::Limit limit) {
   return "range asked for";
 }
 
-int Finish(Trials& trials, const LoadSetup& setup, LoadBench& bench, LoadStreams& streams) {
+int Finish(Trials& trials, const LoadSetup& setup, LoadStreams& streams) {
   Result& result = trials.result();
-  DescribeRun(setup.plan, bench, setup.names, &result);
-  result.configuration = setup.configuration;
   result.verdict.interrupted = trials.interrupted();
   return streams.Finish(result, Deliver(result, setup.output, ""));
 }
@@ -159,18 +157,14 @@ int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
       return ReportUsage("--goal: " + wrong);
     }
   }
-  auto bench = OpenBench(flags.load, &setup->plan);
-  if (!bench.ok()) return Report(bench.status());
   setup->plan.rate_per_s = flags.search.first_per_s;
-  const int code = Announce(flags.load, *setup, **bench);
-  if (code != kPass) return code;
-  auto streams = LoadStreams::Open(flags.load, *setup);
-  if (!streams.ok()) return Report(streams.status());
-  Trials trials(flags.load.text(), *setup, **bench, *streams, signals);
-  const absl::Status searched = Search(flags, goals, trials);
-  if (!searched.ok()) return Report(searched);
-  JudgeSearch(&trials.result());
-  return Finish(trials, *setup, **bench, *streams);
+  return RunLoad(flags.load, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
+    Trials trials(flags.load.text(), *setup, measurement, streams);
+    const absl::Status searched = Search(flags, goals, trials);
+    if (!searched.ok()) return static_cast<int>(Report(searched));
+    JudgeSearch(&trials.result());
+    return Finish(trials, *setup, streams);
+  });
 }
 
 // "100k..1M/100k"; empty when it is no sweep.
@@ -197,23 +191,19 @@ int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
   absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags.load, app);
   if (!setup.ok()) return Report(setup.status());
   setup->plan.rate_per_s = rates.back();
-  auto bench = OpenBench(flags.load, &setup->plan);
-  if (!bench.ok()) return Report(bench.status());
-  const int code = Announce(flags.load, *setup, **bench);
-  if (code != kPass) return code;
-  auto streams = LoadStreams::Open(flags.load, *setup);
-  if (!streams.ok()) return Report(streams.status());
-  Trials trials(flags.load.text(), *setup, **bench, *streams, signals);
-  for (const double rate : rates) {
-    absl::StatusOr<TrialOutcome> trial = trials.Run(rate, setup->plan.duration);
-    if (!trial.ok()) return Report(trial.status());
-    const Outcome outcome = trial->result.verdict.outcome;
-    trials.Add(*std::move(trial), outcome == Outcome::kValid           ? "ok"
-                                  : outcome == Outcome::kFailObjective ? "fail"
-                                                                       : "void");
-    if (trials.interrupted()) break;
-  }
-  return Finish(trials, *setup, **bench, *streams);
+  return RunLoad(flags.load, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
+    Trials trials(flags.load.text(), *setup, measurement, streams);
+    for (const double rate : rates) {
+      absl::StatusOr<TrialOutcome> trial = trials.Run(rate, setup->plan.duration);
+      if (!trial.ok()) return static_cast<int>(Report(trial.status()));
+      const Outcome outcome = trial->result.verdict.outcome;
+      trials.Add(*std::move(trial), outcome == Outcome::kValid           ? "ok"
+                                    : outcome == Outcome::kFailObjective ? "fail"
+                                                                         : "void");
+      if (trials.interrupted()) break;
+    }
+    return Finish(trials, *setup, streams);
+  });
 }
 
 }  // namespace

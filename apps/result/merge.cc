@@ -13,11 +13,12 @@ namespace millrace::apps {
 namespace {
 
 // Keys of the configuration that say where a rank runs, not what it does.
-constexpr std::array<std::string_view, 20> kKeysOfPlace{
-    "ranks", "coordinator", "start-at", "dev",         "ip",
-    "gw",    "cores",       "src",      "no-huge",     "memory-mb",
-    "idle",  "eal",         "output",   "json",        "live",
-    "prom",  "label",       "name",     "json-stream", "capture-failures"};
+constexpr std::array<std::string_view, 22> kKeysOfPlace{
+    "ranks",  "coordinator", "start-at", "dev",         "ip",
+    "gw",     "cores",       "src",      "no-huge",     "memory-mb",
+    "idle",   "eal",         "output",   "json",        "live",
+    "prom",   "label",       "name",     "json-stream", "capture-failures",
+    "config", "rank-timeout"};
 
 absl::Status Refuse(const std::string& why) { return absl::InvalidArgumentError(why); }
 
@@ -49,18 +50,13 @@ absl::Status CheckRanks(const std::vector<const Result*>& sorted) {
   return absl::OkStatus();
 }
 
-nlohmann::ordered_json WithoutPlace(nlohmann::ordered_json configuration) {
-  for (const std::string_view key : kKeysOfPlace) configuration.erase(std::string(key));
-  return configuration;
-}
-
 // What makes their sum meaningless; "" for nothing.
 std::string DifferenceOf(const Result& a, const Result& b) {
   if (a.load.target != b.load.target) return "targets";
   if (a.load.loop != b.load.loop || a.load.arrival != b.load.arrival) return "kinds of load";
   if (a.load.close != b.load.close) return "ways to close";
-  const nlohmann::ordered_json one = WithoutPlace(a.configuration);
-  const nlohmann::ordered_json other = WithoutPlace(b.configuration);
+  const nlohmann::ordered_json one = SharedConfiguration(a.configuration);
+  const nlohmann::ordered_json other = SharedConfiguration(b.configuration);
   for (const auto& [key, value] : one.items()) {
     if (!other.contains(key) || other[key] != value) return "values of \"" + key + "\"";
   }
@@ -196,6 +192,11 @@ void AddRank(Result& sum, const Result& r, uint32_t rank) {
 }
 
 }  // namespace
+
+nlohmann::ordered_json SharedConfiguration(nlohmann::ordered_json configuration) {
+  for (const std::string_view key : kKeysOfPlace) configuration.erase(std::string(key));
+  return configuration;
+}
 
 absl::StatusOr<Result> MergeResults(std::span<const Result> results) {
   if (results.empty()) return Refuse("there is no result to merge");

@@ -23,6 +23,9 @@ namespace millrace::apps {
 // Latencies of the merged series, and of objectives, are the worst of the ranks: an upper bound.
 absl::StatusOr<Result> MergeResults(std::span<const Result> results);
 
+// `configuration` without what says where a rank runs: what ranks that share a load have in common.
+nlohmann::ordered_json SharedConfiguration(nlohmann::ordered_json configuration);
+
 }  // namespace millrace::apps
 
 #endif  // MILLRACE_APPS_RESULT_MERGE_H_
