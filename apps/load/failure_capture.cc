@@ -31,17 +31,16 @@ std::vector<Line> LinesOf(const std::vector<FlightRecorder*>& recorders) {
 
 }  // namespace
 
-std::string ParseCapture(std::string_view text, CaptureSpec* spec) {
+std::string ParseCapture(const std::string& text, CaptureSpec* spec) {
   const size_t colon = text.rfind(':');
   spec->path = text.substr(0, colon);
-  if (spec->path.empty()) return "\"" + std::string(text) + "\": write FILE or FILE:100MB";
-  if (colon == std::string_view::npos) return "";
-  const std::string_view size = text.substr(colon + 1);
+  if (spec->path.empty()) return "\"" + text + "\": write FILE or FILE:100M";
+  if (colon == std::string::npos) return "";
+  const std::string size = text.substr(colon + 1);
   constexpr uint64_t kLeast = 4096, kMost = uint64_t{1} << 34;
   const std::optional<uint64_t> bytes = ParseSize(size);
   if (!bytes || *bytes < kLeast || *bytes > kMost) {
-    return "\"" + std::string(size) +
-           "\" is no size of a file (write 4k to 16G, as in failures.pcapng:100M)";
+    return "\"" + size + "\" is no size of a file (write 4k to 16G, as in failures.pcapng:100M)";
   }
   spec->bytes_max = *bytes;
   return "";

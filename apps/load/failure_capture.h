@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,7 +16,7 @@ struct CaptureSpec {
   uint64_t bytes_max = 100 << 20;  // of the file, and of the memory that holds it until then
 };
 // "x.pcapng", "x.pcapng:20MB". "" or what is wrong.
-std::string ParseCapture(std::string_view text, CaptureSpec* spec);
+std::string ParseCapture(const std::string& text, CaptureSpec* spec);
 
 // Makes the file, empty: what cannot be written is known before the run.
 absl::Status CheckCapture(const CaptureSpec& spec);

@@ -46,7 +46,10 @@ std::string Head(const Result& r) {
   std::string machine = r.machine.device;
   if (!r.machine.core_list.empty()) {
     machine += ", cores";
-    for (const uint32_t core : r.machine.core_list) machine += " " + std::to_string(core);
+    for (const uint32_t core : r.machine.core_list) {
+      machine += ' ';
+      machine += std::to_string(core);
+    }
   }
   machine += r.machine.huge_pages ? ", huge pages" : ", plain memory";
   std::vector<std::string> run = {r.run.id, FormatUnixNs(r.window.start_unix_ns)};
