@@ -5,7 +5,7 @@
   scripts/status.py --write    writes the table into README.md
 
 A line of status.tsv: area, what, state (done or not), and for what is done the tests that show it
-(Suite.Name of GoogleTest, lab:CASE, qemu:DEVICE, or meson:TEST), separated by spaces.
+(Suite.Name of GoogleTest, lab:CASE, qemu:DEVICE, slurm:CASE, or meson:TEST), separated by spaces.
 """
 
 import pathlib
@@ -29,6 +29,8 @@ def known_tests():
             names.add(f"lab:{name}")
     devices = re.search(r"^DEVICES = \((.*?)\)", (ROOT / "scripts" / "lab-qemu").read_text(), re.M)
     names.update(f"qemu:{name}" for name in re.findall(r'"([\w-]+)"', devices[1]))
+    slurm = (ROOT / "tests" / "slurm" / "run").read_text()
+    names.update(f"slurm:{name}" for name in re.findall(r"^def (\w+)\(cluster\)", slurm, re.M))
     for path in (ROOT / "tests").rglob("meson.build"):
         for name in re.findall(r"\btest\('([\w-]+)'", path.read_text()):
             names.add(f"meson:{name}")
