@@ -63,7 +63,8 @@ struct DeviceFlags {
   std::string cores;        // "": one worker, wherever the system puts it
   bool dispatcher = false;  // the first of the workers only hands frames to the others
   // IPv4 addresses and source ports that are ours, with commas: "10.1.16.0/20:1024-65535" or
-  // "10.1.16.0-10.1.16.127"; together one prefix. "": --ip alone.
+  // "10.1.16.0-10.1.16.127"; together one prefix. And one prefix of IPv6: "2001:db8::1:0/112".
+  // "": --ip alone.
   std::string own;
   MachineFlags machine;
 

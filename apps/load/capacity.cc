@@ -8,10 +8,13 @@
 namespace millrace::apps {
 namespace {
 
-// As SourcePorts counts them: of /30 and shorter the first and the last address are left out.
-uint64_t AddressesOf(const stack::EngineConfig& config) {
-  const uint64_t all = uint64_t{1} << (32 - config.owned_bits);
-  return all >= 4 ? all - 2 : all;
+// As SourcePorts counts them: of /30 and shorter the first and the last address are left out, with
+// IPv6 the first.
+uint64_t AddressesOf(const stack::EngineConfig& config, bool v4) {
+  const int host_bits = v4 ? 32 - config.owned_bits : std::min(128 - config.host_v6.owned_bits, 32);
+  const uint64_t all = uint64_t{1} << host_bits;
+  if (all < 4) return all;
+  return all - (v4 ? 2 : 1);
 }
 
 // The largest part of the connections that go to one endpoint.
@@ -32,8 +35,8 @@ double BusiestShare(const std::vector<Target>& targets) {
 
 Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config) {
   Capacity capacity;
-  const bool v4 = plan.targets.front().endpoint.address.IsV4();
-  capacity.addresses = v4 ? AddressesOf(config) : 1;
+  capacity.v4 = plan.targets.front().endpoint.address.IsV4();
+  capacity.addresses = AddressesOf(config, capacity.v4);
   capacity.ports = uint64_t{config.source_port_max} - config.source_port_min + 1;
   capacity.tuples = capacity.addresses * capacity.ports;
   capacity.known = plan.open_loop();
@@ -62,7 +65,7 @@ std::string Capacity::Text() const {
 
 std::string CapacityAdvice(const Capacity& capacity, bool rings) {
   const double times = capacity.needed / static_cast<double>(capacity.tuples);
-  // Addresses for the need, as a prefix length.
+  // Addresses for the need, as a prefix length of IPv4.
   int bits = 32;
   while (bits > 8 &&
          std::ldexp(1.0, 32 - bits) * static_cast<double>(capacity.ports) < capacity.needed) {
@@ -70,7 +73,7 @@ std::string CapacityAdvice(const Capacity& capacity, bool rings) {
   }
   return "the run needs " + FormatCount(times) + " times the source tuples that there are (" +
          capacity.Text() + "); give it " +
-         (rings ? "" : "--src with a /" + std::to_string(bits) + ", ") +
+         (rings ? "" : "--src with a /" + std::to_string(capacity.v4 ? bits : bits + 96) + ", ") +
          "a shorter --time-wait, or --close rst";
 }
 

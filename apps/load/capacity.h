@@ -15,6 +15,7 @@ struct Capacity {
   uint64_t addresses = 0, ports = 0;
   uint64_t tuples = 0;  // of one target: addresses times ports
   double needed = 0;    // of the busiest target, at the same time
+  bool v4 = true;       // the family
   bool known = true;    // false in a closed loop, whose rate is not known before
   bool sequel = false;  // the rate is so high that the server meets tuples in its TIME-WAIT
 
@@ -24,7 +25,7 @@ struct Capacity {
 };
 
 // Source tuples that `plan` needs with this engine. A tuple is in use while its connection is, and
-// for TIME-WAIT after we closed first. IPv6 has one source address.
+// for TIME-WAIT after we closed first.
 Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config);
 
 // What to change when it does not last. Over rings the addresses are as they are.

@@ -10,28 +10,11 @@
 namespace millrace::apps {
 namespace {
 
-constexpr uint32_t kServerV4 = 0xC612'0001;  // 198.18.0.1
-constexpr uint32_t kClientV4 = 0xC612'8001;  // 198.18.128.1
-constexpr int kNetworkBits = 16, kClientBits = 23;
 constexpr uint32_t kPacketsPerPort = 16'383;
 
 uint64_t MemoryBytes() {
   return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
          static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
-}
-
-// The server would ask for each of the generator's addresses at the first connection from it, and
-// drop what does not fit the few packets that may wait: a second's delay for each, which is no
-// figure of a connection rate.
-absl::Status KnowClients(stack::Engine& server, const MacAddress& client_mac) {
-  constexpr uint32_t kCount = 1u << (32 - kClientBits);
-  constexpr uint32_t kFirst = kClientV4 & ~(kCount - 1);
-  for (uint32_t i = 1; i + 1 < kCount; ++i) {
-    if (!server.neighbors().AddStatic(IpAddress::V4(kFirst + i), client_mac)) {
-      return absl::InternalError("the neighbour table has no room for the client's addresses");
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<int>> ChooseCpus(const std::string& cores) {
@@ -127,8 +110,7 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
   bench->config_.tcp = tcp.Config();
   bench->config_.ttl = tcp.ttl;
   bench->config_.pages = machine.pages();
-  bench->config_.address = {IpAddress::V4(kClientV4), kNetworkBits};
-  bench->config_.owned_bits = kClientBits;
+  options.network.SetClient(&bench->config_);
   const size_t pairs = options.cores.empty() ? 1 : bench->cpus_.size();
   const uint64_t packets = pairs * (2 * uint64_t{kPacketsPerPort} + 1);
   auto eal = dpdk::Eal::Start({.memory_mb = machine.MemoryMb(packets),
@@ -160,8 +142,8 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFla
   return bench;
 }
 
-Endpoint LoadBench::RingTarget(Service service) {
-  return {IpAddress::V4(kServerV4), static_cast<uint16_t>(service == Service::kHttp ? 80 : 4000)};
+Endpoint LoadBench::RingTarget(Service service, const RingNetwork& network) {
+  return {network.server(), static_cast<uint16_t>(service == Service::kHttp ? 80 : 4000)};
 }
 
 // "DPDK 22.11.11, 256 MB ..."
@@ -282,8 +264,7 @@ absl::Status LoadBench::AddMembers(LoadRun& run) {
 absl::Status LoadBench::AddServer(LoadRun& run, uint32_t pair) {
   LoadMember& member = *run.members[pair];
   stack::EngineConfig config = ConfigOf(run.plan, run.plan.close == CloseMode::kServer);
-  config.address = {IpAddress::V4(kServerV4), kNetworkBits};
-  config.owned_bits = 32;
+  ring_options_.network.SetServer(&config);
   member.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
   const dpdk::OnCpu on(apart() ? cpus_[1] : cpus_[pair]);
   auto stack = HostedStack<ServeApp>::Create(rings_[pair]->second(), *member.server_app, config,
@@ -291,10 +272,11 @@ absl::Status LoadBench::AddServer(LoadRun& run, uint32_t pair) {
   if (!stack.ok()) return stack.status();
   member.server_stack = *std::move(stack);
   stack::Engine& engine = member.server_stack->engine();
-  const absl::Status known = KnowClients(engine, port(pair).capabilities().mac);
+  const absl::Status known =
+      ring_options_.network.KnowClients(engine, port(pair).capabilities().mac);
   if (!known.ok()) return known;
   const Service service = ring_options_.service;
-  return ListenOn(engine, {{service, "", RingTarget(service).port}});
+  return ListenOn(engine, {{service, "", RingTarget(service, ring_options_.network).port}});
 }
 
 absl::Status LoadBench::StartWorkers(LoadRun& run) {

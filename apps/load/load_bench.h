@@ -1,10 +1,10 @@
 // load/load_bench.h - where loads are run: ports that were opened once, and for each run a fresh
 // generator (and, over rings, a fresh server) with workers of its own.
 //
-// Over rings the server of `serve` runs in the same process at 198.18.0.1, and the generator has
-// the 510 addresses of 198.18.128.0/23 (RFC 2544's range for benchmarks). The generator finds the
-// server by ARP; the server knows the generator's addresses. Several pairs of rings are as many
-// networks, each with such a server and generator: they share nothing.
+// Over rings the server of `serve` runs in the same process, at the addresses of
+// apps/common/ring_network.h. The generator finds the server by ARP or neighbour discovery; the
+// server knows the generator's addresses. Several pairs of rings are as many networks, each with
+// such a server and generator: they share nothing.
 // Threading: everything is called by one controlling thread; workers run between Start and Stop.
 #ifndef MILLRACE_APPS_LOAD_LOAD_BENCH_H_
 #define MILLRACE_APPS_LOAD_LOAD_BENCH_H_
@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/common/hosted_stack.h"
+#include "apps/common/ring_network.h"
 #include "apps/common/setup.h"
 #include "apps/load/load_app.h"
 #include "apps/serve/serve_app.h"
@@ -62,6 +63,7 @@ struct LoadRun {
 };
 
 struct RingOptions {
+  RingNetwork network;
   Service service = Service::kExchange;
   ServeOptions serve;
   bool server_closes = true;  // the side that keeps TIME-WAIT has room for it
@@ -104,7 +106,7 @@ class LoadBench {
   std::string DpdkVersion() const;
   // CPUs of the workers, the generators' first; -1: wherever the system puts it.
   const std::vector<int>& cpus() const { return cpus_; }
-  static Endpoint RingTarget(Service service);
+  static Endpoint RingTarget(Service service, const RingNetwork& network = {});
 
  private:
   LoadBench() = default;

@@ -60,8 +60,9 @@ int Run(DemoFlags& flags, bool duration_given, StopSignals& signals) {
   flags.ring.serve.exchange = {.request_bytes = sizes.request_bytes,
                                .response_bytes = sizes.response_bytes,
                                .close_after = plan.close == CloseMode::kServer ? 1u : 0u};
-  plan.targets = {
-      {.endpoint = LoadBench::RingTarget(Service::kExchange), .ring = true, .text = "ring"}};
+  plan.targets = {{.endpoint = LoadBench::RingTarget(Service::kExchange, flags.ring.network),
+                   .ring = true,
+                   .text = "ring"}};
   auto bench = LoadBench::OpenRings(flags.ring, flags.machine, flags.tcp);
   if (!bench.ok()) return Report(bench.status());
   if (!flags.json) {
@@ -71,8 +72,9 @@ int Run(DemoFlags& flags, bool duration_given, StopSignals& signals) {
                                                      : ", both ends in turn";
     std::printf("millrace demo - two ports joined by rings: no NIC, no root (%zu core%s)\n", cpus,
                 ends);
-    std::printf("server %s   client 198.18.128.0/23   %s%s%s\n\n",
-                plan.targets.front().endpoint.ToString().c_str(), DescribeLoad(plan).c_str(),
+    std::printf("server %s   client %s   %s%s%s\n\n",
+                plan.targets.front().endpoint.ToString().c_str(),
+                flags.ring.network.clients().ToString().c_str(), DescribeLoad(plan).c_str(),
                 flags.machine.impair.empty() ? "" : ", both ways ", flags.machine.impair.c_str());
   }
   auto run = (*bench)->Start(plan);
@@ -118,6 +120,7 @@ Subcommand AddDemo(CLI::App& program) {
       ->type_name("LIST");
   AddCount(*app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: what the run needs)", ""},
            &flags->ring.time_waits, 1, 500'000'000);
+  app->add_flag("--ipv6", flags->ring.network.ipv6, "over IPv6 instead of IPv4");
   app->add_flag("--json", flags->json, "one JSON object instead of text");
   flags->tcp.AddTo(*app);
   flags->machine.AddTo(*app);

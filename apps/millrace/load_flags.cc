@@ -212,7 +212,7 @@ void LoadFlags::AddTo(CLI::App& app) {
       ->type_name("TIMES");
   app.add_option("--src", src,
                  "source addresses and ports: 10.1.16.0/20[:1024-65535], or FIRST-LAST; several "
-                 "that are a prefix together")
+                 "that are a prefix together; 2001:db8::1:0/112")
       ->join(',')
       ->type_name("ADDRESSES");
   AddCount(app, {"--dst-spread", "N", "the target is there at N addresses in a row", "1"}, &spread,

@@ -161,8 +161,9 @@ void PrintListening(const Device& device, const std::vector<Listening>& services
     if (services.size() > kShownMax) {
       line += " and " + std::to_string(services.size() - kShownMax) + " more ports";
     }
-    const int bits = device.config.owned_bits;
-    if (prefix.address.IsV4() && bits < 32) line += " at all of /" + std::to_string(bits);
+    const bool v4 = prefix.address.IsV4();
+    const int bits = v4 ? device.config.owned_bits : device.config.host_v6.owned_bits;
+    if (bits < (v4 ? 32 : 128)) line += " at all of /" + std::to_string(bits);
   }
   if (device.port->workers() > 1) {
     line += ", " + std::to_string(device.port->workers()) + " workers over " +
@@ -290,7 +291,8 @@ Subcommand AddServe(CLI::App& program) {
   AddCount(*app, {"--seed", "N", "of delays and errors", "1"}, &flags->seed);
   app->add_option("--port", flags->ports, "where the service listens instead: 80,8080-8083")
       ->type_name("PORTS");
-  app->add_option("--addresses", flags->device.own, "all of these are ours: 10.1.16.0/24")
+  app->add_option("--addresses", flags->device.own,
+                  "all of these are ours: 10.1.16.0/24 or 2001:db8::1:0/112")
       ->type_name("PREFIX");
   AddCount(*app, {"--connections", "N", "open at a time, at most", "65536"}, &flags->connections, 1,
            50'000'000);

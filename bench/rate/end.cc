@@ -104,7 +104,8 @@ absl::StatusOr<std::unique_ptr<End>> MakeServer(const Plan& plan, dpdk::DpdkPort
                                   ? Make<BulkServer>(plan, port, config, now)
                                   : Make<ConnectionsServer>(plan, port, config, now);
   if (!made.ok()) return made.status();
-  const absl::Status prepared = apps::PrepareLoopbackServer(*made->engine, client_mac);
+  const absl::Status prepared =
+      apps::PrepareLoopbackServer(*made->engine, plan.exchange.network, client_mac);
   if (!prepared.ok()) return prepared;
   return std::move(made->end);
 }

@@ -30,13 +30,15 @@ void Flags::AddTo(CLI::App& app) {
   apps::AddCount(app, {"--cpu", "N", "CPU to run on, with --dev", ""}, &cpu, 0, 1023);
   apps::AddSize(app, {"--mtu", "N", "octets of an IP packet, over rings and memif", "1500"}, &mtu,
                 576, 9216);
+  app.add_flag("--ipv6", ipv6, "over IPv6 instead of IPv4");
   app.add_flag("--bulk", bulk, "octets from client to server instead of connections");
   app.add_flag("--transactions", transactions,
                "requests and responses on connections that stay, one at a time on each")
       ->excludes("--bulk");
-  app.add_flag("--null", null, "the floor: the same packets without a TCP")
+  app.add_flag("--null", null, "the floor: the same packets without a TCP, over IPv4")
       ->excludes("--bulk")
-      ->excludes("--transactions");
+      ->excludes("--transactions")
+      ->excludes("--ipv6");
   apps::AddCount(app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: 2 M/s)", ""},
                  &time_waits, 1, 500'000'000);
   app.add_flag("--driver", driver, "a second run that counts the driver's cycles");
@@ -52,7 +54,8 @@ Plan Flags::ToPlan(bool metered) const {
   plan.null = null;
   plan.metered = metered;
   apps::LoadPlan& load = plan.exchange.plan;
-  load.target = apps::kLoopbackTarget;
+  plan.exchange.network.ipv6 = ipv6;
+  load.target = apps::LoopbackTarget(plan.exchange.network);
   load.concurrency = bulk && concurrency == Flags().concurrency ? 1 : concurrency;
   load.count = count;
   if (count == 0) load.duration = seconds;
@@ -65,10 +68,11 @@ Plan Flags::ToPlan(bool metered) const {
 }
 
 std::string Flags::ModeText() const {
-  if (memif) return "memif, two processes";
-  if (!dev.empty()) return dev;
-  if (pairs > 1) return std::to_string(pairs) + " rings, a core each";
-  return cores == 1 ? "ring, one core" : "ring, two cores";
+  const std::string family = ipv6 ? ", IPv6" : "";
+  if (memif) return "memif, two processes" + family;
+  if (!dev.empty()) return dev + family;
+  if (pairs > 1) return std::to_string(pairs) + " rings, a core each" + family;
+  return (cores == 1 ? "ring, one core" : "ring, two cores") + family;
 }
 
 }  // namespace millrace::bench

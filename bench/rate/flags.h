@@ -20,7 +20,7 @@ struct Flags {
   uint32_t cores = 1, pairs = 1;
   uint32_t time_waits = 0;
   uint16_t mtu = 0;
-  bool null = false, bulk = false, transactions = false;
+  bool ipv6 = false, null = false, bulk = false, transactions = false;
   bool memif = false, driver = false, json = false;
   std::string dev, role = "client";
   uint32_t cpu = kNoCpu;
@@ -32,7 +32,7 @@ struct Flags {
 
   void AddTo(CLI::App& app);
   Plan ToPlan(bool metered) const;
-  // "ring, one core", "ring, two cores", "memif, two processes", or the device.
+  // "ring, one core", "ring, two cores", "memif, two processes", or the device; and ", IPv6".
   std::string ModeText() const;
 };
 

@@ -7,6 +7,7 @@
 //   rate --dev D --role server   one end over any device; the other is another `rate --dev`
 //   rate --null                  the floor: the same packets without a TCP (null_exchange.h)
 //   rate --bulk, --transactions  other work than connections
+//   rate --ipv6                  any of these over IPv6
 //   rate --driver                and how much of it is the driver's, by a second run
 //   rate --count 2000            a fixed number of connections, for callgrind
 // One connection is open, 1 octet, 1 octet with FIN, FIN, ACK: six packets, each sent and received.
@@ -36,7 +37,7 @@ namespace {
 
 absl::StatusOr<std::unique_ptr<dpdk::Eal>> StartEal(const Flags& flags, uint64_t ports,
                                                     const std::vector<std::string>& pci) {
-  const uint64_t packets = ports * (uint64_t{apps::Loopback::kPacketsPerPort} + 1);
+  const uint64_t packets = ports * (uint64_t{apps::kLoopbackPacketsPerPort} + 1);
   // Packets of a jumbo frame are five times as large.
   const uint64_t scale = flags.mtu > 1500 ? 5 : 1;
   return dpdk::Eal::Start({.memory_mb = flags.machine.MemoryMb(packets * scale),

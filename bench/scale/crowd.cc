@@ -31,7 +31,7 @@ void Limit(const CrowdPlan& plan, stack::EngineConfig* config) {
 
 CrowdClient::CrowdClient(const CrowdPlan& plan, uint32_t concurrency)
     : idle_wanted_(plan.established),
-      load_plan_{.target = apps::kLoopbackTarget, .concurrency = concurrency, .count = kPerPort} {
+      load_plan_{.target = apps::LoopbackTarget(), .concurrency = concurrency, .count = kPerPort} {
   load_ = std::make_unique<apps::LoadClient>(load_plan_, pattern_, live_);
 }
 
@@ -64,14 +64,14 @@ void CrowdClient::OpenIdle(stack::Engine& engine) {
 void CrowdClient::NextRun() {
   closed_before_ += load_->result().ok;
   run_ = static_cast<uint16_t>((run_ + 1) % kPorts);
-  load_plan_.target.port = static_cast<uint16_t>(apps::kLoopbackTarget.port + run_);
+  load_plan_.target.port = static_cast<uint16_t>(apps::LoopbackTarget().port + run_);
   live_.done.store(false, std::memory_order_relaxed);
   load_ = std::make_unique<apps::LoadClient>(load_plan_, pattern_, live_);
 }
 
 Crowd::Crowd(const CrowdPlan& plan)
     : plan_(plan),
-      load_plan_{.target = apps::kLoopbackTarget, .concurrency = kConcurrency},
+      load_plan_{.target = apps::LoopbackTarget(), .concurrency = kConcurrency},
       per_close_(
           Duration::Nanoseconds(TimeWaitOf(plan).ns() / static_cast<int64_t>(TimeWaits(plan)))),
       client_app_(plan, kConcurrency),
@@ -80,7 +80,7 @@ Crowd::Crowd(const CrowdPlan& plan)
 absl::StatusOr<std::unique_ptr<Crowd>> Crowd::Create(const CrowdPlan& plan) {
   std::unique_ptr<Crowd> crowd(new Crowd(plan));
   dpdk::RingPairOptions options;
-  options.port.packets = apps::Loopback::kPacketsPerPort;
+  options.port.packets = apps::kLoopbackPacketsPerPort;
   auto rings = dpdk::RingPair::Create(options);
   if (!rings.ok()) return rings.status();
   crowd->rings_ = *std::move(rings);
@@ -104,10 +104,10 @@ absl::StatusOr<std::unique_ptr<Crowd>> Crowd::Create(const CrowdPlan& plan) {
     return absl::ResourceExhaustedError("no memory for the tables");
   }
   const absl::Status prepared =
-      apps::PrepareLoopbackServer(crowd->server(), first.capabilities().mac);
+      apps::PrepareLoopbackServer(crowd->server(), exchange.network, first.capabilities().mac);
   if (!prepared.ok()) return prepared;
   for (uint16_t i = 1; i < CrowdClient::kPorts; ++i) {
-    Endpoint another = apps::kLoopbackTarget;
+    Endpoint another = apps::LoopbackTarget();
     another.port = static_cast<uint16_t>(another.port + i);
     if (crowd->server().Listen(another, 4 * kConcurrency) != stack::ListenResult::kOk) {
       return absl::InternalError("listening on " + another.ToString());

@@ -170,7 +170,7 @@ int Run(const Flags& flags) {
   const auto established = ParseSizes(flags.established), time_waits = ParseSizes(flags.time_waits);
   if (!established.ok()) return apps::Report(established.status());
   if (!time_waits.ok()) return apps::Report(time_waits.status());
-  const uint64_t packets = 2 * uint64_t{apps::Loopback::kPacketsPerPort} + 1;
+  const uint64_t packets = 2 * uint64_t{apps::kLoopbackPacketsPerPort} + 1;
   auto eal = dpdk::Eal::Start(
       {.memory_mb = flags.machine.MemoryMb(packets), .huge_pages = flags.machine.huge_pages()});
   if (!eal.ok()) return apps::Report(eal.status());

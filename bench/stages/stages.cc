@@ -41,9 +41,10 @@ class StepClient {
   }
   void OnPoll(stack::Engine& engine, Instant) {
     for (; to_open > 0; --to_open) {
-      if (engine.Connect(apps::kLoopbackTarget, 0, nullptr) != stack::ConnectResult::kOk) return;
+      if (engine.Connect(target, 0, nullptr) != stack::ConnectResult::kOk) return;
     }
   }
+  Endpoint target;
   uint32_t to_open = 0;
   uint64_t closed = 0;
 
@@ -115,18 +116,28 @@ constexpr size_t kExpiry = std::size(kSteps) - 1;
 // away in between.
 using Cycles = std::array<Histogram, std::size(kSteps)>;
 
-absl::StatusOr<Cycles> Measure(uint64_t rounds, const apps::TcpFlags& tcp, Region::Pages pages) {
+struct Flags {
+  uint64_t rounds = 20'000;
+  bool ipv6 = false, json = false;
+  apps::TcpFlags tcp;
+  apps::MachineFlags machine;
+};
+
+absl::StatusOr<Cycles> Measure(const Flags& flags) {
   dpdk::RingPairOptions options;
-  options.port.packets = apps::Loopback::kPacketsPerPort;
+  options.port.packets = apps::kLoopbackPacketsPerPort;
   auto rings = dpdk::RingPair::Create(options);
   if (!rings.ok()) return rings.status();
   dpdk::DpdkPort& first = (*rings)->first();
   dpdk::DpdkPort& second = (*rings)->second();
-  apps::LoopbackOptions exchange{
-      .tcp = tcp.Config(), .pages = pages, .time_waits = kTogether * (kRoundsUntilExpiry + 1)};
+  apps::LoopbackOptions exchange{.network = {flags.ipv6},
+                                 .tcp = flags.tcp.Config(),
+                                 .pages = flags.machine.pages(),
+                                 .time_waits = kTogether * (kRoundsUntilExpiry + 1)};
   const apps::LoadPlan load;
   const apps::Pattern pattern;
   StepClient client_app;
+  client_app.target = apps::LoopbackTarget(exchange.network);
   apps::ResponseServer server_app(load, pattern);
   Instant now = Instant::FromNanoseconds(1'000'000'000);
   const auto secrets = stack::EngineSecrets::FromOperatingSystem;
@@ -137,10 +148,11 @@ absl::StatusOr<Cycles> Measure(uint64_t rounds, const apps::TcpFlags& tcp, Regio
   if (!client->engine().ok() || !server->engine().ok()) {
     return absl::ResourceExhaustedError("no memory for the tables");
   }
-  absl::Status ready = apps::PrepareLoopbackServer(server->engine(), first.capabilities().mac);
+  absl::Status ready =
+      apps::PrepareLoopbackServer(server->engine(), exchange.network, first.capabilities().mac);
   if (!ready.ok()) return ready;
   // No ARP: with it the first round would not be in step.
-  if (!client->engine().neighbors().AddStatic(apps::kLoopbackTarget.address,
+  if (!client->engine().neighbors().AddStatic(client_app.target.address,
                                               second.capabilities().mac)) {
     return absl::InternalError("no room for the server's address");
   }
@@ -152,6 +164,7 @@ absl::StatusOr<Cycles> Measure(uint64_t rounds, const apps::TcpFlags& tcp, Regio
     kSteps[step].run(ends);
     cycles[step].Record(1000 * (dpdk::Clock::Cycles() - start) / connections);
   };
+  const uint64_t rounds = flags.rounds;
   for (uint64_t round = 1; round <= rounds; ++round) {
     client_app.to_open = kTogether;
     for (size_t step = 0; step < kExpiry; ++step) {
@@ -171,25 +184,19 @@ absl::StatusOr<Cycles> Measure(uint64_t rounds, const apps::TcpFlags& tcp, Regio
   return cycles;
 }
 
-struct Flags {
-  uint64_t rounds = 20'000;
-  bool json = false;
-  apps::TcpFlags tcp;
-  apps::MachineFlags machine;
-};
-
 int Run(const Flags& flags) {
-  const uint64_t packets = 2 * uint64_t{apps::Loopback::kPacketsPerPort} + 1;
+  const uint64_t packets = 2 * uint64_t{apps::kLoopbackPacketsPerPort} + 1;
   auto eal = dpdk::Eal::Start(
       {.memory_mb = flags.machine.MemoryMb(packets), .huge_pages = flags.machine.huge_pages()});
   if (!eal.ok()) return apps::Report(eal.status());
   const double ns_per_cycle =
       1e9 / static_cast<double>(dpdk::Clock::Calibrate().cycles_per_second());
-  const auto cycles = Measure(flags.rounds, flags.tcp, flags.machine.pages());
+  const auto cycles = Measure(flags);
   if (!cycles.ok()) return apps::Report(cycles.status());
   nlohmann::ordered_json json;
   json["schema"] = 1;
   json["machine"] = apps::MachineJson();
+  json["family"] = flags.ipv6 ? "IPv6" : "IPv4";
   json["options"] = flags.tcp.OptionsText();
   json["huge_pages"] = (*eal)->huge_pages();
   json["connections"] = flags.rounds * kTogether;
@@ -213,6 +220,7 @@ int main(int argc, char** argv) {
   bench::Flags flags;
   CLI::App app("cost of each step of the plain exchange", "stages");
   apps::AddCount(app, {"--rounds", "N", "of 32 connections", "20k"}, &flags.rounds, 1, 10'000'000);
+  app.add_flag("--ipv6", flags.ipv6, "over IPv6 instead of IPv4");
   app.add_flag("--json", flags.json, "JSON instead of text");
   flags.tcp.AddTo(app);
   flags.machine.AddTo(app);

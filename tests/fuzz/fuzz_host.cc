@@ -5,10 +5,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "millrace/base/endian.h"
 #include "millrace/tcp/isn.h"
-#include "millrace/wire/ethernet.h"
 #include "millrace/wire/frame.h"
+#include "millrace/wire/tcp_header.h"
 
 namespace millrace::fuzz {
 namespace {
@@ -45,9 +44,14 @@ sim::SimPortOptions PortOptions(const HostOptions& options) {
 Instant StartTime(const HostOptions& options) {
   const Instant start = Instant::FromNanoseconds(int64_t{1000} * 1'000'000'000);
   if (!options.isn_near_wrap) return start;
-  const stack::FlowKey key = stack::FlowKey::V4(kHostAddress, kListenPort, kPeerAddress, 40'000);
-  const SeqNum iss =
-      tcp::DeriveTupleSecrets(FixedSecrets().isn, key.addresses(), key.ports(), start).iss;
+  const stack::EngineSecrets secrets = FixedSecrets();
+  stack::FlowKey key = stack::FlowKey::V4(kHostAddress, kListenPort, kPeerAddress, 40'000);
+  stack::AddressPairs pairs(1, secrets.address_pairs, Region::Pages::kPlain);
+  if (kV6 &&
+      !pairs.MakeKey(AddressOf(kHostAddress), kListenPort, AddressOf(kPeerAddress), 40'000, &key)) {
+    Fail("no room for a pair of addresses");
+  }
+  const SeqNum iss = tcp::DeriveTupleSecrets(secrets.isn, key.addresses(), key.ports(), start).iss;
   return start + Duration::Nanoseconds(int64_t{0u - 3u - iss.value()} << 12);
 }
 
@@ -121,7 +125,7 @@ void FuzzApp::OnPoll(stack::Engine&, Instant) {
 void FuzzApp::Do(Deed deed, Socket socket, size_t other) {
   if (deed == Deed::kNothing) return;
   ++commands;
-  const Endpoint listen{IpAddress::V4(0), kListenPort};
+  const Endpoint listen{AddressOf(0), kListenPort};
   const auto first = [](size_t n) { return std::span(kOctets).first(n); };
   switch (deed) {
     case Deed::kSend:
@@ -146,7 +150,7 @@ void FuzzApp::Do(Deed deed, Socket socket, size_t other) {
       break;
     case Deed::kConnect: {
       Socket opened;
-      const auto result = engine_->Connect({IpAddress::V4(kPeerAddress), 7000}, other, &opened);
+      const auto result = engine_->Connect({AddressOf(kPeerAddress), 7000}, other, &opened);
       if (result == stack::ConnectResult::kOk) Remember(opened);
       break;
     }
@@ -178,13 +182,13 @@ void FuzzApp::Do(Deed deed, Socket socket, size_t other) {
 
 HostOptions SmallHost() {
   HostOptions options;
-  options.config.address = *IpPrefix::Parse("10.0.0.1/24");
   options.config.limits = {.connections = 6,
                            .half_open = 3,
                            .time_wait = 2,
                            .send_extents = 8,
                            .send_chunks = 6,
                            .receive_nodes = 12};
+  SetAddresses(&options.config);
   options.config.pages = Region::Pages::kPlain;
   options.config.tcp.receive_buffer_bytes = 4000;
   options.config.tcp.send_buffer_bytes = 6000;
@@ -200,7 +204,7 @@ FuzzHost::FuzzHost(const HostOptions& options)
   app_.SetEngine(&engine());
   port_.SetSink([this](Instant, sim::Frame frame) { OnFrame(frame); });
   if (options.static_neighbor &&
-      !engine().neighbors().AddStatic(IpAddress::V4(kPeerAddress), kPeerMac)) {
+      !engine().neighbors().AddStatic(AddressOf(kPeerAddress), kPeerMac)) {
     Fail("no room for a neighbour");
   }
   app_.Do(Deed::kListen, Socket(), 0);
@@ -226,20 +230,17 @@ FuzzHost::~FuzzHost() {
 }
 
 void FuzzHost::OnFrame(const sim::Frame& frame) {
-  const wire::LocalNet net{.mac = kPeerMac,
-                           .address_v4 = kPeerAddress,
-                           .owned_mask = 0xFFFF'FFFF,
-                           .network_mask = 0xFFFF'FF00};
   wire::ParsedFrame parsed;
   wire::ParseFrame(frame.data(), frame.length(), wire::ChecksumState::kUnknown,
-                   wire::ChecksumState::kUnknown, net, parsed);
-  if (parsed.kind != wire::FrameKind::kTcp) {
+                   wire::ChecksumState::kUnknown, PeerNet(), parsed);
+  if (parsed.kind != (kV6 ? wire::FrameKind::kTcpV6 : wire::FrameKind::kTcp)) {
     if (parsed.kind != wire::FrameKind::kDrop) ++sent_small_;  // kDrop: to another peer
     return;
   }
   if (parsed.tcp.payload_length == 0) ++sent_small_;
   if (parsed.tcp.Has(wire::kRst)) ++sent_resets_;
-  last_sent_.assign(frame.data() + 14, frame.data() + 54);  // both headers without options
+  // Both headers without options.
+  last_sent_.assign(frame.data() + kIpAt, frame.data() + kTcpAt + wire::kTcpHeaderBytes);
 }
 
 void FuzzHost::PollUntilIdle() {
@@ -256,13 +257,11 @@ void FuzzHost::Check() {
   }
 }
 
-void FuzzHost::Receive(const std::vector<std::vector<std::byte>>& frames) {
+void FuzzHost::Receive(const std::vector<Bytes>& frames) {
   bool only_resets = !frames.empty();
-  for (const std::vector<std::byte>& frame : frames) {
+  for (const Bytes& frame : frames) {
     port_.Deliver(sim::Frame::CopyOf(frame));
-    only_resets = only_resets && frame.size() >= 54 && LoadU8(&frame[14]) == 0x45 &&
-                  LoadBe16(&frame[12]) == wire::kEtherTypeIpv4 && LoadU8(&frame[23]) == 6 &&
-                  (LoadU8(&frame[47]) & wire::kRst) != 0;
+    only_resets = only_resets && IsReset(frame);
   }
   const bool was_idle = !engine().HasDirty() && stack_->tx_backlog() == 0;
   const uint64_t small = sent_small_, resets = sent_resets_;
@@ -285,8 +284,8 @@ void FuzzHost::Command(Deed deed, size_t socket, size_t other) {
 
 void FuzzHost::Connect(uint16_t local_port, uint16_t remote_port) {
   Socket socket;
-  const auto result = engine().ConnectFrom({IpAddress::V4(kHostAddress), local_port},
-                                           {IpAddress::V4(kPeerAddress), remote_port}, 0, &socket);
+  const auto result = engine().ConnectFrom({AddressOf(kHostAddress), local_port},
+                                           {AddressOf(kPeerAddress), remote_port}, 0, &socket);
   if (result == stack::ConnectResult::kOk) app_.Remember(socket);
   PollUntilIdle();
 }

@@ -11,14 +11,13 @@
 #include <span>
 #include <vector>
 
+#include "fuzz/fuzz_frames.h"
 #include "millrace/sim/checkers.h"
 #include "millrace/sim/sim_port.h"
 #include "millrace/stack/stack.h"
 
 namespace millrace::fuzz {
 
-inline constexpr uint32_t kHostAddress = 0x0A00'0001, kPeerAddress = 0x0A00'0002;
-inline constexpr MacAddress kHostMac{{2, 0, 0, 0, 0, 1}}, kPeerMac{{2, 0, 0, 0, 0, 2}};
 inline constexpr uint16_t kListenPort = 80;
 
 // What an application may do in a callback, on the connection itself or on another one.
@@ -102,7 +101,7 @@ class FuzzHost {
   ~FuzzHost();
 
   // Frames that arrive together. REQUIRES: at most 32.
-  void Receive(const std::vector<std::vector<std::byte>>& frames);
+  void Receive(const std::vector<Bytes>& frames);
   void Command(Deed deed, size_t socket, size_t other);
   void Connect(uint16_t local_port, uint16_t remote_port);
   // Polls at each deadline, but not for ever.
@@ -112,7 +111,7 @@ class FuzzHost {
   FuzzApp& app() { return app_; }
   sim::SimPort& port() { return port_; }
   // IP packet of the last TCP segment that the engine sent; may be empty.
-  const std::vector<std::byte>& last_sent() const { return last_sent_; }
+  const Bytes& last_sent() const { return last_sent_; }
 
  private:
   void PollUntilIdle();
@@ -124,7 +123,7 @@ class FuzzHost {
   std::unique_ptr<stack::Stack<sim::SimPort, FuzzApp>> stack_;
   FuzzApp app_;
   sim::EngineChecker checker_;
-  std::vector<std::byte> last_sent_;
+  Bytes last_sent_;
   uint64_t sent_small_ = 0;  // frames without text
   uint64_t sent_resets_ = 0;
 };

@@ -4,23 +4,17 @@
 // and acknowledgment numbers are chosen relative to the connection's own variables, so that a few
 // octets reach the edges that matter; checksums are right unless a step says otherwise.
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "fuzz/fuzz_host.h"
 #include "fuzz/fuzz_input.h"
 #include "millrace/base/endian.h"
-#include "millrace/wire/arp.h"
-#include "millrace/wire/checksum.h"
-#include "millrace/wire/ethernet.h"
 #include "millrace/wire/icmp.h"
-#include "millrace/wire/ipv4.h"
+#include "millrace/wire/icmpv6.h"
 #include "millrace/wire/tcp_header.h"
 
 namespace millrace::fuzz {
 namespace {
-
-using Bytes = std::vector<std::byte>;
 
 // Ports of the connections that an input can talk about: two of the listener, two of our own. One
 // has a peer whose neighbour entry comes and goes.
@@ -51,7 +45,6 @@ class Session {
   Bytes SegmentOf(const Ports& ports, wire::Flags flags, SeqNum seq, SeqNum ack, uint16_t window,
                   const Bytes& options, size_t length);
   Bytes Options(const Variables& v, wire::Flags flags);
-  Bytes Arp();
   Bytes Icmp();
   // Goes the whole way of a handshake, so that inputs need not find it.
   void Open(const Ports& ports);
@@ -60,31 +53,8 @@ class Session {
   Input& in_;
 };
 
-Bytes IpFrame(uint8_t protocol, const Bytes& inner, uint32_t source = kPeerAddress) {
-  Bytes frame(34 + inner.size());
-  wire::EmitEthernet(frame.data(), kHostMac, kPeerMac, wire::kEtherTypeIpv4);
-  wire::EmitIpv4(frame.data() + 14,
-                 {.total_length = static_cast<uint16_t>(20 + inner.size()),
-                  .ttl = 64,
-                  .protocol = protocol,
-                  .source = source,
-                  .destination = kHostAddress},
-                 true);
-  std::copy(inner.begin(), inner.end(), frame.begin() + 34);
-  return frame;
-}
-
-void SetTcpChecksum(Bytes& frame) {
-  std::byte* const tcp = frame.data() + 34;
-  StoreBe16(tcp + wire::kTcpChecksumAt, 0);
-  StoreBe16(tcp + wire::kTcpChecksumAt,
-            wire::TcpChecksumV4(LoadBe32(&frame[26]), kHostAddress, tcp,
-                                static_cast<uint16_t>(frame.size() - 34)));
-}
-
 Variables Session::Look(const Ports& ports) {
-  const stack::FlowKey key =
-      stack::FlowKey::V4(kHostAddress, ports.local, ports.peer, ports.remote);
+  const stack::FlowKey key = KeyOf(host_.engine(), ports.local, ports.peer, ports.remote);
   const stack::FlowRef ref = host_.engine().FindFlowForTest(key);
   Variables v;
   v.irs = SeqNum(0xFFFF'FFF0u);  // of the peer, as long as there is nothing: the wrap is near
@@ -182,43 +152,24 @@ Bytes Session::Segment() {
   constexpr uint16_t kLengths[] = {0, 1, 2, 10, 100, 536, 1448, 1460};
   const uint8_t sizes = (where & 0x40) != 0 ? in_.Octet() : 0;
   const Bytes options = Options(v, flags);
-  const size_t length = std::min<size_t>(kLengths[sizes >> 4 & 7], 1480 - options.size() - 20);
+  const size_t length =
+      std::min<size_t>(kLengths[sizes >> 4 & 7], 1514 - kTcpAt - 20 - options.size());
   Bytes frame = SegmentOf(ports, flags, seq, ack, kWindows[sizes & 7], options, length);
   if ((where & 0x80) != 0) {
     // One octet of the frame becomes something else; the checksum follows, or not.
     const size_t at = 14 + in_.Octet() % (frame.size() - 14);
     frame[at] = static_cast<std::byte>(in_.Octet());
-    if (at >= 34 && (sizes & 0x08) == 0) SetTcpChecksum(frame);
+    if (at >= kTcpAt && (sizes & 0x08) == 0) SetTcpChecksum(frame);
   }
-  return frame;
-}
-
-Bytes Session::Arp() {
-  Bytes frame(42);
-  const uint8_t choice = in_.Octet();
-  constexpr uint32_t kAddresses[] = {kPeerAddress, kHostAddress, 0x0A00'0003, 0};
-  const MacAddress other{{2, 0, 0, 0, 0, 3}};
-  wire::EmitEthernet(frame.data(), (choice & 1) != 0 ? MacAddress::Broadcast() : kHostMac, kPeerMac,
-                     wire::kEtherTypeArp);
-  wire::EmitArp(frame.data() + 14,
-                {.operation = (choice & 2) != 0 ? wire::kArpRequest : wire::kArpReply,
-                 .sender_mac = (choice & 4) != 0 ? other : kPeerMac,
-                 .target_mac = kHostMac,
-                 .sender_ip = kAddresses[choice >> 3 & 3],
-                 .target_ip = kAddresses[(choice >> 5 & 3) ^ 1]});
   return frame;
 }
 
 Bytes Session::Icmp() {
   const uint8_t type = in_.Octet(), code = in_.Octet();
-  Bytes message(8);
-  StoreU8(&message[0], type >= 0x80 ? uint8_t{wire::kIcmpUnreachable} : type & 0x0F);
-  StoreU8(&message[1], code & 15);
-  const Bytes& quoted = host_.last_sent();
-  message.insert(message.end(), quoted.begin(), quoted.end());
-  if ((code & 0x80) != 0) message.resize(8 + in_.Octet());
-  StoreBe16(&message[2], wire::IcmpChecksum(message.data(), message.size()));
-  return IpFrame(wire::kIpProtocolIcmp, message);
+  constexpr uint8_t kUnreachable = kV6 ? wire::kIcmpV6Unreachable : wire::kIcmpUnreachable;
+  Bytes quoted = host_.last_sent();
+  if ((code & 0x80) != 0) quoted.resize(in_.Octet());
+  return IcmpFrame(type >= 0x80 ? kUnreachable : type & 0x0F, code & 15, quoted);
 }
 
 void Session::Open(const Ports& ports) {
@@ -271,7 +222,7 @@ void Session::Step() {
       host_.app().read_max = detail == 15 ? SIZE_MAX : static_cast<size_t>(detail) * 100;
       return;
     case 10:
-      return host_.Receive({detail < 8 ? Arp() : Icmp()});
+      return host_.Receive({detail < 8 ? NeighborFrame(in_.Octet()) : Icmp()});
     case 11: {
       const ExactBytes raw = in_.Take(in_.Octet());
       return host_.Receive({Bytes(raw.data.get(), raw.data.get() + raw.length)});

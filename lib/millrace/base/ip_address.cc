@@ -24,11 +24,6 @@ int HexDigit(char c) {
   return -1;
 }
 
-// True when the first `length_bits` (0..64) of a and b are the same.
-bool SameFront(uint64_t a, uint64_t b, int length_bits) {
-  return length_bits == 0 || (a ^ b) >> (64 - length_bits) == 0;
-}
-
 uint64_t LoadBe64(const unsigned char* octets) {
   uint64_t value;
   std::memcpy(&value, octets, sizeof value);
@@ -77,9 +72,12 @@ std::optional<IpPrefix> IpPrefix::Parse(std::string_view text) {
 
 bool IpPrefix::Contains(const IpAddress& other) const {
   if (address.IsV4() != other.IsV4()) return false;
+  return IpPrefix{other, length_bits}.Network() == Network();
+}
+
+IpAddress IpPrefix::Network() const {
   const int bits = address.IsV4() ? length_bits + 96 : length_bits;
-  if (bits <= 64) return SameFront(address.high(), other.high(), bits);
-  return address.high() == other.high() && SameFront(address.low(), other.low(), bits - 64);
+  return IpAddress::V6(address.high() & LeadingBits(bits), address.low() & LeadingBits(bits - 64));
 }
 
 std::string IpPrefix::ToString() const {

@@ -14,6 +14,12 @@
 
 namespace millrace {
 
+// A word whose first `bits` bits are set: none below 1, all from 64 on.
+constexpr uint64_t LeadingBits(int bits) {
+  if (bits <= 0) return 0;
+  return bits >= 64 ? ~uint64_t{0} : ~uint64_t{0} << (64 - bits);
+}
+
 class IpAddress {
  public:
   constexpr IpAddress() = default;  // ::
@@ -45,6 +51,7 @@ struct IpPrefix {
 
   static std::optional<IpPrefix> Parse(std::string_view text);  // a missing "/n" means one host
   bool Contains(const IpAddress& other) const;
+  IpAddress Network() const;  // the first address
   std::string ToString() const;
 };
 

@@ -26,7 +26,8 @@ wire::LocalNet NetOf(const EngineConfig& config, const PortCapabilities& port) {
 }
 
 // Whether our addresses are some of a network, without its own and its broadcast address.
-bool IsInside(const EngineConfig& config) {
+bool IsInside(const EngineConfig& config, const IpPrefix& owned) {
+  if (!owned.address.IsV4()) return !owned.Contains(config.host_v6.address.Network());
   const uint32_t ours = MaskOf(config.owned_bits), network = MaskOf(config.address.length_bits);
   const uint32_t first = config.address.address.v4() & ours;
   return (first & ~network) != 0 && ((first | ~ours) & ~network) != ~network;
@@ -38,7 +39,7 @@ SourcePortConfig PortsOf(const EngineConfig& config, const IpPrefix& addresses,
           .first_port = config.source_port_min,
           .last_port = config.source_port_max,
           .secret = secrets.ports,
-          .all_addresses = IsInside(config),
+          .all_addresses = IsInside(config, addresses),
           .steering = config.steering,
           .worker = config.worker};
 }
@@ -103,7 +104,9 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
       neighbors_(net_, {.hash_secret = secrets.neighbor}),
       route_{net_.address_v4, net_.network_mask, config.gateway_v4},
       source_ports_(PortsOf(config, {IpAddress::V4(net_.address_v4), config.owned_bits}, secrets)),
-      source_ports_v6_(PortsOf(config, {}, secrets)),
+      source_ports_v6_(
+          PortsOf(config, {config.host_v6.address.address, config.host_v6.owned_bits}, secrets)),
+      source_ports_link_local_(PortsOf(config, {host_v6_.net().link_local, 128}, secrets)),
       path_mtus_(secrets.neighbor),
       source_limit_(config.syns_per_source_per_s, config.syns_per_source_burst,
                     secrets.source_limit),

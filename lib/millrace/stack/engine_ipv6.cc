@@ -61,6 +61,12 @@ bool Engine::MakeKey(const Endpoint& local, const Endpoint& remote, FlowKey* key
   return true;
 }
 
+// Of the addresses that SourceFor names one of: the link-local one has no prefix around it.
+SourcePorts& Engine::SourcePortsFor(const IpAddress& remote_v6) {
+  const bool of_link = host_v6_.SourceFor(remote_v6) == net_.v6.link_local;
+  return of_link ? source_ports_link_local_ : source_ports_v6_;
+}
+
 bool Engine::CheckV6(const Endpoint& remote, ConnectResult* why) const {
   const IpAddress& a = remote.address;
   // RFC 9293 3.9.2.3 (MUST-46), as for IPv4.
@@ -71,32 +77,29 @@ bool Engine::CheckV6(const Endpoint& remote, ConnectResult* why) const {
 }
 
 ConnectResult Engine::ConnectV6(const Endpoint& remote, uint64_t user_data, Socket* socket) {
-  const IpAddress local = host_v6_.SourceFor(remote.address);
-  if (local == IpAddress()) {  // its detection goes on, or found a duplicate
-    ++counters_.tx_no_route;
+  if (host_v6_.SourceFor(remote.address) == IpAddress()) {
+    ++counters_.tx_no_route;  // the detection of ours goes on, or found a duplicate
     return ConnectResult::kNoRoute;
   }
+  SourcePorts& ports = SourcePortsFor(remote.address);
   FlowKey key;
-  if (!pairs_.MakeKey(local, 0, remote.address, remote.port, &key)) {
-    ++counters_.address_pairs_full;
-    return ConnectResult::kNoMemory;
-  }
-  // A candidate is drawn ahead of its use, and the pair may have another number by then: nothing
-  // can be prepared.
-  source_ports_v6_.SetLocal(local);
   uint64_t hash = 0;
   FlowRef reused;
-  const auto choice = source_ports_v6_.Choose(
+  bool no_pair = false;
+  // A candidate is drawn ahead of its use, and the pair may have another number by then: nothing
+  // can be prepared.
+  const auto choice = ports.Choose(
       remote, [](SourcePorts::Candidate) { return uint64_t{0}; },
       [&](SourcePorts::Candidate c, uint64_t) {
-        key.local_port = c.port;
+        no_pair = !pairs_.MakeKey(ports.AddressOf(c), c.port, remote.address, remote.port, &key);
+        if (no_pair) return false;
         hash = table_.Hash(key);
         reused = FindFlow(hash, key);
         return !reused || MayReuse(reused);
       });
   if (!choice.has_value()) {
-    ++env_.counters.ports_exhausted;
-    return ConnectResult::kNoPorts;
+    ++(no_pair ? counters_.address_pairs_full : env_.counters.ports_exhausted);
+    return no_pair ? ConnectResult::kNoMemory : ConnectResult::kNoPorts;
   }
   if (reused) [[unlikely]]
     return Reopen(key, hash, reused, user_data, socket);

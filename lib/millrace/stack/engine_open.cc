@@ -105,7 +105,7 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
   if (!remote.address.IsV4()) return ConnectV6(remote, user_data, socket);
   const uint32_t remote_v4 = remote.address.v4();
   const auto key_of = [&](SourcePorts::Candidate c) {
-    return FlowKey::V4(c.address_v4, c.port, remote_v4, remote.port);
+    return FlowKey::V4(c.address_low, c.port, remote_v4, remote.port);
   };
   FlowRef reused;
   const auto choice = source_ports_.Choose(
@@ -156,13 +156,19 @@ ConnectResult Engine::Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uin
 
 uint32_t Engine::SourcePortFill(const Endpoint& remote) {
   constexpr uint32_t kSamples = 256;
-  if (!remote.address.IsV4()) return 0;
+  const bool v4 = remote.address.IsV4();
   uint32_t used = 0, samples = 0;
-  source_ports_.Sample(remote, kSamples, [&](SourcePorts::Candidate c) {
-    const FlowKey key = FlowKey::V4(c.address_v4, c.port, remote.address.v4(), remote.port);
+  SourcePorts& ports = v4 ? source_ports_ : SourcePortsFor(remote.address);
+  ports.Sample(remote, kSamples, [&](SourcePorts::Candidate c) {
+    ++samples;
+    FlowKey key;
+    if (v4) {
+      key = FlowKey::V4(c.address_low, c.port, remote.address.v4(), remote.port);
+    } else if (!pairs_.FindKey(ports.AddressOf(c), c.port, remote.address, remote.port, &key)) {
+      return;
+    }
     const FlowRef ref = FindFlow(table_.Hash(key), key);
     used += ref && !MayReuse(ref) ? 1 : 0;
-    ++samples;
   });
   return samples == 0 ? 1000 : used * 1000 / samples;
 }

@@ -18,7 +18,11 @@ HostV6::HostV6(const HostV6Config& config, const MacAddress& mac, Instant now)
   const IpAddress& address = config.address.address;
   const bool only_link_local = wire::IsLinkLocalV6(address);
   net_.link_local = only_link_local ? address : wire::LinkLocalOf(mac);
-  if (!only_link_local) net_.address = address;
+  if (!only_link_local) {
+    net_.address = address;
+    net_.owned_high = LeadingBits(config.owned_bits);
+    net_.owned_low = LeadingBits(config.owned_bits - 64);
+  }
   StartDetection(detections_[0], net_.address, now);
   StartDetection(detections_[1], net_.link_local, now);
   // RFC 4862 5.4.2: a node joins the groups before it solicits.

@@ -25,6 +25,10 @@ struct HostV6Config {
   // "2001:db8::1/64": our address and the network on the link. Length 0: no IPv6 at all. A
   // link-local address takes the place of the one that is made from the MAC address.
   IpPrefix address;
+  // The prefix of addresses that are ours, as EngineConfig::owned_bits: 128 for one. At least
+  // address.length_bits; of a link-local address always 128. Duplicates are looked for, and groups
+  // reported, of `address` alone.
+  int owned_bits = 128;
   IpAddress gateway;  // ::, when there is none
   // Listen to router advertisements: default router, prefixes on the link, MTU. The router that is
   // configured goes before the one that is learnt. Addresses are not made from them.

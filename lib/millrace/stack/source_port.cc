@@ -18,24 +18,33 @@ uint64_t Mix(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-// Whether the prefix has a network's own and its broadcast address in it.
+// The bits in which the addresses of a prefix differ, of the last 32.
+int HostBits(const IpPrefix& prefix) {
+  const int bits = (prefix.address.IsV4() ? 32 : 128) - prefix.length_bits;
+  MR_CHECK(prefix.length_bits >= 0 && bits >= 0);
+  return std::min(bits, 32);
+}
+
+// Whether the prefix has a network's own address in it, and with IPv4 its broadcast address.
 bool LeavesOutEnds(const SourcePortConfig& config) {
-  return config.addresses.length_bits <= 30 && !config.all_addresses;
+  return HostBits(config.addresses) >= 2 && !config.all_addresses;
 }
 
 uint64_t AddressCount(const SourcePortConfig& config) {
-  const IpPrefix& prefix = config.addresses;
-  if (!prefix.address.IsV4()) return 1;
-  MR_CHECK(prefix.length_bits >= 0 && prefix.length_bits <= 32);
-  return (uint64_t{1} << (32 - prefix.length_bits)) - (LeavesOutEnds(config) ? 2 : 0);
+  const uint64_t all = uint64_t{1} << HostBits(config.addresses);
+  if (!LeavesOutEnds(config)) return all;
+  return all - (config.addresses.address.IsV4() ? 2 : 1);
 }
 
 uint32_t FirstAddress(const SourcePortConfig& config) {
-  const IpPrefix& prefix = config.addresses;
-  if (!prefix.address.IsV4()) return 0;
-  const uint64_t host_mask = (uint64_t{1} << (32 - prefix.length_bits)) - 1;
-  const uint32_t network = prefix.address.v4() & ~static_cast<uint32_t>(host_mask);
-  return LeavesOutEnds(config) ? network + 1 : network;
+  const uint64_t host_mask = (uint64_t{1} << HostBits(config.addresses)) - 1;
+  const uint64_t network = config.addresses.address.low() & ~host_mask;
+  return static_cast<uint32_t>(LeavesOutEnds(config) ? network + 1 : network);
+}
+
+IpAddress NetworkV6(const IpAddress& address) {
+  if (address.IsV4()) return {};
+  return IpAddress::V6(address.high(), address.low() & ~uint64_t{0xFFFF'FFFF});
 }
 
 uint32_t FirstBlock(uint16_t first_port, uint32_t buckets) {
@@ -87,7 +96,8 @@ uint64_t KeyedPermutation::operator()(uint64_t key, uint64_t n) const {
 }
 
 SourcePorts::SourcePorts(const SourcePortConfig& config)
-    : first_address_v4_(FirstAddress(config)),
+    : network_v6_(NetworkV6(config.addresses.address)),
+      first_address_low_(FirstAddress(config)),
       first_port_(config.first_port),
       port_count_(PortCount(config)),
       capacity_(AddressCount(config) * port_count_),
@@ -117,7 +127,8 @@ SourcePorts::Walk SourcePorts::WalkTo(const Endpoint& destination) {
       SipHash24(secret_, destination.address.high(), destination.address.low(), destination.port);
   return {.key = hash,
           .counter = &counters_[Mix(hash, secret_.k1 | 1) % kCounters],
-          .fold = static_cast<Fold>(FoldOf(destination.address) ^ destination.port ^ local_)};
+          .fold = static_cast<Fold>(FoldOf(destination.address) ^ destination.port ^
+                                    FoldOf(network_v6_))};
 }
 
 SourcePorts::Candidate SourcePorts::Step(const Walk& walk) {
@@ -127,13 +138,13 @@ SourcePorts::Candidate SourcePorts::Step(const Walk& walk) {
 }
 
 SourcePorts::Candidate SourcePorts::SteeredCandidateOf(const Walk& walk, uint64_t number) const {
-  const uint32_t address = first_address_v4_ + static_cast<uint32_t>(number / port_count_);
+  const uint32_t address = first_address_low_ + static_cast<uint32_t>(number / port_count_);
   const auto of_address = static_cast<uint32_t>(number % port_count_);
   const auto owned = static_cast<uint32_t>(buckets_.size());
   const uint32_t block = first_port_ + of_address / owned * steering_->buckets();
   const auto rest = static_cast<Fold>(walk.fold ^ FoldOf(address));
   const uint32_t port = steering_->LowPort(buckets_[of_address % owned], rest, block);
-  return {.address_v4 = address, .port = static_cast<uint16_t>(port)};
+  return {.address_low = address, .port = static_cast<uint16_t>(port)};
 }
 
 void SourcePorts::LeaveLast() {

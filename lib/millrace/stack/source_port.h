@@ -52,13 +52,14 @@ class KeyedPermutation {
 };
 
 struct SourcePortConfig {
-  // IPv4: of /30 and shorter the first and the last are left out. IPv6: one address, whatever the
-  // length; only ports are chosen then, and Candidate::address_v4 is 0.
+  // IPv4: of /30 and shorter the first and the last are left out. IPv6: of /126 and shorter the
+  // first is left out (RFC 4291 2.6.1), and of those shorter than /96 addresses are chosen that
+  // differ in the last 32 bits.
   IpPrefix addresses;
   uint16_t first_port = 1024;  // RFC 6056 3.2: "SHOULD use the range 1024-65535"
   uint16_t last_port = 65535;  // inclusive
   SipKey secret;
-  // The prefix lies inside of a network: its first and last address are hosts' too.
+  // The prefix lies inside of a network: its first and last address are those of hosts too.
   bool all_addresses = false;
   // Several workers: how tuples are shared out, copied; and which of them this is. Only whole
   // blocks of steering->buckets() ports are used then, counted from port 0.
@@ -74,7 +75,7 @@ class SourcePorts {
   static constexpr uint32_t kTriesMax = 64;
 
   struct Candidate {
-    uint32_t address_v4 = 0;
+    uint32_t address_low = 0;  // the IPv4 address, or the low 32 bits of the IPv6 address
     uint16_t port = 0;
     bool operator==(const Candidate&) const = default;
   };
@@ -107,12 +108,9 @@ class SourcePorts {
   std::optional<Choice> Choose(const Endpoint& destination, Prepare&& prepare, IsFree&& is_free,
                                Prefetch&& prefetch = {});
 
-  // IPv6 and several workers: the address that Choose opens from, from now on.
-  void SetLocal(const IpAddress& local) {
-    const Fold fold = FoldOf(local);
-    if (fold == local_) return;
-    LeaveLast();
-    local_ = fold;
+  // The address of a candidate. REQUIRES: the prefix is of IPv6.
+  IpAddress AddressOf(const Candidate& candidate) const {
+    return IpAddress::V6(network_v6_.high(), network_v6_.low() | candidate.address_low);
   }
 
   // Calls visit(Candidate) for `count` tuples spread evenly over the walk of a destination: a gauge
@@ -138,7 +136,7 @@ class SourcePorts {
   struct Walk {
     uint64_t key;                 // of the destination's permutation
     uint64_t* counter = nullptr;  // position in it
-    Fold fold = 0;                // of the destination, and of an IPv6 source
+    Fold fold = 0;                // of the destination, and of an IPv6 source's first 96 bits
   };
   Walk WalkTo(const Endpoint& destination);
   // Puts back what was drawn ahead for the last destination.
@@ -147,12 +145,13 @@ class SourcePorts {
   Candidate CandidateOf(const Walk& walk, uint64_t number) const {
     if (steered_) [[unlikely]]
       return SteeredCandidateOf(walk, number);
-    return {.address_v4 = first_address_v4_ + static_cast<uint32_t>(number / port_count_),
+    return {.address_low = first_address_low_ + static_cast<uint32_t>(number / port_count_),
             .port = static_cast<uint16_t>(first_port_ + number % port_count_)};
   }
   Candidate SteeredCandidateOf(const Walk& walk, uint64_t number) const;
 
-  uint32_t first_address_v4_ = 0;
+  IpAddress network_v6_;  // without the low 32 bits
+  uint32_t first_address_low_ = 0;
   uint16_t first_port_;
   bool steered_ = false;
   uint32_t port_count_;  // that one address has for this worker
@@ -172,7 +171,6 @@ class SourcePorts {
   // Several workers.
   std::optional<Steering> steering_;
   std::vector<uint16_t> buckets_;  // ours
-  Fold local_ = 0;
 };
 
 // Inline definitions

@@ -27,6 +27,17 @@ TEST(Capacity, IsAddressesTimesPorts) {
   EXPECT_EQ(CapacityOf(PlanAt(1, CloseMode::kFin), ConfigOf(23)).tuples, 510u * 64'512u);
 }
 
+TEST(Capacity, CountsAPrefixOfIpv6Addresses) {
+  RunPlan plan = PlanAt(1'076, CloseMode::kFin);
+  plan.targets.front().endpoint = *Endpoint::Parse("[2001:db8::2]:80");
+  stack::EngineConfig config;
+  EXPECT_EQ(CapacityOf(plan, config).tuples, 64'512u);
+  EXPECT_NE(CapacityAdvice(CapacityOf(plan, config), false).find("--src with a /127"),
+            std::string::npos);
+  config.host_v6.owned_bits = 112;
+  EXPECT_EQ(CapacityOf(plan, config).tuples, 65'535u * 64'512u);
+}
+
 TEST(Capacity, OneAddressLastsForAboutAThousandASecondThroughTimeWait) {
   EXPECT_TRUE(CapacityOf(PlanAt(1'075, CloseMode::kFin), ConfigOf(32)).Lasts());
   const Capacity over = CapacityOf(PlanAt(1'076, CloseMode::kFin), ConfigOf(32));

@@ -72,12 +72,28 @@ TEST(SourcePorts, UsesEveryTupleOnceBeforeAnyAgain) {
   std::set<std::pair<uint32_t, uint32_t>> seen;
   for (uint64_t i = 0; i < ports.capacity(); ++i) {
     const SourcePorts::Candidate c = ports.Next(Server(1));
-    ASSERT_GE(c.address_v4, 0xC0A8'0701u);
-    ASSERT_LE(c.address_v4, 0xC0A8'0706u);
+    ASSERT_GE(c.address_low, 0xC0A8'0701u);
+    ASSERT_LE(c.address_low, 0xC0A8'0706u);
     ASSERT_GE(c.port, 32768);
     ASSERT_LE(c.port, 61000);
-    ASSERT_TRUE(seen.insert({c.address_v4, c.port}).second);
+    ASSERT_TRUE(seen.insert({c.address_low, c.port}).second);
   }
+}
+
+// Over IPv6 the first address of a prefix is left out, unless the prefix lies inside of a network;
+// of a short prefix the last 32 bits differ.
+TEST(SourcePorts, UsesAPrefixOfIpv6Addresses) {
+  EXPECT_EQ(SourcePorts(Config("2001:db8::1/128")).capacity(), 64512u);
+  EXPECT_EQ(SourcePorts(Config("2001:db8::1:2/64")).capacity(), 0xFFFF'FFFFull * 64512);
+  SourcePorts ports(Config("2001:db8:0:0:7:8:9:4/126", 5000, 5001));
+  std::set<IpAddress> seen;
+  for (int i = 0; i < 6; ++i) seen.insert(ports.AddressOf(ports.Next(Server(1))));
+  EXPECT_THAT(seen, ::testing::ElementsAre(*IpAddress::Parse("2001:db8:0:0:7:8:9:5"),
+                                           *IpAddress::Parse("2001:db8:0:0:7:8:9:6"),
+                                           *IpAddress::Parse("2001:db8:0:0:7:8:9:7")));
+  SourcePortConfig inside = Config("2001:db8::1:2/112");
+  inside.all_addresses = true;
+  EXPECT_EQ(SourcePorts(inside).capacity(), uint64_t{65536} * 64512);
 }
 
 TEST(SourcePorts, KeepsTheDistanceBetweenUsesWhenDestinationsShareACounter) {

@@ -86,5 +86,24 @@ TEST(LocalNetV6, OwnsAnAddressOnlyWhenItIsReady) {
   EXPECT_FALSE(LocalNetV6().IsMember(kAllNodesV6));
 }
 
+TEST(LocalNetV6, OwnsAPrefix) {
+  LocalNetV6 net{.address = Address("2001:db8::1:5:7"),
+                 .link_local = testing::kOurLinkLocal,
+                 .address_ready = true,
+                 .owned_low = LeadingBits(104 - 64)};
+  EXPECT_TRUE(net.Owns(Address("2001:db8::1:0:0")));
+  EXPECT_TRUE(net.Owns(Address("2001:db8::1:ff:ffff")));
+  EXPECT_TRUE(net.Names(Address("2001:db8::1:ff:ffff")));
+  EXPECT_FALSE(net.Owns(Address("2001:db8::1:100:0")));
+  EXPECT_FALSE(net.Owns(Address("2001:db9::1:0:0")));
+  EXPECT_TRUE(net.IsMember(Address("ff02::1:ff12:3456"))) << "all groups of 24 bits";
+  net.owned_low = LeadingBits(120 - 64);
+  EXPECT_TRUE(net.IsMember(Address("ff02::1:ff05:56")));
+  EXPECT_FALSE(net.IsMember(Address("ff02::1:ff05:156")));
+  EXPECT_FALSE(net.IsMember(Address("ff02::2:ff05:56")));
+  net.address_ready = false;
+  EXPECT_FALSE(net.Owns(Address("2001:db8::1:5:7")));
+}
+
 }  // namespace
 }  // namespace millrace::wire
