@@ -137,7 +137,16 @@ Lockstep::Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_is
   }
 }
 
-bool Lockstep::CallMakesSense(const Symbol& symbol) const {
+// A half-open connection answers so many segments until its SYN-ACK is sent again, which it is not
+// here (rto_initial).
+bool Lockstep::AnswersNoMore() {
+  stack::Engine& engine = trace_.engine();
+  const stack::FlowRef ref = engine.FindFlowForTest(trace_.key());
+  return ref.kind() == stack::FlowKind::kHalfOpen &&
+         engine.half_opens()[ref.index()].tcp.answers == tcp::HalfOpen::kAnswersMax;
+}
+
+bool Lockstep::CallMakesSense(const Symbol& symbol) {
   const State state = model_.state();
   // The listener's half-open connection has no user yet, and the engine gives its record back when
   // TIME-WAIT begins.
@@ -145,7 +154,7 @@ bool Lockstep::CallMakesSense(const Symbol& symbol) const {
                         state != State::kListen && state != State::kTimeWait;
   switch (symbol.call) {
     case Call::kSegment:
-      return true;
+      return !AnswersNoMore();
     case Call::kTimeWaitTimeout:
       return state == State::kTimeWait;
     default:

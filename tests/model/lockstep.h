@@ -47,14 +47,16 @@ class Lockstep {
   std::string Apply(const Symbol& symbol);
   State state() const { return model_.state(); }
   const Model& model() const { return model_; }
-  // False for a call that has nobody to make it now; Apply passes it over.
-  bool CallMakesSense(const Symbol& symbol) const;
+  // False for a call that has nobody to make it now, and for a segment to a half-open connection
+  // that answers no more; Apply passes it over.
+  bool CallMakesSense(const Symbol& symbol);
   // What the engine sent in the last step, retransmissions too.
   std::vector<Segment> TakeSent() { return std::exchange(engine_sent_, {}); }
 
   static constexpr Duration kStepTime = Duration::Milliseconds(600);
 
  private:
+  bool AnswersNoMore();
   Model::Step ModelStep(const Symbol& symbol);
   void EngineStep(const Symbol& symbol);
   std::string CompareSent(const Model::Step& wanted, uint32_t snd_nxt_before);
