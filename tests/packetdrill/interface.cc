@@ -30,9 +30,10 @@ ssize_t ReceiveFrom(void* posix, int fd, void* data, size_t size, int flags, soc
   return Of(posix).Receive(fd, {&piece, 1}, flags);
 }
 
-ssize_t SendTo(void* posix, int fd, const void* data, size_t size, int flags) {
+ssize_t SendTo(void* posix, int fd, const void* data, size_t size, int flags,
+               const sockaddr* address, socklen_t length) {
   const iovec piece = Piece(data, size);
-  return Of(posix).Send(fd, {&piece, 1}, flags);
+  return Of(posix).Send(fd, {&piece, 1}, flags, FromSockaddr(address, length));
 }
 
 int Control(void* posix, int fd, int command, ...) {
@@ -107,16 +108,19 @@ void FillReading(Interface& out) {
 
 void FillWriting(Interface& out) {
   out.write = [](void* p, int fd, const void* data, size_t size) {
-    return SendTo(p, fd, data, size, 0);
+    return SendTo(p, fd, data, size, 0, nullptr, 0);
   };
   out.writev = [](void* p, int fd, const iovec* pieces, int count) {
     return Of(p).Send(fd, Pieces(pieces, count), 0);
   };
-  out.send = SendTo;
-  out.sendto = [](void* p, int fd, const void* data, size_t size, int flags, const sockaddr*,
-                  socklen_t) { return SendTo(p, fd, data, size, flags); };
+  out.send = [](void* p, int fd, const void* data, size_t size, int flags) {
+    return SendTo(p, fd, data, size, flags, nullptr, 0);
+  };
+  out.sendto = SendTo;
   out.sendmsg = [](void* p, int fd, const msghdr* message, int flags) {
-    return Of(p).Send(fd, {message->msg_iov, message->msg_iovlen}, flags);
+    const auto to =
+        FromSockaddr(static_cast<const sockaddr*>(message->msg_name), message->msg_namelen);
+    return Of(p).Send(fd, {message->msg_iov, message->msg_iovlen}, flags, to);
   };
 }
 

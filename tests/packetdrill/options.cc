@@ -163,7 +163,7 @@ int Posix::SetTcpOption(TcpSocket& socket, int name, int value) {
       if (value < 88 || value > 32'767) return Fail(EINVAL);
       socket.options.mss = static_cast<uint16_t>(value);
       // A listener's SYN-ACKs carry it from now on.
-      if (socket.kind == TcpSocket::Kind::kListener) Configure(socket.options.mss);
+      if (socket.kind == TcpSocket::Kind::kListener) Configure(socket);
       return 0;
     case TCP_INQ:
       if (value < 0 || value > 1) return Fail(EINVAL);
@@ -172,6 +172,9 @@ int Posix::SetTcpOption(TcpSocket& socket, int name, int value) {
     case TCP_NOTSENT_LOWAT:
       socket.options.notsent_low = static_cast<uint32_t>(value);
       return 0;
+    case TCP_FASTOPEN:
+    case TCP_FASTOPEN_CONNECT:
+      return SetFastOpen(socket, name, value);
     default:
       socket.options.others[{IPPROTO_TCP, name}] = value;
       ApplyLiveness(socket);

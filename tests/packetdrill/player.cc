@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -83,6 +84,12 @@ void Player::Inject(const Packet& packet) {
                          .window = packet.window};
   if (packet.mss != 0) fields.options.present |= wire::kMssOption;
   if (packet.window_scale != 0) fields.options.present |= wire::kWindowScaleOption;
+  const std::array<wire::SackBlock, 2> cookie{};
+  if (packet.cookie_bytes != 0) {
+    fields.options.present |= wire::kFastOpenOption;
+    fields.options.sack = cookie.data();
+    fields.options.sack_count = static_cast<uint8_t>(2 + packet.cookie_bytes);
+  }
   fields.options.mss = packet.mss;
   fields.options.window_scale = packet.window_scale;
   const auto length = static_cast<uint16_t>(wire::EmitTcp(tcp, fields) + packet.length);

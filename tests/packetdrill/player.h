@@ -27,6 +27,7 @@ struct Packet {
   uint16_t window = 60'000;
   uint16_t mss = 0;          // 0: no option
   uint8_t window_scale = 0;  // 0: no option
+  uint8_t cookie_bytes = 0;  // of Fast Open; 0: no option
   bool operator==(const Packet& other) const {
     return flags == other.flags && seq == other.seq && ack == other.ack && length == other.length;
   }

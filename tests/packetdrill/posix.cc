@@ -119,7 +119,7 @@ int Posix::Listen(int fd, int backlog) {
   if (socket->kind == TcpSocket::Kind::kConnection || !socket->bound) return Fail(EINVAL);
   socket->backlog = backlog;
   if (socket->kind == TcpSocket::Kind::kListener) return 0;
-  Configure(socket->options.mss);
+  Configure(*socket);
   switch (machine_.engine().Listen(ListenEndpoint(*socket),
                                    static_cast<uint32_t>(std::max(backlog, 1)),
                                    reinterpret_cast<uintptr_t>(socket))) {
@@ -152,11 +152,18 @@ int Posix::Accept(int fd, sockaddr* address, socklen_t* length) {
   return GiveDescriptor(accepted);
 }
 
-void Posix::Configure(uint16_t mss) {
+void Posix::Configure(const TcpSocket& socket, bool fast_open) {
   tcp::Config config = settings_.ToTcpConfig();
+  const uint16_t mss = socket.options.mss;
   // The engine counts the shorter IP header, and takes off the difference itself.
   const int longer_header = config.mss - settings_.Mss();
   if (mss != 0) config.mss = static_cast<uint16_t>(std::min(settings_.Mss(), mss) + longer_header);
+  config.fast_open_client = fast_open;
+  const Settings::FastOpen allowed = settings_.ToFastOpen();
+  for (const auto& other : sockets_) {
+    config.fast_open_server |=
+        allowed.server && (allowed.every_listener || other->options.fast_open_listen);
+  }
   stack::Engine& engine = machine_.engine();
   if (engine.SetTcpConfig(config)) return;
   // tcp_rmem was changed beside open connections: it counts when they are gone.
@@ -167,8 +174,8 @@ void Posix::Configure(uint16_t mss) {
   (void)engine.SetTcpConfig(config);
 }
 
-int Posix::StartConnect(TcpSocket& socket, const Endpoint& remote) {
-  Configure(socket.options.mss);
+int Posix::StartConnect(TcpSocket& socket, const Endpoint& remote, bool fast_open) {
+  Configure(socket, fast_open);
   const auto user_data = reinterpret_cast<uintptr_t>(&socket);
   stack::Engine& engine = machine_.engine();
   Endpoint local = socket.local;
@@ -194,7 +201,6 @@ int Posix::StartConnect(TcpSocket& socket, const Endpoint& remote) {
   }
   socket.kind = TcpSocket::Kind::kConnection;
   socket.remote = remote;
-  machine_.Poll();
   return 0;
 }
 
@@ -205,25 +211,33 @@ int Posix::Connect(int fd, const sockaddr* address, socklen_t length) {
   const auto remote = FromSockaddr(address, length);
   if (!remote.has_value()) return Fail(EINVAL);
   if (socket->kind == TcpSocket::Kind::kListener || socket->open_told) return Fail(EISCONN);
+  if (socket->deferred) return Fail(EISCONN);
+  if (socket->kind == TcpSocket::Kind::kFresh && Defers(*socket, *remote)) return 0;
   const bool started = socket->kind == TcpSocket::Kind::kFresh;
   if (started) {
-    const int error = StartConnect(*socket, *remote);
+    const int error = StartConnect(*socket, *remote, socket->options.fast_open_connect);
     if (error != 0) return Fail(error);
+    machine_.Poll();
   }
-  const auto settled = [socket] { return socket->opened || socket->over; };
-  if (!settled() && socket->nonblocking) return Fail(started ? EINPROGRESS : EALREADY);
+  const int error = AwaitConnect(*socket, started);
+  return error == 0 ? 0 : Fail(error);
+}
+
+int Posix::AwaitConnect(TcpSocket& socket, bool started) {
+  const auto settled = [&socket] { return socket.opened || socket.over; };
+  if (!settled() && socket.nonblocking) return started ? EINPROGRESS : EALREADY;
   WaitUntil(settled, Instant::Never());
-  if (socket->opened && socket->error == 0) {
-    socket->open_told = true;
+  if (socket.opened && socket.error == 0) {
+    socket.open_told = true;
     return 0;
   }
   // The socket may be used for another attempt.
-  const int error = TakeError(*socket);
-  if (socket->over) {
-    socket->kind = TcpSocket::Kind::kFresh;
-    socket->over = socket->opened = false;
+  const int error = TakeError(socket);
+  if (socket.over) {
+    socket.kind = TcpSocket::Kind::kFresh;
+    socket.over = socket.opened = false;
   }
-  return Fail(error != 0 ? error : ECONNABORTED);
+  return error != 0 ? error : ECONNABORTED;
 }
 
 void Posix::Drop(TcpSocket& socket) {

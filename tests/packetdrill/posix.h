@@ -1,9 +1,9 @@
 // packetdrill/posix.h - POSIX sockets over the engine's own calls: the adaptor's centre.
 //
 // The public members are the calls of Interface with the same meaning: -1 and errno on failure.
-// The files: posix.cc opening and closing, transfer.cc reading and writing, options.cc options
-// and ioctls, readiness.cc poll and epoll, tcp_info.cc TCP_INFO, events.cc what the engine tells
-// and time, packets.
+// The files: posix.cc opening and closing, transfer.cc reading and writing, fast_open.cc data on a
+// SYN, options.cc options and ioctls, readiness.cc poll and epoll, tcp_info.cc TCP_INFO, events.cc
+// what the engine tells and time, packets.
 // Descriptors are eventfds: packetdrill closes with the system's close() what a script left open.
 // Threading: every public call takes the lock of Blocking; see there.
 #ifndef MILLRACE_PACKETDRILL_POSIX_H_
@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,10 @@ int Fail(int error);
 std::optional<Endpoint> FromSockaddr(const sockaddr* address, socklen_t length);
 // The other way, in the form of `domain` (IPv4-mapped for AF_INET6), cut to *length as POSIX says.
 void ToSockaddr(const Endpoint& endpoint, int domain, sockaddr* address, socklen_t* length);
+
+// Of what a write takes: whether a piece has octets and no place; all octets together.
+bool HasNull(std::span<const iovec> pieces);
+std::vector<std::byte> Gather(std::span<const iovec> pieces);
 
 class Posix {
  public:
@@ -49,7 +54,9 @@ class Posix {
   // transfer.cc
   ssize_t Receive(int fd, std::span<const iovec> pieces, int flags);
   ssize_t ReceiveMessage(int fd, msghdr* message, int flags);
-  ssize_t Send(int fd, std::span<const iovec> pieces, int flags);
+  // `to`: where a SYN with MSG_FASTOPEN goes.
+  ssize_t Send(int fd, std::span<const iovec> pieces, int flags,
+               const std::optional<Endpoint>& to = std::nullopt);
 
   // options.cc
   int GetOption(int fd, int level, int name, void* value, socklen_t* length);
@@ -105,9 +112,11 @@ class Posix {
   static int TakeError(TcpSocket& socket);      // SO_ERROR, cleared
 
   // Takes over what the scripts changed in the sysctls.
-  void Configure(uint16_t mss);
+  void Configure(const TcpSocket& socket, bool fast_open = false);
   Endpoint ListenEndpoint(const TcpSocket& socket) const;
-  int StartConnect(TcpSocket& socket, const Endpoint& remote);
+  int StartConnect(TcpSocket& socket, const Endpoint& remote, bool fast_open);
+  // What connect() says of an attempt that was started before, or just now.
+  int AwaitConnect(TcpSocket& socket, bool started);
   void Drop(TcpSocket& socket);
   ssize_t ReceiveInto(TcpSocket& socket, std::span<std::byte> out, int flags);
   // errno of a write that cannot go on, 0 when it can.
@@ -119,6 +128,14 @@ class Posix {
   uint32_t NotSentLow(const TcpSocket& socket) const;
   bool AtEnd(const TcpSocket& socket);
   bool PeerClosed(const TcpSocket& socket);
+
+  // fast_open.cc
+  int SetFastOpen(TcpSocket& socket, int name, int value);
+  // Whether connect() leaves the SYN to the first write.
+  bool Defers(TcpSocket& socket, const Endpoint& remote);
+  ssize_t SendOnSyn(TcpSocket& socket, const Endpoint& remote, std::span<const iovec> pieces,
+                    int flags);
+  ssize_t SendData(TcpSocket& socket, std::span<const std::byte> data, int flags);
 
   int GetTcpOption(TcpSocket& socket, int name, void* value, socklen_t* length);
   int SetTcpOption(TcpSocket& socket, int name, int value);

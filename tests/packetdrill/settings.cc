@@ -140,9 +140,16 @@ tcp::Config Settings::ToTcpConfig() const {
   return config;
 }
 
+Settings::FastOpen Settings::ToFastOpen() const {
+  constexpr int64_t kClient = 1, kServer = 2, kEveryListener = 0x400;  // as Linux numbers them
+  const int64_t bits = Number("tcp_fastopen").value_or(kClient);
+  return {(bits & kClient) != 0, (bits & kServer) != 0, (bits & kEveryListener) != 0};
+}
+
 stack::EngineConfig Settings::ToEngineConfig() const {
   stack::EngineConfig config;
   config.tcp = ToTcpConfig();
+  config.tcp.fast_open_client = true;  // there are cookies; who uses them says so when it connects
   config.limits = {.connections = 256,
                    .half_open = 256,
                    .time_wait = 256,

@@ -51,6 +51,11 @@ struct Settings {
   tcp::Config ToTcpConfig() const;
   SocketDefaults ToSocketDefaults() const;
   std::string CongestionControl() const;
+  // tcp_fastopen's bits: may clients use it, may listeners, and all of them.
+  struct FastOpen {
+    bool client = true, server = false, every_listener = false;
+  };
+  FastOpen ToFastOpen() const;
 
  private:
   std::optional<std::string> Sysctl(const char* name) const;

@@ -27,6 +27,7 @@ struct SocketOptions {
   std::optional<uint32_t> notsent_low;  // TCP_NOTSENT_LOWAT; none: the sysctl's
   linger close_linger{};
   bool no_delay = false, cork = false, queue_length = false;  // the last is TCP_INQ
+  bool fast_open_connect = false, fast_open_listen = false;   // TCP_FASTOPEN_CONNECT, _FASTOPEN
   uint16_t mss = 0;                                           // TCP_MAXSEG, 0: not set
   std::map<std::pair<int, int>, int> others;  // (level, name): kept and told, nothing more
 };
@@ -65,6 +66,7 @@ struct TcpSocket {
 
   // A connection.
   stack::Socket socket;
+  bool deferred = false;   // connect() has left the SYN to the first write (Fast Open)
   bool opened = false;     // ESTABLISHED was reached
   bool open_told = false;  // connect() has said so
   bool over = false;       // OnClose came

@@ -17,6 +17,18 @@ size_t TotalOf(std::span<const iovec> pieces) {
   return total;
 }
 
+void Scatter(std::span<const std::byte> data, std::span<const iovec> pieces) {
+  for (const iovec& piece : pieces) {
+    const size_t part = std::min(piece.iov_len, data.size());
+    if (part > 0) std::memcpy(piece.iov_base, data.data(), part);
+    data = data.subspan(part);
+  }
+}
+
+constexpr int kTcpCmInq = 36;  // TCP_CM_INQ of linux/tcp.h
+
+}  // namespace
+
 bool HasNull(std::span<const iovec> pieces) {
   return std::any_of(pieces.begin(), pieces.end(), [](const iovec& piece) {
     return piece.iov_base == nullptr && piece.iov_len > 0;
@@ -32,18 +44,6 @@ std::vector<std::byte> Gather(std::span<const iovec> pieces) {
   }
   return all;
 }
-
-void Scatter(std::span<const std::byte> data, std::span<const iovec> pieces) {
-  for (const iovec& piece : pieces) {
-    const size_t part = std::min(piece.iov_len, data.size());
-    if (part > 0) std::memcpy(piece.iov_base, data.data(), part);
-    data = data.subspan(part);
-  }
-}
-
-constexpr int kTcpCmInq = 36;  // TCP_CM_INQ of linux/tcp.h
-
-}  // namespace
 
 // The peer's FIN is here, maybe behind data that was not read.
 bool Posix::PeerClosed(const TcpSocket& socket) {
@@ -155,38 +155,47 @@ void Posix::Flush(TcpSocket& socket) {
   socket.socket.SetCork(socket.options.cork);
 }
 
-ssize_t Posix::Send(int fd, std::span<const iovec> pieces, int flags) {
+ssize_t Posix::Send(int fd, std::span<const iovec> pieces, int flags,
+                    const std::optional<Endpoint>& to) {
   const Call call(*this);
   TcpSocket* const socket = Find(fd);
   if (socket == nullptr) return Fail(EBADF);
+  if (socket->deferred) return SendOnSyn(*socket, socket->remote, pieces, flags);
+  if ((flags & MSG_FASTOPEN) != 0 && socket->kind == TcpSocket::Kind::kFresh) {
+    return to.has_value() ? SendOnSyn(*socket, *to, pieces, flags) : Fail(EOPNOTSUPP);
+  }
   const bool may_wait = !socket->nonblocking && (flags & MSG_DONTWAIT) == 0;
   const auto settled = [&] { return socket->opened || socket->over || socket->error != 0; };
   if (socket->kind == TcpSocket::Kind::kConnection && !settled()) {
     if (!may_wait) return Fail(EAGAIN);
     WaitUntil(settled, Instant::Never());
   }
-  int error = WriteError(*socket);
-  if (error != 0) return Fail(error);
+  if (const int error = WriteError(*socket); error != 0) return Fail(error);
   if (HasNull(pieces)) return Fail(EFAULT);
-  const std::vector<std::byte> data = Gather(pieces);
-  socket->more = (flags & MSG_MORE) != 0;
-  socket->socket.SetCork(socket->options.cork || socket->more);
-  socket->socket.SetPush(!socket->more);
+  return SendData(*socket, Gather(pieces), flags);
+}
+
+ssize_t Posix::SendData(TcpSocket& socket, std::span<const std::byte> data, int flags) {
+  const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
+  socket.more = (flags & MSG_MORE) != 0;
+  socket.socket.SetCork(socket.options.cork || socket.more);
+  socket.socket.SetPush(!socket.more);
   size_t sent = 0;
+  int error = 0;
   while (sent < data.size()) {
-    error = WriteError(*socket);
+    error = WriteError(socket);
     if (error != 0) break;
-    const size_t part = std::min<size_t>(data.size() - sent, SendRoom(*socket));
+    const size_t part = std::min<size_t>(data.size() - sent, SendRoom(socket));
     if (part > 0) {
-      const size_t taken = socket->socket.Send(std::span(data).subspan(sent, part));
+      const size_t taken = socket.socket.Send(data.subspan(sent, part));
       sent += taken;
       machine_.Poll();
       if (taken == 0) break;
       continue;
     }
-    socket->no_space = true;
+    socket.no_space = true;
     if (!may_wait) break;
-    const auto can_go_on = [&] { return IsWritable(*socket) || socket->over; };
+    const auto can_go_on = [&] { return IsWritable(socket) || socket.over; };
     if (!WaitUntil(can_go_on, Instant::Never())) break;
   }
   if (sent > 0 || data.empty()) return static_cast<ssize_t>(sent);

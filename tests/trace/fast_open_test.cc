@@ -208,13 +208,13 @@ TEST(FastOpenClient, SendsDataOnTheSynOnceItHasACookie) {
   EXPECT_EQ(t.counters().retrans_segs, 0u);
 }
 
-// Only the first part fits: the MSS of the server, less the options. A part may be taken.
+// Only the first part fits: the MSS of the server, less what options may take. A part may be taken.
 TEST(FastOpenClient, PartOfTheDataMayBeTaken) {
   Trace t(Enabled());
   LearnCookie(t);
   ConnectAndSend(t, Octets(3000));
   const std::optional<Seg> syn = t.Sent();
-  EXPECT_EQ(syn->data, Octets(1000 - 28));
+  EXPECT_EQ(syn->data, Octets(1000 - 40));
   t.Receives({.flags = kSyn | kAck, .seq = 0, .ack = 1 + 500, .mss = 1000});
   EXPECT_THAT(t.Sent(),
               IsSegment({.flags = kAck, .seq = 501, .ack = 1, .data = Octets(1000, 500)}));

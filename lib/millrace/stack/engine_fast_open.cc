@@ -1,6 +1,7 @@
 // stack/engine_fast_open.cc - SYNs with data or a Fast Open option, and what servers answer to ours
 // (RFC 7413; the protocol is in tcp/fast_open.h).
 
+#include <algorithm>
 #include <span>
 
 #include "millrace/stack/engine.h"
@@ -70,6 +71,20 @@ void Engine::BeginFastOpen(Connection& connection) {
   } else if (env_.now >= known->blocked_until) {
     tcp::UseFastOpen(connection.tcb, known->bytes(), known->mss, env_);
   }
+}
+
+uint32_t Engine::FastOpenRoom(const IpAddress& local, const IpAddress& remote) const {
+  if (!env_.config.fast_open_client) return 0;
+  FlowKey key;
+  if (local.IsV4()) {
+    key = FlowKey::V4(local.v4(), 0, remote.v4(), 0);
+  } else {
+    (void)pairs_.FindKey(local, 0, remote, 0, &key);  // the digest does not need a record
+  }
+  const FastOpenCache::Entry* const known = fast_open_cache_.Find(key.addresses());
+  if (known == nullptr || known->length == 0 || env_.now < known->blocked_until) return 0;
+  const uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
+  return tcp::FastOpenRoom(std::min(known->mss, mss));
 }
 
 // The SYN-ACK of a server that our SYN asked.

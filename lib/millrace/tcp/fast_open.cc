@@ -11,10 +11,8 @@ namespace millrace::tcp {
 namespace {
 
 constexpr Duration kEpoch = Duration::Seconds(3600);
-// MSS, SACK-permitted and timestamps, window scale, and the cookie with its padding.
-constexpr uint32_t SynOptionBytes(uint32_t cookie_bytes) {
-  return 4 + 12 + 4 + (cookie_bytes + 2 + 3) / 4 * 4;
-}
+// What options can take at most, as Linux counts.
+constexpr uint16_t kOptionBytesMax = 40;
 
 FastOpenCookie CookieOf(SipKey key, uint64_t addresses, uint64_t epoch) {
   const uint64_t mac = SipHash24(key, addresses, epoch);
@@ -80,14 +78,15 @@ void UseFastOpen(Tcb& tcb, std::span<const std::byte> cookie, uint16_t peer_mss,
   tcb.Set(kFastOpen);
 }
 
+uint32_t FastOpenRoom(uint16_t mss) { return std::max(mss, kOptionBytesMax) - kOptionBytesMax; }
+
 void AddFastOpen(Tcb& tcb, TxSegment& syn, Env& env) {
   // RFC 7413 4.1.3: "the client SHOULD NOT send ... the Fast Open option or data" again.
   if (tcb.Has(kSynRetransmitted)) return;
   const Extra& extra = env.extras[tcb.extra - 1];
   syn.SetCookie({extra.cookie.data(), extra.cookie_bytes});
   if (extra.cookie_bytes == 0) return;  // a request: data needs a cookie
-  const uint32_t options = SynOptionBytes(extra.cookie_bytes);
-  const uint32_t room = extra.syn_mss > options ? extra.syn_mss - options : 0;
+  const uint32_t room = FastOpenRoom(extra.syn_mss);
   const uint32_t length = std::min(room, tcb.send.size_bytes());
   ++env.counters.fast_open_active;
   if (length == 0) return;

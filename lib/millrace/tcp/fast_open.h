@@ -40,6 +40,9 @@ FastOpenCookie MakeFastOpenCookie(SipKey key, uint64_t addresses, Instant now);
 // carries this one, with data up to `peer_mss` less options.
 void UseFastOpen(Tcb& tcb, std::span<const std::byte> cookie, uint16_t peer_mss, Env& env);
 
+// Octets of data beside the options of a SYN, to a peer with this MSS.
+uint32_t FastOpenRoom(uint16_t mss);
+
 // For output: adds the option and the data to a SYN. REQUIRES: kFastOpen, SYN-SENT.
 void AddFastOpen(Tcb& tcb, TxSegment& syn, Env& env);
 

@@ -77,14 +77,14 @@ constexpr uint32_t TcpOptionsLength(OptionBits present) {
   return length + ((present & kWindowScaleOption) != 0 ? 4 : 0);
 }
 
-// Writes the Fast Open option (RFC 7413 2) with zeros behind it to four octets; returns the end.
+// Writes the Fast Open option (RFC 7413 2) with NOPs behind it to four octets; returns the end.
 inline std::byte* EmitFastOpen(std::byte* at, const TcpOptionValues& options, uint64_t& sum) {
   const uint32_t length = options.sack_count;
   StoreU8(at, static_cast<uint8_t>(TcpOptionKind::kFastOpen));
   StoreU8(at + 1, static_cast<uint8_t>(length));
   if (length > 2) std::memcpy(at + 2, options.sack, length - 2);
   const uint32_t padded = (length + 3) / 4 * 4;
-  std::memset(at + length, 0, padded - length);
+  std::memset(at + length, static_cast<int>(TcpOptionKind::kNop), padded - length);
   sum = ChecksumAdd(at, padded, sum);
   return at + padded;
 }
