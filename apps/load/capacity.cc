@@ -33,6 +33,15 @@ double BusiestShare(const std::vector<Target>& targets) {
 
 }  // namespace
 
+double StartsWithin(const RunPlan& plan, double rate_per_s, Duration time) {
+  const Duration length = plan.duration == Duration() ? time : std::min(plan.length(), time);
+  double starts = rate_per_s * length.seconds();
+  if (plan.count != RunPlan::kUnlimited) {
+    starts = std::min(starts, static_cast<double>(plan.count) + rate_per_s * plan.lead().seconds());
+  }
+  return starts / plan.rank.count;
+}
+
 Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config) {
   Capacity capacity;
   capacity.v4 = plan.targets.front().endpoint.address.IsV4();
@@ -41,13 +50,10 @@ Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config) {
   capacity.tuples = capacity.addresses * capacity.ports;
   capacity.known = plan.open_loop();
   const double share = BusiestShare(plan.targets);
-  const double open = plan.hold + (plan.open_loop() ? 0.0 : plan.concurrency);
+  const RunPlan part = PlanOf(plan, {});
+  const double open = part.hold + (plan.open_loop() ? 0.0 : part.concurrency);
   const bool we_close = plan.close == CloseMode::kFin || plan.close == CloseMode::kHalf;
-  const Duration length = plan.duration == Duration() ? config.tcp.time_wait : plan.length();
-  double starts = plan.rate_per_s * std::min(length, config.tcp.time_wait).seconds();
-  if (plan.count != RunPlan::kUnlimited) {
-    starts = std::min(starts, static_cast<double>(plan.count));
-  }
+  const double starts = StartsWithin(plan, plan.rate_per_s, config.tcp.time_wait);
   capacity.needed = std::ceil(share * (open + (we_close ? starts : 0)));
   capacity.sequel =
       plan.close == CloseMode::kServer && share * starts > static_cast<double>(capacity.tuples);

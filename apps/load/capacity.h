@@ -24,8 +24,12 @@ struct Capacity {
   std::string Text() const;
 };
 
+// Connections that the part of this rank starts within `time`, when all ranks together start
+// `rate_per_s`. What `count` says is started in the window, besides what goes before it.
+double StartsWithin(const RunPlan& plan, double rate_per_s, Duration time);
+
 // Source tuples that `plan` needs with this engine. A tuple is in use while its connection is, and
-// for TIME-WAIT after we closed first.
+// for TIME-WAIT after we closed first. Each rank has its own.
 Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config);
 
 // What to change when it does not last. Over rings the addresses are as they are.

@@ -43,6 +43,7 @@ struct Flow {
   LoadFailure failure = LoadFailure::kNone;  // decided before the connection was over
   bool measured = false;                     // meant to start inside the window
   bool held = false, probe = false;
+  bool opened = false;  // the handshake was completed
 };
 
 // Connections in one phase, in the order of their deadlines: all wait equally long, so that is the

@@ -118,8 +118,10 @@ void LoadApp::StartClosedLoop(stack::Engine& engine) {
 
 // Starts one connection, or counts its failure. False when it has to be put off.
 bool LoadApp::Start(stack::Engine& engine, Instant intended) {
-  if (free_.size() <= 1) {  // one is the probe's
+  full_ = free_.size() <= 1;  // one is the probe's
+  if (full_) {
     ++result_.counts.put_off;
+    full_until_ = now_;
     return false;
   }
   const uint32_t index = Take(intended);
@@ -127,14 +129,20 @@ bool LoadApp::Start(stack::Engine& engine, Instant intended) {
   flow.measured = Measured(intended);
   const auto target = static_cast<uint32_t>(next_target_.Next());
   const std::optional<LoadFailure> failure = Open(engine, index, target);
-  if (failure == LoadFailure::kNoMemory) {
+  // A schedule goes on without a port, a closed loop waits for one.
+  const bool later =
+      failure == LoadFailure::kNoMemory || (failure == LoadFailure::kNoSourcePort && !schedule_);
+  if (later) {
     ++result_.counts.put_off;
     Give(index);
     return false;
   }
   ++started_;
-  if (flow.measured) ++result_.counts.offered;
-  RecordLag(flow.measured, intended);
+  if (flow.measured) {
+    ++counted_;
+    ++result_.counts.offered;
+    RecordLag(intended, full_until_, &result_.counts.waited);
+  }
   if (failure) {
     Count(flow, *failure);
     Give(index);
@@ -150,9 +158,13 @@ void LoadApp::RequestOnHeld(stack::Engine& engine) {
     const Instant intended = start_ + held_schedule_->next();
     if (intended > now_ || intended >= end_) return;
     const uint32_t index = idle_.first();
-    if (index == Flow::kNone) return;
+    all_busy_ = index == Flow::kNone;
+    if (all_busy_) {
+      busy_until_ = now_;
+      return;
+    }
     flows_[index].requests_left = 1;
-    RecordLag(Measured(intended), intended);
+    if (Measured(intended)) RecordLag(intended, busy_until_, &result_.counts.requests_waited);
     SendRequest(stack::Socket(&engine, flows_[index].id), index, intended);
     held_schedule_->Advance();
   }
@@ -190,6 +202,7 @@ Instant LoadApp::NextDeadline() const {
     case LoadStage::kProbing:
       return std::min(next, probe_ == Flow::kNone ? next_probe_ : begun_ + kProbeFor);
     case LoadStage::kHolding:
+      if (held_opening_ == 0) return now_;
       return held_opening_ == kHeldOpeningMax || held_tried_ == plan_.hold ? next : now_;
     case LoadStage::kReady:
       return std::min(next,

@@ -5,9 +5,9 @@
 // connection whether it is there (that also finds its MAC address), and connections to be held are
 // opened. Then starts follow the schedule whatever becomes of them. What could not start on time is
 // started as soon as there is a place for it, and is late by what lag_ns says; what has not started
-// when the time is over failed as not_started.
+// when the time is over failed as open_max or not_started.
 // Instants are those of polls: all that one poll does happens at once.
-// Memory: about 120 octets per connection that can be under way, 100 more with HTTP, 3.4 MB of
+// Memory: about 120 octets per connection that can be under way, 100 more with HTTP, 4.5 MB of
 // histograms; nothing is allocated once it runs, but for HTTP lines that come in pieces.
 // Threading: one worker; `live` may be read from anywhere, the rest after the worker has ended.
 #ifndef MILLRACE_APPS_LOAD_LOAD_APP_H_
@@ -55,6 +55,9 @@ class LoadApp {
   // For simulation: a worker polls anyway.
   Instant NextDeadline() const;
 
+  // Counts what is still under way. REQUIRES: the worker has ended.
+  void Finish();
+
   const RunResult& result() const { return result_; }
   uint32_t open() const { return static_cast<uint32_t>(flows_.size() - free_.size()); }
   const RunPlan& plan() const { return plan_; }
@@ -88,8 +91,10 @@ class LoadApp {
   void BeginClock();
   void AwaitStart();
   void EndWindow();
+  void CountUnstarted(Instant end);
+  void CountUnsent(Instant end);
   void Drain(stack::Engine& engine);
-  bool AllStarted() const { return started_ == plan_.count; }
+  bool AllStarted() const { return counted_ == plan_.count; }
   bool Measured(Instant intended) const {
     return intended >= measure_from_ && (plan_.duration == Duration() || intended < end_);
   }
@@ -112,7 +117,8 @@ class LoadApp {
   void Capture(const stack::Socket& socket, const Flow& flow, LoadFailure failure);
   void Give(uint32_t index);
   void RecordLatency(const Flow& flow, LatencyState state, Instant intended, Instant started);
-  void RecordLag(bool measured, Instant intended);
+  // `behind`: until when it could not have been, because others were in its place.
+  void RecordLag(Instant intended, Instant behind, uint64_t* waited);
 
   RunPlan plan_;
   const Pattern& pattern_;
@@ -140,6 +146,10 @@ class LoadApp {
   uint32_t probe_ = Flow::kNone;  // the connection that asks, while there is one
   Instant next_probe_;
   uint64_t started_ = 0;  // of the schedule or the closed loop
+  uint64_t counted_ = 0;  // of these: in the window
+  // When a start found all places taken, a request all held connections busy; whether the last did.
+  Instant full_until_, busy_until_;
+  bool full_ = false, all_busy_ = false;
   uint64_t finished_ok_ = 0, finished_failed_ = 0, requests_ok_ = 0;
   uint64_t serial_ = 0;     // of HTTP requests
   Traffic traffic_before_;  // the window

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
+#include "apps/load/capacity.h"
 #include "millrace/dpdk/cpus.h"
 
 namespace millrace::apps {
@@ -46,12 +48,8 @@ constexpr uint64_t kRecorderBytes = 64u << 20;
 uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait) {
   constexpr double kRateMax = 2e6;          // where no other is asked for
   constexpr double kBytesEach = 48 + 10.7;  // the record and its place in the table
-  const double rate = plan.open_loop() ? plan.rate_per_s : kRateMax;
-  const Duration length = plan.duration == Duration() ? time_wait : plan.length();
-  double wanted = rate * std::min(length, time_wait).seconds() * 1.01;
-  if (plan.count != RunPlan::kUnlimited) {
-    wanted = std::min(wanted, static_cast<double>(plan.count));
-  }
+  const double rate = plan.open_loop() ? plan.rate_per_s : kRateMax * plan.rank.count;
+  double wanted = 1.01 * StartsWithin(plan, rate, time_wait);
   wanted = std::clamp(wanted, 65'536.0, static_cast<double>(MemoryBytes()) / 4 / kBytesEach);
   return static_cast<uint32_t>(std::min(wanted, stack::FlowRef::kIndexMax / 2.0));
 }
@@ -200,7 +198,13 @@ absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
   run->plan = plan;
   run->clock = dpdk::Clock::Calibrate();
   run->nic_before = ReadCounters();
-  if (absl::Status added = AddMembers(*run); !added.ok()) return added;
+  try {
+    if (absl::Status added = AddMembers(*run); !added.ok()) return added;
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        "no memory for the state of " + std::to_string(PlanOf(plan, {}).open_limit()) +
+        " connections; --open-max, --conns and --hold say how many");
+  }
   for (uint32_t i = 0; i < rings_.size(); ++i) {
     if (absl::Status added = AddServer(*run, i); !added.ok()) return added;
   }

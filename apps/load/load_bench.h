@@ -129,7 +129,7 @@ class LoadBench {
   Pattern pattern_;
 };
 
-// TIME-WAIT entries that a run can need, bounded by a quarter of the memory.
+// TIME-WAIT entries that the part of this rank can need, bounded by a quarter of the memory.
 uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait);
 
 }  // namespace millrace::apps

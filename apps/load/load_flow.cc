@@ -83,10 +83,11 @@ void LoadApp::Give(uint32_t index) {
   free_.push_back(index);
 }
 
-void LoadApp::RecordLag(bool measured, Instant intended) {
-  if (!measured) return;
+void LoadApp::RecordLag(Instant intended, Instant behind, uint64_t* waited) {
   const uint64_t lag_ns = NsBetween(intended, now_);
   result_.lag_ns.Record(lag_ns);
+  result_.own_lag_ns.Record(NsBetween(std::max(intended, behind), now_));
+  if (intended <= behind) ++*waited;
   uint64_t& worst_ns = live_.intervals.current().worst_lag_ns;
   worst_ns = std::max(worst_ns, lag_ns);
 }
@@ -108,6 +109,8 @@ void LoadApp::OnOpen(stack::Socket socket) {
     socket.Abort();
     return;
   }
+  if (flow.failure != LoadFailure::kNone) return;  // given up in the same poll
+  flow.opened = true;
   if (flow.held) {
     --held_opening_;
     ++held_open_;
@@ -125,7 +128,7 @@ void LoadApp::SendRequest(const stack::Socket& socket, uint32_t index, Instant i
   flow.request_started = now_;
   flow.received = 0;
   if (flow.held) flow.measured = Measured(intended);
-  if (Measured(intended)) ++result_.counts.requests_offered;
+  if (Measured(intended)) ++result_.counts.requests_sent;
   if (targets_[flow.target].target.http()) {
     readers_[index] = HttpResponseReader(targets_[flow.target].request.head_only());
   } else {
@@ -306,12 +309,8 @@ void LoadApp::OnClose(stack::Socket socket, tcp::CloseReason reason) {
   if (flow.probe) return OnProbeOver(outcome);
   if (outcome != LoadFailure::kNone) Capture(socket, flow, outcome);
   if (flow.held) {
-    flow.phase == FlowPhase::kConnecting ? --held_opening_ : --held_open_;
-    // The end of the run is the end of a held connection, and no failure.
-    if (outcome != LoadFailure::kNone) {
-      flow.measured = true;
-      Count(flow, outcome);
-    }
+    --(flow.opened ? held_open_ : held_opening_);
+    Count(flow, outcome);
     return Give(index);
   }
   if (outcome == LoadFailure::kNone) {
@@ -331,17 +330,15 @@ void LoadApp::Capture(const stack::Socket& socket, const Flow& flow, LoadFailure
 }
 
 void LoadApp::Count(const Flow& flow, LoadFailure failure) {
-  ++(failure == LoadFailure::kNone ? finished_ok_ : finished_failed_);
-  if (!flow.measured) return;
-  if (flow.held) {  // one that stays is not among the offered
-    ++result_.counts.offered;
-    ++result_.counts.started;
-  }
-  if (failure == LoadFailure::kNone) {
+  const bool ok = failure == LoadFailure::kNone;
+  if (flow.held && ok) {  // it ends with the run, and is in no interval
     ++result_.counts.ok;
-  } else {
-    ++result_.counts.failures[failure];
+    ++result_.counts.held_ok;
+    return;
   }
+  ++(ok ? finished_ok_ : finished_failed_);
+  if (!flow.measured && !flow.held) return;
+  ++(ok ? result_.counts.ok : result_.counts.failures[failure]);
 }
 
 }  // namespace millrace::apps

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "apps/common/units.h"
 
@@ -27,6 +28,10 @@ uint64_t DroppedBy(const dpdk::DpdkPortCounters& nic) {
   return nic.rx_missed + nic.rx_no_packet + nic.rx_errors + nic.tx_errors + nic.rx_linearize_failed;
 }
 
+uint64_t RequestsDue(const LoadCounts& counts) {
+  return counts.requests_sent + counts.requests_unsent + counts.requests_missed;
+}
+
 std::string TargetText(const RunPlan& plan) {
   if (!plan.target_text.empty()) return plan.target_text;
   std::string text;
@@ -43,18 +48,19 @@ std::string ArrivalText(const RunPlan& plan) {
 
 LoadShape ShapeOf(const RunPlan& plan, const RunResult& load) {
   const LoadCounts& counts = load.counts;
-  const uint64_t finished = counts.ok + counts.failures.total();
+  // Rates are those of the connections that come and go.
+  const uint64_t passing = counts.offered - counts.held_due;
   return {.target = TargetText(plan),
           .loop = plan.open_loop() ? "open" : "closed",
           .arrival = ArrivalText(plan),
           .close = ToString(plan.close),
-          .offered_per_s = plan.open_loop() ? load.PerSecond(counts.offered) : 0,
-          .achieved_per_s = load.PerSecond(counts.started),
-          .ok_per_s = load.PerSecond(counts.ok),
+          .offered_per_s = plan.open_loop() ? load.PerSecond(passing) : 0,
+          .achieved_per_s = load.PerSecond(counts.started - counts.held_started),
+          .ok_per_s = load.PerSecond(counts.ok - counts.held_ok),
           .requests_per_s = load.PerSecond(counts.requests_ok),
           .rx_bits_per_s = 8 * load.PerSecond(load.traffic.rx_bytes),
           .tx_bits_per_s = 8 * load.PerSecond(load.traffic.tx_bytes),
-          .packets_per_connection = finished == 0 ? 0 : Share(load.traffic.segments, finished)};
+          .packets_per_connection = Share(load.traffic.segments, passing)};
 }
 
 void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench, Result* result) {
@@ -76,6 +82,11 @@ void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench,
     result->notes.push_back(GroupDigits(outcome.time_waits_evicted) +
                             " TIME-WAIT entries went early: the pool was full");
   }
+  const uint64_t unsent = load.counts.requests_unsent + load.counts.requests_missed;
+  if (unsent > 0) {
+    result->notes.push_back(GroupDigits(unsent) + " of " + GroupDigits(RequestsDue(load.counts)) +
+                            " requests were due and not sent");
+  }
   load.counts.failures.ForEach([&](LoadFailure failure, uint64_t) {
     result->notes.push_back(std::string(ToString(failure)) + ": " + MeaningOf(failure));
   });
@@ -96,7 +107,7 @@ Result ResultOf(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& benc
                    .ok = counts.ok,
                    .failed = counts.failures.total(),
                    .put_off = counts.put_off,
-                   .requests = counts.requests_offered,
+                   .requests = counts.requests_sent,
                    .responses = counts.requests_ok,
                    .held = counts.held};
   counts.failures.ForEach([&](LoadFailure failure, uint64_t count) {
@@ -124,16 +135,22 @@ Result ResultOf(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& benc
   return result;
 }
 
-std::vector<std::string> GeneratorLimits(const RunPlan& plan, const LoadOutcome& outcome) {
+std::vector<std::string> GeneratorLimits(const LoadOutcome& outcome) {
   std::vector<std::string> limits;
   const RunResult& load = outcome.load;
-  const uint64_t not_started = load.counts.failures.of_generator();
-  if (Share(not_started, load.counts.offered) > kNotStartedShareMax) {
-    limits.push_back(GroupDigits(not_started) + " of " + GroupDigits(load.counts.offered) +
-                     " connections could not be started");
+  const LoadCounts& counts = load.counts;
+  if (outcome.overdue) limits.emplace_back("the generator did not end when it should have");
+  if (!outcome.interrupted && counts.offered == 0) {
+    limits.emplace_back("nothing was measured: no connection was due in the window");
   }
-  const uint64_t lag_ns = load.lag_ns.ValueAtQuantile(0.99);
-  if (plan.open_loop() && lag_ns > kLagP99NsMax) {
+  const auto missing = [&limits](uint64_t part, uint64_t whole, const char* what) {
+    if (Share(part, whole) <= kNotStartedShareMax) return;
+    limits.push_back(GroupDigits(part) + " of " + GroupDigits(whole) + what);
+  };
+  missing(counts.failures.of_generator(), counts.offered, " connections could not be started");
+  missing(counts.requests_missed, RequestsDue(counts), " requests could not be sent in time");
+  const uint64_t lag_ns = load.own_lag_ns.ValueAtQuantile(0.99);
+  if (lag_ns > kLagP99NsMax) {
     limits.push_back("one start in a hundred was more than " +
                      FormatDuration(Duration::Nanoseconds(static_cast<int64_t>(lag_ns))) + " late");
   }
@@ -151,13 +168,36 @@ std::vector<std::string> GeneratorLimits(const RunPlan& plan, const LoadOutcome&
   return limits;
 }
 
+std::vector<std::string> TargetLimits(const RunPlan& plan, const LoadOutcome& outcome) {
+  std::vector<std::string> limits;
+  const RunResult& load = outcome.load;
+  const LoadCounts& counts = load.counts;
+  const uint64_t no_place = counts.failures[LoadFailure::kOpenMax];
+  const bool late = load.lag_ns.ValueAtQuantile(0.99) > kLagP99NsMax;
+  const auto waited = [&](uint64_t never, uint64_t sometime, uint64_t whole,
+                          const std::string& what) {
+    const bool some = late && sometime > 0;
+    if (!some && Share(never, whole) <= kNotStartedShareMax) return;
+    limits.push_back(GroupDigits(never + sometime) + " of " + GroupDigits(whole) + what);
+  };
+  waited(no_place, counts.waited, counts.offered - counts.held_due,
+         " connections waited for one of " + GroupDigits(plan.open_max) +
+             " to end: the target is slow, or --open-max too low");
+  waited(counts.requests_unsent, counts.requests_waited, RequestsDue(counts),
+         " requests waited for an idle one of " + GroupDigits(plan.hold) +
+             " held connections: the target is slow, or they are too few");
+  return limits;
+}
+
 void CheckObjectives(const std::vector<Slo>& slos, Result* result) {
   Verdict& verdict = result->verdict;
   for (const Slo& slo : slos) {
     const Objective objective = Check(slo, *result);
     result->objectives.push_back(objective);
     if (objective.passed) continue;
-    verdict.reasons.push_back(objective.objective + " was not met");
+    verdict.reasons.push_back(objective.objective + (IsMeasured(slo, *result)
+                                                         ? " was not met"
+                                                         : ": nothing of it was measured"));
     if (verdict.outcome == Outcome::kValid) verdict.outcome = Outcome::kFailObjective;
   }
 }
@@ -174,10 +214,13 @@ void Judge(const RunPlan& plan, const LoadOutcome& outcome, const std::vector<Sl
   } else if (load.counts.offered > 0 && load.counts.ok == 0) {
     verdict.reasons.emplace_back("no connection succeeded");
   }
+  for (std::string& limit : TargetLimits(plan, outcome)) {
+    verdict.reasons.push_back(std::move(limit));
+  }
   if (!verdict.reasons.empty()) verdict.outcome = Outcome::kFailObjective;
   // A target that is not there is not the generator's fault.
   if (load.missing_target >= 0) return;
-  std::vector<std::string> limits = GeneratorLimits(plan, outcome);
+  std::vector<std::string> limits = GeneratorLimits(outcome);
   if (limits.empty()) return;
   verdict.outcome = Outcome::kInvalidGenerator;
   verdict.reasons.insert(verdict.reasons.begin(), limits.begin(), limits.end());

@@ -16,7 +16,7 @@ namespace millrace::apps {
 
 // When the generator and not the target was the limit. The same bounds for every run.
 inline constexpr double kBusyShareMax = 0.97;        // of a worker's cycles
-inline constexpr double kNotStartedShareMax = 1e-3;  // of the connections that were due
+inline constexpr double kNotStartedShareMax = 1e-3;  // of the connections and requests due
 inline constexpr uint64_t kLagP99NsMax = 1'000'000;  // 99 of 100 starts are less late
 inline constexpr double kPoolLowShareMin = 0.01;     // of the packets
 inline constexpr double kDroppedShareMax = 1e-4;     // of the packets, by the driver
@@ -25,7 +25,9 @@ inline constexpr double kDroppedShareMax = 1e-4;     // of the packets, by the d
 Result ResultOf(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench);
 
 // Why the generator was the limit, in words; empty when it was not.
-std::vector<std::string> GeneratorLimits(const RunPlan& plan, const LoadOutcome& outcome);
+std::vector<std::string> GeneratorLimits(const LoadOutcome& outcome);
+// Why the load was less than was asked for, or late, though the generator was free.
+std::vector<std::string> TargetLimits(const RunPlan& plan, const LoadOutcome& outcome);
 
 // Objectives and verdict. Without objectives a run fails when nothing of it succeeded.
 void Judge(const RunPlan& plan, const LoadOutcome& outcome, const std::vector<Slo>& slos,

@@ -44,26 +44,42 @@ struct Latencies {
   }
 };
 
-// Connections that were meant to start inside the measured window, and the requests on them.
-// offered = ok + failures.total(); started = offered without those that could not be started.
+// Connections that were meant to start inside the measured window, those that were to be held, and
+// the requests on both. offered = ok + failures.total(); started = offered without those that could
+// not be started.
 struct LoadCounts {
   uint64_t offered = 0, started = 0, ok = 0;
+  uint64_t held_due = 0, held_started = 0, held_ok = 0;  // of these: those to be held
   FailureCounts failures;
-  uint64_t requests_offered = 0, requests_ok = 0;
+  uint64_t requests_sent = 0, requests_ok = 0;
   uint64_t body_bytes = 0;  // of responses, whole or not
   uint64_t held = 0;        // connections that were open for the whole window
   uint64_t put_off = 0;     // times that a start had to wait for a place
+  // What waited for others: connections for the end of one of the open_max, requests for an idle
+  // held connection.
+  uint64_t waited = 0, requests_waited = 0;
+  // Requests on held connections that were due and never sent: for want of an idle one, or because
+  // the generator was late.
+  uint64_t requests_unsent = 0, requests_missed = 0;
 
   void Add(const LoadCounts& other) {
-    offered += other.offered;
-    started += other.started;
-    ok += other.ok;
     failures.Add(other.failures);
-    requests_offered += other.requests_offered;
-    requests_ok += other.requests_ok;
-    body_bytes += other.body_bytes;
-    held += other.held;
-    put_off += other.put_off;
+    constexpr uint64_t LoadCounts::*kSums[] = {&LoadCounts::offered,
+                                               &LoadCounts::started,
+                                               &LoadCounts::ok,
+                                               &LoadCounts::held_due,
+                                               &LoadCounts::held_started,
+                                               &LoadCounts::held_ok,
+                                               &LoadCounts::requests_sent,
+                                               &LoadCounts::requests_ok,
+                                               &LoadCounts::body_bytes,
+                                               &LoadCounts::held,
+                                               &LoadCounts::put_off,
+                                               &LoadCounts::waited,
+                                               &LoadCounts::requests_waited,
+                                               &LoadCounts::requests_unsent,
+                                               &LoadCounts::requests_missed};
+    for (const auto count : kSums) this->*count += other.*count;
   }
 };
 
@@ -88,8 +104,9 @@ struct RunResult {
   LoadCounts counts;
   Traffic traffic;  // in the window
   Latencies actual;
-  Histogram lag_ns;  // actual minus intended start, of connections and held requests
-  Duration window;   // measured
+  Histogram lag_ns;      // actual minus intended start, of connections and held requests
+  Histogram own_lag_ns;  // the part of it that was not spent waiting for others
+  Duration window;       // measured
   // Set when the run ended because a target is not there: its index, and why.
   int missing_target = -1;
   LoadFailure missing_why = LoadFailure::kNone;
@@ -103,6 +120,7 @@ struct RunResult {
     traffic.Add(other.traffic);
     actual.Add(other.actual);
     lag_ns.Add(other.lag_ns);
+    own_lag_ns.Add(other.own_lag_ns);
     if (window < other.window) window = other.window;
     if (missing_target < 0) {
       missing_target = other.missing_target;

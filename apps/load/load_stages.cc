@@ -57,7 +57,6 @@ void LoadApp::Hold(stack::Engine& engine) {
     if (held_tried_ == plan_.hold || held_opening_ == kHeldOpeningMax) return;
     const uint32_t index = Take(now_);
     flows_[index].held = true;
-    flows_[index].measured = true;
     const auto target = static_cast<uint32_t>(next_target_.Next());
     const std::optional<LoadFailure> failure = Open(engine, index, target);
     if (failure == LoadFailure::kNoMemory) {
@@ -65,11 +64,15 @@ void LoadApp::Hold(stack::Engine& engine) {
       return Give(index);
     }
     ++held_tried_;
+    ++result_.counts.offered;
+    ++result_.counts.held_due;
     if (failure) {
       Count(flows_[index], *failure);
       Give(index);
     } else {
       ++held_opening_;
+      ++result_.counts.started;
+      ++result_.counts.held_started;
     }
   }
 }
@@ -97,20 +100,8 @@ void LoadApp::EndWindow() {
   if (stage_ == LoadStage::kMeasuring) {
     const Instant end = std::min(end_, now_);
     result_.window = end - measure_from_;
-    if (schedule_) {
-      for (; start_ + schedule_->next() < end && !AllStarted(); schedule_->Advance()) {
-        ++started_;
-        ++finished_failed_;
-        if (!Measured(start_ + schedule_->next())) continue;
-        ++result_.counts.offered;
-        ++result_.counts.failures[LoadFailure::kNotStarted];
-      }
-    }
-    if (held_schedule_) {
-      for (; start_ + held_schedule_->next() < end; held_schedule_->Advance()) {
-        if (Measured(start_ + held_schedule_->next())) ++result_.counts.requests_offered;
-      }
-    }
+    if (schedule_) CountUnstarted(end);
+    if (held_schedule_) CountUnsent(end);
     result_.counts.held = held_open_;
     end_ = end;  // requests that start later are not measured
   }
@@ -118,7 +109,24 @@ void LoadApp::EndWindow() {
   begun_ = now_;
 }
 
-// What is under way may still end well; held connections are reset, they have done their part.
+void LoadApp::CountUnstarted(Instant end) {
+  finished_failed_ += schedule_->SkipTo(measure_from_ - start_);
+  const uint64_t left = std::min(schedule_->SkipTo(end - start_), plan_.count - counted_);
+  counted_ += left;
+  finished_failed_ += left;
+  result_.counts.offered += left;
+  result_.counts.failures[full_ ? LoadFailure::kOpenMax : LoadFailure::kNotStarted] += left;
+}
+
+void LoadApp::CountUnsent(Instant end) {
+  held_schedule_->SkipTo(measure_from_ - start_);
+  LoadCounts& counts = result_.counts;
+  (all_busy_ ? counts.requests_unsent : counts.requests_missed) +=
+      held_schedule_->SkipTo(end - start_);
+}
+
+// What is under way may still end well. Held connections without a request are reset, they have
+// done their part.
 void LoadApp::Drain(stack::Engine& engine) {
   const bool give_up = now_ - begun_ >= plan_.drain;
   for (int i = 0; i < kDrainStep && open() > 0 && (give_up || held_open_ > 0); ++i) {
@@ -128,9 +136,25 @@ void LoadApp::Drain(stack::Engine& engine) {
     if (flow.phase == FlowPhase::kFree) continue;
     if (!give_up && flow.phase != FlowPhase::kIdle) continue;
     const stack::Socket socket(&engine, flow.id);
-    flow.held ? socket.Abort() : Fail(socket, index, LoadFailure::kUnfinished);
+    if (flow.phase == FlowPhase::kIdle) {
+      socket.Abort();
+    } else {
+      Fail(socket, index, LoadFailure::kUnfinished);
+    }
   }
   if (open() == 0) stage_ = LoadStage::kDone;
+}
+
+void LoadApp::Finish() {
+  if (stage_ == LoadStage::kDone) return;
+  if (stage_ == LoadStage::kMeasuring) EndWindow();
+  for (Flow& flow : flows_) {
+    if (flow.phase == FlowPhase::kFree || flow.probe) continue;
+    const bool whole = flow.phase == FlowPhase::kIdle;
+    const bool named = flow.failure != LoadFailure::kNone;
+    Count(flow, whole ? LoadFailure::kNone : named ? flow.failure : LoadFailure::kUnfinished);
+  }
+  stage_ = LoadStage::kDone;
 }
 
 }  // namespace millrace::apps

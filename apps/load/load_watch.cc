@@ -6,12 +6,12 @@
 #include <string>
 #include <utility>
 
+#include "apps/load/run_limit.h"
+
 namespace millrace::apps {
 namespace {
 
 constexpr Duration kTick = Duration::Milliseconds(5);
-// A generator that does not end by then is not going to.
-constexpr Duration kEndGrace = Duration::Seconds(10);
 
 int64_t UnixNs() {
   timespec now{};
@@ -28,7 +28,12 @@ dpdk::WorkerLoad Since(const dpdk::WorkerLoad& now, const dpdk::WorkerLoad& befo
 class Watcher {
  public:
   Watcher(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view, RankSession* ranks)
-      : bench_(bench), run_(run), interval_(interval), view_(view), ranks_(ranks) {
+      : bench_(bench),
+        run_(run),
+        interval_(interval),
+        view_(view),
+        ranks_(ranks),
+        limit_(run.plan) {
     for (const auto& member : run.members) workers_.push_back(member->worker.get());
     for (const auto& member : run.members) {
       if (member->server_worker) workers_.push_back(member->server_worker.get());
@@ -38,8 +43,7 @@ class Watcher {
 
   LoadOutcome Run(StopSignals& signals) {
     const int64_t begun_ns = dpdk::MonotonicNs();
-    int64_t give_up_ns = INT64_MAX;
-    while (run_.stage() != LoadStage::kDone && dpdk::MonotonicNs() < give_up_ns) {
+    while (run_.stage() != LoadStage::kDone && dpdk::MonotonicNs() < give_up_ns_) {
       const bool signal = signals.Wait(kTick);
       // A second signal, or a generator that does not hear: no longer than this.
       if (signal && outcome_.interrupted) break;
@@ -49,10 +53,13 @@ class Watcher {
       }
       if ((signal || (ranks_ != nullptr && ranks_->stopped())) && !outcome_.interrupted) {
         outcome_.interrupted = true;
-        run_.AskToStop();
-        give_up_ns = dpdk::MonotonicNs() + (run_.plan.drain + kEndGrace).ns();
+        AskToStop();
       }
       Tick(begun_ns);
+      if (!outcome_.overdue && limit_.Over(run_.stage(), Progress(), dpdk::MonotonicNs())) {
+        outcome_.overdue = true;
+        AskToStop();
+      }
     }
     if (measuring_) EndInterval();
     busy_ = Since(Loads());
@@ -64,6 +71,13 @@ class Watcher {
 
  private:
   using LoadsOf = std::vector<dpdk::WorkerLoad>;
+
+  void AskToStop() {
+    run_.AskToStop();
+    give_up_ns_ = dpdk::MonotonicNs() + (run_.plan.drain + RunLimit::kGrace).ns();
+  }
+  // Changes with all that happens.
+  uint64_t Progress() const { return Sum(&LiveRun::started) + Sum(&LiveRun::failed) + Open(); }
 
   LoadsOf Loads() const {
     LoadsOf loads;
@@ -93,6 +107,7 @@ class Watcher {
     if (stage == LoadStage::kMeasuring && !measuring_) BeginWindow(now_ns);
     if (stage >= LoadStage::kDraining && measuring_ && !drained_) {
       drained_ = true;
+      drained_ns_ = now_ns;
       busy_in_window_ = Since(Loads());
     }
     SamplePool();
@@ -180,9 +195,17 @@ class Watcher {
     AddRow(interval);
   }
 
+  // Until when a row is at most. What ends well in the drain is in the last one, but that has the
+  // length of what was measured, because rates are made from it.
+  int64_t RowEndNs() const {
+    const int64_t now_ns = drained_ ? drained_ns_ : dpdk::MonotonicNs();
+    const Duration whole = run_.plan.duration;
+    return measuring_ && whole != Duration() ? std::min(now_ns, window_ns_ + whole.ns()) : now_ns;
+  }
+
   // The last one, unless it is much shorter than the others: then it has no row.
   void EndInterval() {
-    const auto length_s = static_cast<double>(dpdk::MonotonicNs() - interval_ns_) * 1e-9;
+    const auto length_s = static_cast<double>(RowEndNs() - interval_ns_) * 1e-9;
     if (run_.stage() != LoadStage::kDone || length_s < interval_.seconds() / 2) return;
     IntervalLoad rest;
     for (auto& member : run_.members) member->live.intervals.FinishInto(&rest);
@@ -190,11 +213,11 @@ class Watcher {
   }
 
   void AddRow(const IntervalLoad& interval) {
-    const int64_t now_ns = dpdk::MonotonicNs();
+    const int64_t end_ns = std::max(RowEndNs(), interval_ns_);
     const LoadsOf loads = Loads();
     const Histogram& connect = interval.intended[LatencyState::kConnect];
     Interval row{.start_s = static_cast<double>(interval_ns_ - window_ns_) * 1e-9,
-                 .length_s = static_cast<double>(now_ns - interval_ns_) * 1e-9,
+                 .length_s = static_cast<double>(end_ns - interval_ns_) * 1e-9,
                  .opened = Sum(&LiveRun::started) - started_,
                  .ok = Sum(&LiveRun::ok) - ok_,
                  .failed = Sum(&LiveRun::failed) - failed_,
@@ -210,7 +233,7 @@ class Watcher {
     view_.OnInterval(row, interval.intended,
                      measuring_ ? LoadStage::kMeasuring : LoadStage::kLeading);
     if (measuring_) outcome_.series.push_back(row);
-    interval_ns_ = now_ns;
+    interval_ns_ = end_ns;
     Snapshot();
   }
 
@@ -222,6 +245,7 @@ class Watcher {
 
   void Collect() {
     for (auto& member : run_.members) {
+      member->app->Finish();
       outcome_.load.Add(member->app->result());
       member->live.intervals.FinishInto(&outcome_.intended);
     }
@@ -284,12 +308,13 @@ class Watcher {
   Duration interval_;
   LiveView& view_;
   RankSession* ranks_;
+  RunLimit limit_;
   std::vector<const dpdk::Worker*> workers_;
   LoadOutcome outcome_;
   LoadsOf before_interval_, before_window_;
   std::vector<double> busy_, busy_in_window_;
   int64_t start_ns_ = 0, window_ns_ = 0, interval_ns_ = 0, progress_ns_ = 0;
-  int64_t window_unix_ns_ = 0;
+  int64_t window_unix_ns_ = 0, drained_ns_ = 0, give_up_ns_ = INT64_MAX;
   bool released_ = false, measuring_ = false, drained_ = false, flipping_ = false;
   uint64_t started_ = 0, ok_ = 0, failed_ = 0, retransmits_ = 0;
   uint32_t ticks_ = 0;

@@ -26,12 +26,13 @@ struct LoadOutcome {
   ByName<uint64_t> counters;   // of the generators' engines, those not zero
   uint64_t server_time_waits = 0, time_waits_evicted = 0;
   bool interrupted = false;
+  bool overdue = false;  // the generator had to be stopped
 
   double BusiestShare() const;
 };
 
-// Waits for the end of `run`, or for a signal, which ends it early, and stops its workers.
-// Returns within the plan's length and drain, and 3 s for each target that is not there.
+// Waits for the end of `run`, or for a signal, which ends it early, and stops its workers. What
+// takes longer than load/run_limit.h lets it is ended as by a signal, and overdue.
 // `ranks`: of a run that is one of several at the same time, whose clock the group starts; may be
 // null. The window is then in rank 0's time.
 LoadOutcome Watch(LoadBench& bench, LoadRun& run, Duration interval, LiveView& view,

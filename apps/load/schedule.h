@@ -34,6 +34,10 @@ class Schedule {
   Duration next() const { return next_; }
   // Goes on to the one after it.
   void Advance();
+  // Goes on to the first that is not before `until`; how many are left out by that. Exact for paced
+  // and burst starts, and for the next 4,096 of random ones: of those that are more the number is
+  // what the rate makes of the time. Cost: below 0.5 ms.
+  uint64_t SkipTo(Duration until);
 
  private:
   // From time at the full rate to time with the ramp in front: after t of a ramp of length r the
@@ -43,7 +47,12 @@ class Schedule {
         full_ns < ramp_ns_ / 2 ? std::sqrt(2 * ramp_ns_ * full_ns) : full_ns + ramp_ns_ / 2;
     return Duration::Nanoseconds(std::llround(warped));
   }
+  // Paced and bursts: of the n-th start of this rank.
+  double FullNsOf(uint64_t n) const;
   double NextFullNs();
+  bool random() const {
+    return arrival_.kind == ArrivalKind::kPoisson || arrival_.kind == ArrivalKind::kUniform;
+  }
 
   Arrival arrival_;
   double gap_ns_;  // at the full rate of all ranks
@@ -57,15 +66,20 @@ class Schedule {
 
 // Inline definitions
 
+inline double Schedule::FullNsOf(uint64_t n) const {
+  if (arrival_.kind == ArrivalKind::kPaced) {
+    return static_cast<double>(n * rank_.count + rank_.index) * gap_ns_;
+  }
+  const uint64_t burst = n / arrival_.burst * rank_.count + rank_.index;
+  return static_cast<double>(burst * arrival_.burst) * gap_ns_;
+}
+
 inline double Schedule::NextFullNs() {
   const uint64_t n = made_++;
   switch (arrival_.kind) {
     case ArrivalKind::kPaced:
-      return static_cast<double>(n * rank_.count + rank_.index) * gap_ns_;
-    case ArrivalKind::kBurst: {
-      const uint64_t burst = n / arrival_.burst * rank_.count + rank_.index;
-      return static_cast<double>(burst * arrival_.burst) * gap_ns_;
-    }
+    case ArrivalKind::kBurst:
+      return FullNsOf(n);
     case ArrivalKind::kPoisson:
       random_ns_ -= std::log1p(-dice_.Uniform()) * gap_ns_ * rank_.count;
       return random_ns_;

@@ -122,15 +122,20 @@ std::string ParseSlo(std::string_view text, Slo* slo) {
   return "";
 }
 
-double LatencyOf(const Slo& slo, const Result& result) {
+// Null when `slo` is about something else, or `result` has none.
+const Histogram* HistogramOf(const Slo& slo, const Result& result) {
   for (const auto& [state, latency] : result.latency) {
-    if (state != slo.state) continue;
-    const Histogram& histogram = slo.actual ? latency.actual : latency.intended;
-    if (slo.metric == Slo::Metric::kMean) return histogram.mean();
-    if (slo.metric == Slo::Metric::kMax) return static_cast<double>(histogram.max());
-    return static_cast<double>(histogram.ValueAtQuantile(slo.quantile));
+    if (state == slo.state) return slo.actual ? &latency.actual : &latency.intended;
   }
-  return 0;
+  return nullptr;
+}
+
+double LatencyOf(const Slo& slo, const Result& result) {
+  const Histogram* const histogram = HistogramOf(slo, result);
+  if (histogram == nullptr) return 0;
+  if (slo.metric == Slo::Metric::kMean) return histogram->mean();
+  if (slo.metric == Slo::Metric::kMax) return static_cast<double>(histogram->max());
+  return static_cast<double>(histogram->ValueAtQuantile(slo.quantile));
 }
 
 double ShareOf(uint64_t part, uint64_t whole) {
@@ -150,6 +155,12 @@ std::string ParseSlos(std::string_view text, std::vector<Slo>* slos) {
     slos->push_back(slo);
   }
   return "";
+}
+
+bool IsMeasured(const Slo& slo, const Result& result) {
+  if (slo.state.empty()) return result.counts.due > 0;
+  const Histogram* const histogram = HistogramOf(slo, result);
+  return histogram != nullptr && histogram->count() > 0;
 }
 
 Objective Check(const Slo& slo, const Result& result) {
@@ -173,12 +184,12 @@ Objective Check(const Slo& slo, const Result& result) {
       break;
     case Slo::Metric::kRate:
       objective.measured = result.load.ok_per_s;
+      objective.limit /= result.rank.count;
       objective.unit = "per_s";
       break;
   }
-  objective.passed = slo.below ? objective.measured < slo.limit : objective.measured > slo.limit;
-  // What nobody measured is not below anything.
-  if (result.counts.ok == 0 && slo.metric != Slo::Metric::kErrors) objective.passed = false;
+  objective.passed = IsMeasured(slo, result) && (slo.below ? objective.measured < objective.limit
+                                                           : objective.measured > objective.limit);
   return objective;
 }
 

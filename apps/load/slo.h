@@ -28,7 +28,10 @@ struct Slo {
 
 // A list with semicolons. Returns "" or what is wrong.
 std::string ParseSlos(std::string_view text, std::vector<Slo>* slos);
-// What `result` says about it.
+// Whether anything was measured that `slo` is about.
+bool IsMeasured(const Slo& slo, const Result& result);
+// What `result` says about it. A rate is that of all ranks: one has to reach its part of it. What
+// nobody measured passes nothing.
 Objective Check(const Slo& slo, const Result& result);
 
 }  // namespace millrace::apps

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,32 +22,40 @@
 namespace millrace::apps {
 namespace {
 
-// Compares with --baseline. False when the result is worse.
-absl::StatusOr<bool> HoldsBaseline(const LoadFlags& flags, Result* result) {
-  if (flags.baseline.empty()) return true;
+// --baseline, read before anything is measured; nullopt without.
+absl::StatusOr<std::optional<Result>> ReadBaseline(const LoadFlags& flags) {
+  if (flags.baseline.empty()) return std::nullopt;
   absl::StatusOr<Result> baseline = ReadResult(flags.baseline);
-  if (!baseline.ok()) return baseline.status();
+  if (!baseline.ok())
+    return absl::InvalidArgumentError("--baseline: " + std::string(baseline.status().message()));
+  return *std::move(baseline);
+}
+
+// Compares with --baseline. False when the result is worse.
+bool HoldsBaseline(const LoadFlags& flags, const std::optional<Result>& baseline, Result* result) {
+  if (!baseline) return true;
   const std::vector<std::string> worse = WorseThan(*baseline, *result, flags.regress_share);
   for (const std::string& what : worse) result->notes.push_back("regression: " + what);
   return worse.empty();
 }
 
-int RunOnce(const LoadFlags& flags, const LoadSetup& setup, Measurement& measurement,
-            LoadStreams& streams) {
+int RunOnce(const LoadFlags& flags, const LoadSetup& setup, const std::optional<Result>& baseline,
+            Measurement& measurement, LoadStreams& streams) {
   LiveView view(setup.live, flags.text(), setup.plan.length(), streams.listeners());
   absl::StatusOr<Result> result = measurement.Run(setup.plan, setup.slos, flags.interval, view);
   if (!result.ok()) return Report(result.status());
-  const absl::StatusOr<bool> holds = HoldsBaseline(flags, &*result);
-  if (!holds.ok()) return Report(holds.status());
+  const bool holds = HoldsBaseline(flags, baseline, &*result);
   const int code = Deliver(*result, setup.output, view.log());
-  return streams.Finish(*result, code == kPass && !*holds ? kRegression : code);
+  return streams.Finish(*result, code == kPass && !holds ? kRegression : code);
 }
 
 int Run(const LoadFlags& flags, const CLI::App& app, StopSignals& signals) {
   absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags, app);
   if (!setup.ok()) return Report(setup.status());
+  const auto baseline = ReadBaseline(flags);
+  if (!baseline.ok()) return Report(baseline.status());
   return RunLoad(flags, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
-    return RunOnce(flags, *setup, measurement, streams);
+    return RunOnce(flags, *setup, *baseline, measurement, streams);
   });
 }
 

@@ -125,6 +125,10 @@ absl::Status CheckLoad(const LoadFlags& flags, RunPlan* plan) {
   const bool nothing = !plan->open_loop() && !flags.conns_given;
   if (nothing) plan->concurrency = 0;
   if (nothing && plan->hold == 0) plan->rate_per_s = 1'000;
+  if (!flags.paced_by_clock.empty() && !plan->open_loop() && plan->held_requests_per_s == 0) {
+    return Wrong(flags.paced_by_clock,
+                 "it is about starts by the clock, which a closed loop has not: give a --rate");
+  }
   if (plan->count != RunPlan::kUnlimited && plan->count < plan->rank.count) {
     return Wrong("--count", "fewer connections than ranks");
   }
@@ -265,7 +269,7 @@ void LoadFlags::AddLoadTo(CLI::App& app) {
           &plan.rate_per_s);
   AddCount(app, {"--conns", "N", "in place of a rate: so many connections at any time", ""},
            &plan.concurrency, 1, 50'000'000);
-  AddCount(app, {"-n,--count", "N", "stop after so many connections", ""}, &plan.count, 1);
+  AddCount(app, {"-n,--count", "N", "stop after so many measured connections", ""}, &plan.count, 1);
   AddCount(app, {"--hold", "N", "connections that are opened before and stay", ""}, &plan.hold, 1,
            50'000'000);
   AddRate(app, {"--rps", "N", "requests a second over all held connections", ""},
@@ -291,6 +295,12 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
   flags.response_given = app.count("--resp-size") > 0;
   const CLI::Option* const conns = app.get_option_no_throw("--conns");
   flags.conns_given = app.get_name() == "run" && conns != nullptr && conns->count() > 0;
+  // find-max and sweep set the rate later.
+  if (app.get_name() == "run" || app.get_name() == "hold") {
+    for (const char* const flag : {"--ramp", "--arrival"}) {
+      if (app.count(flag) > 0) flags.paced_by_clock = flag;
+    }
+  }
   LoadSetup setup{.plan = flags.plan, .configuration = ConfigurationOf(app)};
   RunPlan& plan = setup.plan;
   for (const auto read : {ReadTargets, ReadMix, ReadWords, ReadRequestFile, CheckLoad}) {

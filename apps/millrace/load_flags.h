@@ -26,6 +26,7 @@ struct LoadFlags {
   std::string arrival = "poisson", close = "fin", timeouts, mix, request_file;
   uint32_t request_bytes = 1, response_bytes = 1;
   bool response_given = false, conns_given = false;
+  std::string paced_by_clock;  // a flag that was given and needs a rate
   std::string ranks, coordinator;
   Duration rank_timeout = Duration::Seconds(60);
   DeviceFlags device;

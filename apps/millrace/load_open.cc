@@ -24,10 +24,11 @@ int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
                setup.plan.target_text.c_str(), DescribeLoad(setup.plan).c_str(),
                bench.Describe().c_str(), capacity.Text().c_str());
   std::fflush(out);
+  if (!capacity.Lasts()) return ReportUsage(CapacityAdvice(capacity, bench.rings()));
   if (!flags.folder.empty()) {
     if (absl::Status made = MakeRunFolder(flags.folder); !made.ok()) return Report(made);
   }
-  return capacity.Lasts() ? kPass : ReportUsage(CapacityAdvice(capacity, bench.rings()));
+  return kPass;
 }
 
 absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan) {

@@ -15,6 +15,7 @@
 #include "apps/result/result_files.h"
 #include "apps/result/result_json.h"
 #include "apps/result/run_folder.h"
+#include "apps/result/write_file.h"
 
 namespace millrace::apps {
 namespace {
@@ -80,25 +81,27 @@ std::string DescribeLoad(const RunPlan& plan) {
 
 int Deliver(const Result& result, const OutputFlags& output, const std::string& log) {
   const std::string text = ShowResult(result, output.percentiles, output.latency);
-  if (output.json == "-") {
-    std::fputs(ResultText(result).c_str(), stdout);
-  } else {
-    std::fputs(text.c_str(), output.text);
-    if (!output.json.empty()) {
-      if (absl::Status written = WriteResult(result, output.json); !written.ok()) {
-        return Report(written);
-      }
+  absl::Status first;
+  const auto keep = [&first](absl::Status written) {
+    if (first.ok()) first = std::move(written);
+  };
+  if (output.json != "-") {
+    if (output.text == stdout) {
+      keep(WriteFile("-", text));
+    } else {
+      std::fputs(text.c_str(), output.text);
     }
   }
-  std::fflush(stdout);
-  std::fflush(output.text);
+  if (!output.json.empty()) keep(WriteResult(result, output.json));
   if (!output.folder.empty()) {
-    const absl::Status written = WriteRunFolder(result, log + text, output.folder);
-    if (!written.ok()) return Report(written);
-    std::fprintf(output.json == "-" ? stderr : output.text, "saved     %s\n",
-                 output.folder.c_str());
+    absl::Status written = WriteRunFolder(result, log + text, output.folder);
+    if (written.ok()) {
+      std::fprintf(output.json == "-" ? stderr : output.text, "saved     %s\n",
+                   output.folder.c_str());
+    }
+    keep(std::move(written));
   }
-  return ExitCodeOf(result);
+  return first.ok() ? ExitCodeOf(result) : Report(first);
 }
 
 RunIdentity IdentityOf(const RunPlan& plan, const RunNames& names, int64_t start_unix_ns) {

@@ -33,7 +33,8 @@ struct OutputFlags {
 };
 
 // Prints the result, as text or as JSON, and writes what was asked for. `log`: what the run
-// showed while it went on. Returns the exit code: that of the result, unless it cannot be written.
+// showed while it went on. Returns the exit code: that of the result, unless something could not be
+// written; the rest is written all the same.
 int Deliver(const Result& result, const OutputFlags& output, const std::string& log);
 
 RunIdentity IdentityOf(const RunPlan& plan, const RunNames& names, int64_t start_unix_ns);

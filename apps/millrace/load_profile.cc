@@ -88,10 +88,15 @@ int Run(const ProfileFlags& flags, const std::vector<std::string>& more, StopSig
       return ReportUsage(profile->name + " (" + profile->about + ") needs --" + option);
     }
   }
+  if (profile->paths.size() > 1 && IsGiven("json", more)) {
+    return ReportUsage("--json: " + profile->name + " has " +
+                       std::to_string(profile->paths.size()) +
+                       " paths, and each its own result; write -o DIR, or one --path");
+  }
   int worst = kPass;
   for (const std::string& path : profile->paths) {
-    std::printf("profile   %s %s\n", profile->name.c_str(), path.c_str());
-    std::fflush(stdout);
+    // Not among the results, which --json - writes to the standard output.
+    std::fprintf(stderr, "profile   %s %s\n", profile->name.c_str(), path.c_str());
     const int code = RunProcess(WordsOf(*profile, flags.target, path, flags.folder, more), signals);
     worst = std::max(worst, code);
     // A mistake or a missing device is the same for all.

@@ -120,6 +120,21 @@ void JudgeSearch(Result* result) {
   }
 }
 
+// That of a sweep: the worst of its trials, not that of the one whose figures are shown.
+void JudgeSweep(Result* result) {
+  result->verdict = {};
+  const auto add = [result](const char* verdict, Outcome outcome, const char* what) {
+    size_t n = 0;
+    for (const Trial& trial : result->search->trials) n += trial.verdict == verdict ? 1 : 0;
+    if (n == 0) return;
+    result->verdict.outcome = outcome;
+    result->verdict.reasons.push_back(std::to_string(n) + " of " +
+                                      std::to_string(result->search->trials.size()) + what);
+  };
+  add("fail", Outcome::kFailObjective, " trials failed");
+  add("void", Outcome::kInvalidGenerator, " trials are void: the generator was the limit");
+}
+
 absl::Status Search(const FindMaxFlags& flags, const std::vector<SearchGoal>& goals,
                     Trials& trials) {
   RateSearch search(flags.search, goals.size());
@@ -151,7 +166,10 @@ int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
   if (flags.search.width < 1e-4) return ReportUsage("--width: no closer than 0.01%");
   std::vector<SearchGoal> goals;
   if (flags.goals.empty()) flags.goals.emplace_back("ndr");
-  if (!setup->slos.empty()) flags.goals.emplace_back("slo");
+  const bool slo_goal =
+      std::find(flags.goals.begin(), flags.goals.end(), "slo") != flags.goals.end();
+  if (slo_goal && setup->slos.empty()) return ReportUsage("--goal slo: needs --slo");
+  if (!slo_goal && !setup->slos.empty()) flags.goals.emplace_back("slo");
   for (const std::string& text : flags.goals) {
     if (std::string wrong = ParseGoal(text, &goals.emplace_back()); !wrong.empty()) {
       return ReportUsage("--goal: " + wrong);
@@ -202,6 +220,7 @@ int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
                                                                          : "void");
       if (trials.interrupted()) break;
     }
+    JudgeSweep(&trials.result());
     return Finish(trials, *setup, streams);
   });
 }

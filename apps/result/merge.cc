@@ -26,6 +26,12 @@ std::string NameOf(const Result& r) {
   return Printable(r.run.id) + " (rank " + std::to_string(r.rank.index) + ")";
 }
 
+// The same result, read from two places or named twice.
+bool IsSameRun(const Result& a, const Result& b) {
+  return a.run.id == b.run.id && a.machine.host == b.machine.host &&
+         a.window.start_unix_ns == b.window.start_unix_ns;
+}
+
 absl::Status CheckRanks(const std::vector<const Result*>& sorted) {
   const uint32_t count = sorted.front()->rank.count;
   for (size_t i = 0; i < sorted.size(); ++i) {
@@ -35,6 +41,9 @@ absl::Status CheckRanks(const std::vector<const Result*>& sorted) {
       return Refuse(NameOf(r) + " is of " + std::to_string(r.rank.count) + " ranks, " +
                     NameOf(*sorted.front()) + " of " + std::to_string(count));
     }
+    const bool twice = std::any_of(sorted.begin(), sorted.begin() + static_cast<ptrdiff_t>(i),
+                                   [&r](const Result* other) { return IsSameRun(*other, r); });
+    if (count == 1 && twice) return Refuse(NameOf(r) + " is there twice");
     if (count == 1) continue;
     if (i > 0 && r.rank.index == sorted[i - 1]->rank.index) {
       return Refuse("rank " + std::to_string(r.rank.index) + " is there twice");

@@ -28,6 +28,7 @@ void Add(Interval& sum, const Interval& interval) {
 // What one rank did inside the common window.
 struct Inside {
   double seconds = 0;
+  bool all = true;  // of its rows are inside
   uint64_t due = 0, opened = 0, ok = 0;
 };
 
@@ -35,7 +36,10 @@ Inside InsideOf(const Result& rank, const Window& common) {
   Inside inside;
   for (const Interval& interval : rank.series) {
     const double middle = OffsetOf(interval, rank, common) + interval.length_s / 2;
-    if (middle < 0 || middle > common.seconds()) continue;
+    if (middle < 0 || middle > common.seconds()) {
+      inside.all = false;
+      continue;
+    }
     inside.seconds += interval.length_s;
     inside.due += interval.due;
     inside.opened += interval.opened;
@@ -76,10 +80,11 @@ LoadShape MergedRates(const std::vector<const Result*>& ranks, const Window& com
   double packets = 0, connections = 0;
   for (const Result* rank : ranks) {
     const Inside inside = InsideOf(*rank, common);
-    // What there is no series of goes on as it did on average.
+    // What was measured as a whole says more than its rows; what there is no series of goes on as
+    // it did on average.
     double offered = rank->load.offered_per_s, achieved = rank->load.achieved_per_s;
     double ok = rank->load.ok_per_s;
-    if (inside.seconds > 0) {
+    if (!inside.all && inside.seconds > 0) {
       const bool open_loop = offered > 0;
       offered = open_loop ? static_cast<double>(inside.due) / inside.seconds : 0;
       achieved = static_cast<double>(inside.opened) / inside.seconds;

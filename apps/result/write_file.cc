@@ -21,6 +21,14 @@ int WriteAll(FILE* file, const std::string& text) {
   return written && std::fflush(file) == 0 ? 0 : errno;
 }
 
+// Whether another file may take the place of what is at `path`.
+bool MayReplace(const std::string& path) {
+  std::error_code failure;
+  const auto type = std::filesystem::symlink_status(path, failure).type();
+  return type == std::filesystem::file_type::not_found ||
+         type == std::filesystem::file_type::regular;
+}
+
 }  // namespace
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {
@@ -28,17 +36,18 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
     const int error = WriteAll(stdout, text);
     return error == 0 ? absl::OkStatus() : CannotWrite("the standard output", error);
   }
-  const std::string beside = path + ".part";
-  FILE* file = std::fopen(beside.c_str(), "wb");
+  const bool replaces = MayReplace(path);
+  const std::string written = replaces ? path + ".part" : path;
+  FILE* file = std::fopen(written.c_str(), "wb");
   if (file == nullptr) return CannotWrite(path, errno);
   int error = WriteAll(file, text);
   if (std::fclose(file) != 0 && error == 0) error = errno;
   std::error_code failure;
   if (error == 0) {
-    std::filesystem::rename(beside, path, failure);
+    if (replaces) std::filesystem::rename(written, path, failure);
     return failure ? CannotWrite(path, failure.value()) : absl::OkStatus();
   }
-  std::filesystem::remove(beside, failure);
+  if (replaces) std::filesystem::remove(written, failure);
   return CannotWrite(path, error);
 }
 

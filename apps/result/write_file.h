@@ -1,4 +1,4 @@
-// result/write_file.h - writes a file whole or not at all.
+// result/write_file.h - writes a regular file whole or not at all.
 #ifndef MILLRACE_APPS_RESULT_WRITE_FILE_H_
 #define MILLRACE_APPS_RESULT_WRITE_FILE_H_
 
@@ -8,8 +8,10 @@
 
 namespace millrace::apps {
 
-// Writes beside `path` first and renames, so that a full disk leaves no half of a file; "-" is the
-// standard output. kFailedPrecondition: "cannot write PATH: No space left on device".
+// Writes beside `path` first and renames, so that a full disk leaves no half of a file. What is
+// there and no regular file (a pipe, a device, a symbolic link) stays what it is and is written
+// into. "-" is the standard output. kFailedPrecondition: "cannot write PATH: No space left on
+// device".
 absl::Status WriteFile(const std::string& path, const std::string& text);
 
 }  // namespace millrace::apps

@@ -27,7 +27,7 @@ def open_loop():
     for state in ("connect", "first_byte", "last_byte", "close", "total"):
         for start in ("intended", "actual"):
             histogram = result["latency"][state][start]
-            assert sum(n for _, n in histogram["buckets"]) == histogram["count"]
+            assert sum(n for _, n in histogram["buckets"]) == histogram["count"] == 500, histogram
 
 
 def closed_loop_over_http():
@@ -42,8 +42,9 @@ def held():
     result = run("hold", "ring", "--conns", "100", "--rate", "200", "--rps", "300", "--duration",
                  "1s", "--warmup", "0", "--no-huge", "--live", "none", "--json", "-",
                  code=VALID_OR_BUSY)
-    adds_up(result)
     assert result["counts"]["held"] == 100
+    assert adds_up(result)["ok"] == result["counts"]["due"] > 200, result["counts"]
+    assert result["counts"]["responses"] == result["counts"]["requests"] > 300, result["counts"]
 
 
 def what_is_shown_and_sent_can_be_chosen():
@@ -78,8 +79,11 @@ def requests_count_by_their_own_start():
 
 
 def objectives_decide():
-    run("run", "ring", "--rate", "200", "--duration", "500ms", "--warmup", "0", "--no-huge",
-        "--slo", "rate>1M", "--live", "none", code={4, 5})
+    result = run("run", "ring", "--rate", "200", "--duration", "500ms", "--warmup", "0",
+                 "--no-huge", "--slo", "rate>1M;errors<1%", "--live", "none", "--json", "-",
+                 code={4, 5})
+    assert [o["passed"] for o in result["objectives"]] == [False, True], result["objectives"]
+    assert "rate>1M was not met" in result["verdict"]["reasons"], result["verdict"]
 
 
 def a_signal_keeps_what_there_is():
@@ -108,7 +112,8 @@ def a_full_disk_is_said():
             ["unshare", "--mount", "sh", "-c", script, "sh", folder, MILLRACE, "load", "run",
              "ring", *short, "-o", os.path.join(folder, "out")],
             capture_output=True, text=True, timeout=60, check=False)
-        if "VERDICT" in done.stdout:
+        if os.geteuid() == 0 and done.returncode not in (1, 77):  # unshare or mount may be denied
+            assert "VERDICT" in done.stdout, done
             assert done.returncode == 3 and "No space left" in done.stderr, done
     said = run("run", "ring", *short, "-o", "/dev/null/out", code=3)
     assert "VERDICT" not in said and "/dev/null/out" in said, said
@@ -201,7 +206,7 @@ def two_workers_over_memif():
             assert len(result["generator"]["cores"]) == 2, result["generator"]
             result = run("run", *both, "--conns", "9", "-n", "501", "--hold", "7", "--warmup",
                          "0", "--duration", "50s", code=VALID_OR_BUSY)
-            assert adds_up(result)["ok"] == 501, (result["counts"], result["failures"])
+            assert adds_up(result)["ok"] == 501 + 7, (result["counts"], result["failures"])
             # Two queues against a server that has one: nobody is there, and it is said why.
             said = run("run", "tcp://10.9.0.1:4000", "--dev", f"memif:{path},queues=2", "--ip",
                        "10.9.0.2/24", "--no-huge", "--live", "none", "--cores",

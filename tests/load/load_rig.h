@@ -46,15 +46,23 @@ struct LoadRigOptions {
   sim::Impairment impairment;
   tcp::Config client_tcp;
   bool listens = true;
+  uint16_t source_ports = 0;  // of the client; 0: all
 };
+
+inline LoadRigOptions OpenLoop(double rate_per_s, Duration duration) {
+  LoadRigOptions options;
+  options.plan.rate_per_s = rate_per_s;
+  options.plan.duration = duration;
+  options.serve.exchange.close_after = 1;
+  return options;
+}
 
 class LoadRig {
  public:
   explicit LoadRig(const LoadRigOptions& options)
       : options_(WithTargets(options)),
         world_(1),
-        client_(world_, Port(1), ConfigOf("10.0.0.1/24", options.client_tcp), options_.plan,
-                pattern_, *live_),
+        client_(world_, Port(1), ClientConfig(options), options_.plan, pattern_, *live_),
         server_(world_, Port(2), ConfigOf("10.0.0.2/24", {}), options_.serve, pattern_),
         cable_(world_, client_.port(), server_.port(), options_.impairment),
         client_clock_(world_, client_),
@@ -105,6 +113,14 @@ class LoadRig {
     config.limits.half_open = 20'000;
     config.limits.time_wait = 65'536;
     config.pages = Region::Pages::kPlain;
+    return config;
+  }
+  static stack::EngineConfig ClientConfig(const LoadRigOptions& options) {
+    stack::EngineConfig config = ConfigOf("10.0.0.1/24", options.client_tcp);
+    if (options.source_ports > 0) {
+      config.source_port_max =
+          static_cast<uint16_t>(config.source_port_min + options.source_ports - 1);
+    }
     return config;
   }
   static sim::SimPortOptions Port(uint8_t last) {

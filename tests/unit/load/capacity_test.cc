@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "apps/load/load_bench.h"
+
 namespace millrace::apps {
 namespace {
 
@@ -56,7 +58,23 @@ TEST(Capacity, AShortRunNeedsLess) {
   plan.warmup = Duration::Seconds(1);
   EXPECT_EQ(CapacityOf(plan, ConfigOf(32)).needed, 60'000);
   plan.count = 500;
-  EXPECT_EQ(CapacityOf(plan, ConfigOf(32)).needed, 500);
+  // What is counted comes behind the warm-up.
+  EXPECT_EQ(CapacityOf(plan, ConfigOf(32)).needed, 10'500);
+}
+
+TEST(Capacity, ARankNeedsItsPart) {
+  RunPlan plan = PlanAt(8'000, CloseMode::kFin);
+  plan.hold = 801;
+  EXPECT_FALSE(CapacityOf(plan, ConfigOf(32)).Lasts());
+  plan.rank = {0, 8};
+  EXPECT_NEAR(CapacityOf(plan, ConfigOf(32)).needed, 60'101, 1);
+  EXPECT_TRUE(CapacityOf(plan, ConfigOf(32)).Lasts());
+  plan.count = 80'000;
+  EXPECT_NEAR(CapacityOf(plan, ConfigOf(32)).needed, 10'101, 1);
+  // Its TIME-WAITs too.
+  plan = PlanAt(1'000'000, CloseMode::kFin);
+  plan.rank = {0, 8};
+  EXPECT_EQ(TimeWaitsFor(plan, Duration::Seconds(1)), 126'250u);
 }
 
 TEST(Capacity, TheBusiestTargetCounts) {

@@ -151,7 +151,11 @@ TEST(RateSearch, EndsWhateverTheTargetDoes) {
         search.OnTrial(*trial, {dice.Chance(0.7), dice.Chance(0.5), dice.Chance(0.9)});
       }
     }
-    EXPECT_LE(search.trials(), RateSearchOptions().trials_max);
+    for (size_t goal = 0; goal < 3; ++goal) {
+      const RateSearch::Bounds bounds = search.BoundsOf(goal);
+      if (bounds.upper_per_s == 0) continue;
+      EXPECT_LT(bounds.lower_per_s, bounds.upper_per_s) << seed;
+    }
   }
 }
 

@@ -46,6 +46,35 @@ TEST(Schedule, RanksDealOutTheSamePacedStarts) {
   }
 }
 
+// What is left out is what Advance would have gone through, and the schedule goes on behind it.
+TEST(Schedule, SkipsToATimeAsIfItHadGoneThere) {
+  for (const Arrival& arrival : {Arrival{}, Arrival{ArrivalKind::kBurst, 7}}) {
+    for (const int64_t until_ns : {0, 1, 999, 1'000, 5'000'000, 5'000'001, 123'456'789}) {
+      Schedule skipped(1e6, arrival, Duration::Milliseconds(10), {1, 3}, 7), walked = skipped;
+      uint64_t n = 0;
+      for (; walked.next().ns() < until_ns; walked.Advance()) ++n;
+      EXPECT_EQ(skipped.SkipTo(Duration::Nanoseconds(until_ns)), n) << until_ns;
+      EXPECT_EQ(First(skipped, 20), First(walked, 20)) << until_ns;
+    }
+  }
+}
+
+TEST(Schedule, SkipsRandomStartsByTheirRate) {
+  for (const ArrivalKind kind : {ArrivalKind::kPoisson, ArrivalKind::kUniform}) {
+    Schedule few(1e6, {kind, 1}, {}, {1, 3}, 7), walked = few;
+    uint64_t n = 0;
+    for (; walked.next() < Duration::Milliseconds(9); walked.Advance()) ++n;
+    EXPECT_EQ(few.SkipTo(Duration::Milliseconds(9)), n);
+    EXPECT_EQ(few.next(), walked.next());
+    Schedule many(3e8, {kind, 1}, Duration::Seconds(2), {1, 3}, 7);
+    EXPECT_NEAR(static_cast<double>(many.SkipTo(Duration::Seconds(11))), 1e9, 1e5);
+    EXPECT_GE(many.next(), Duration::Seconds(11));
+    EXPECT_LT(many.next(), Duration::Nanoseconds(11'000'000'999));
+    many.Advance();
+    EXPECT_LT(many.next(), Duration::Nanoseconds(11'000'001'999));
+  }
+}
+
 TEST(Schedule, BurstsStartTogether) {
   EXPECT_EQ(First(Schedule(1'000, {ArrivalKind::kBurst, 3}, {}, {}, 1), 7),
             (std::vector<int64_t>{0, 0, 0, 3'000'000, 3'000'000, 3'000'000, 6'000'000}));

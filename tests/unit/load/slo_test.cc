@@ -51,8 +51,38 @@ TEST(Slo, AListHasSemicolons) {
 
 TEST(Slo, WhatNobodyMeasuredIsNotMet) {
   std::vector<Slo> slos;
+  ASSERT_EQ(ParseSlos("connect.p99<1s;errors<1%;lag<1s;rate<1k", &slos), "");
+  for (const Slo& slo : slos) {
+    EXPECT_FALSE(Check(slo, Result()).passed) << slo.text;
+    EXPECT_FALSE(IsMeasured(slo, Result())) << slo.text;
+    EXPECT_TRUE(IsMeasured(slo, Measured())) << slo.text;
+  }
+  // Connections were measured, but not how they close: a reset has no such time.
+  slos.clear();
+  ASSERT_EQ(ParseSlos("close.p99<1s", &slos), "");
+  Result result = Measured();
+  EXPECT_FALSE(Check(slos[0], result).passed);
+  result.latency.emplace_back("close", Latency());
+  EXPECT_FALSE(Check(slos[0], result).passed);
+}
+
+// Requests on held connections have latencies though no connection came and went.
+TEST(Slo, LatenciesCountWhereNoConnectionEnded) {
+  Result result = Measured();
+  result.counts = {.due = 10, .opened = 10, .failed = 10};
+  std::vector<Slo> slos;
   ASSERT_EQ(ParseSlos("connect.p99<1s", &slos), "");
-  EXPECT_FALSE(Check(slos[0], Result()).passed);
+  EXPECT_TRUE(Check(slos[0], result).passed);
+}
+
+TEST(Slo, ARankHasToReachItsPartOfARate) {
+  std::vector<Slo> slos;
+  ASSERT_EQ(ParseSlos("rate>9k", &slos), "");
+  Result result = Measured();
+  EXPECT_FALSE(Check(slos[0], result).passed);
+  result.rank = {1, 2};
+  EXPECT_TRUE(Check(slos[0], result).passed);
+  EXPECT_EQ(Check(slos[0], result).limit, 4'500);
 }
 
 TEST(Slo, SaysWhatIsWrong) {

@@ -1,5 +1,9 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -11,6 +15,7 @@
 #include "apps/result/series_csv.h"
 #include "apps/result/show.h"
 #include "apps/result/text.h"
+#include "apps/result/write_file.h"
 #include "testing/golden.h"
 #include "unit/result/sample.h"
 
@@ -157,6 +162,32 @@ TEST(ResultFiles, WhatCannotBeReadIsNamed) {
   EXPECT_THAT(MessageOf(ReadResults(empty).status()), HasSubstr("has a result.json"));
   std::ofstream(folder / "result.json") << "{";
   EXPECT_THAT(MessageOf(ReadResult(folder / "").status()), HasSubstr("result.json: is no JSON"));
+}
+
+TEST(ResultFiles, PipeIsWrittenIntoAndStaysOne) {
+  const Folder folder;
+  const std::string path = folder / "pipe";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  // Nobody waits for the other end: this one is both.
+  const int end = open(path.c_str(), O_RDWR | O_NONBLOCK);
+  ASSERT_GE(end, 0);
+  ASSERT_TRUE(WriteFile(path, "octets").ok());
+  std::array<char, 16> read_back{};
+  EXPECT_EQ(read(end, read_back.data(), read_back.size()), 6);
+  EXPECT_STREQ(read_back.data(), "octets");
+  close(end);
+  EXPECT_TRUE(fs::is_fifo(path));
+}
+
+TEST(ResultFiles, SymbolicLinkIsFollowed) {
+  const Folder folder;
+  std::ofstream(folder / "file") << "something longer";
+  fs::create_symlink(folder / "file", folder / "link");
+  ASSERT_TRUE(WriteFile(folder / "link", "octets").ok());
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  std::string text;
+  std::ifstream(folder / "file") >> text;
+  EXPECT_EQ(text, "octets");
 }
 
 TEST(ResultFiles, IsWrittenWholeOrNotAtAll) {

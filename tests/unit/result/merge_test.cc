@@ -119,10 +119,31 @@ TEST(Merge, TheWorstRankDecidesTheVerdict) {
 }
 
 TEST(Merge, ResultsOfNoRanksStandForARankEach) {
-  const std::vector<Result> runs = {RankOf(0, 1), RankOf(0, 1), RankOf(0, 1)};
+  const std::vector<Result> runs = {RankOf(0, 1), RankOf(0, 1, 1), RankOf(0, 1, 2)};
   const auto merged = MergeResults(runs);
   ASSERT_TRUE(merged.ok()) << merged.status();
   EXPECT_EQ(merged->ranks[2].rank, 2u);
+}
+
+TEST(Merge, RefusesOneResultTwice) {
+  EXPECT_EQ(Refusal({RankOf(0, 1), RankOf(0, 1, 1), RankOf(0, 1)}),
+            "run-0 (rank 0) is there twice");
+}
+
+// The last row of a series may have no counterpart in the length of the window; a window that all
+// measured together needs no series to tell its rates.
+TEST(Merge, RatesOfAWholeWindowAreThoseThatWereMeasured) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  for (Result& r : ranks) {
+    r.series.back().length_s = 1.9;
+    r.series.back().due = 380;
+  }
+  const auto merged = MergeResults(ranks);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  EXPECT_EQ(merged->load.offered_per_s, 400.0);
+  EXPECT_EQ(merged->load.achieved_per_s, 400.0);
+  EXPECT_EQ(merged->load.ok_per_s, 398.0);
+  EXPECT_EQ(merged->load.requests_per_s, 398.0);
 }
 
 TEST(Merge, OneMergedTwiceRefused) {

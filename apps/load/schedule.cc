@@ -1,0 +1,36 @@
+#include "apps/load/schedule.h"
+
+#include <algorithm>
+
+namespace millrace::apps {
+
+uint64_t Schedule::SkipTo(Duration until) {
+  constexpr uint64_t kDrawnMax = 4'096;
+  uint64_t left_out = 0;
+  for (; next_ < until && left_out < kDrawnMax; ++left_out) Advance();
+  if (next_ >= until) return left_out;
+  if (random()) {
+    const auto warped = static_cast<double>(until.ns());
+    const double full_ns =
+        warped < ramp_ns_ ? warped * warped / (2 * ramp_ns_) : warped - ramp_ns_ / 2;
+    const double expected = std::max(0.0, full_ns - random_ns_) / (gap_ns_ * rank_.count);
+    random_ns_ = full_ns;
+    Advance();
+    next_ = std::max(next_, until);
+    return left_out + 1 + static_cast<uint64_t>(std::llround(expected));
+  }
+  // The first start that is late enough lies between these; the one at hand is not.
+  const uint64_t at_hand = made_ - 1;
+  uint64_t before = at_hand, step = 1;
+  while (Warp(FullNsOf(before + step)) < until) step *= 2;
+  uint64_t after = before + step;
+  while (after - before > 1) {
+    const uint64_t middle = before + (after - before) / 2;
+    (Warp(FullNsOf(middle)) < until ? before : after) = middle;
+  }
+  made_ = after;
+  Advance();
+  return left_out + (after - at_hand);
+}
+
+}  // namespace millrace::apps
