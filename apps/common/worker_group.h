@@ -165,8 +165,9 @@ bool WorkerGroup<A>::Watch(StopSignals& signals, Duration interval) {
 
 template <stack::App A>
 void WorkerGroup<A>::Stop(Duration grace, StopSignals& signals) {
+  constexpr uint64_t kTag = UINT64_MAX;  // of none that others have asked
   for (Member& member : members_) {
-    (void)member.control->Ask({.kind = stack::ControlKind::kDrain, .grace = grace});
+    (void)member.control->Ask({.kind = stack::ControlKind::kDrain, .tag = kTag, .grace = grace});
   }
   // Longer than the grace: the resets are sent in slices. A worker that is stuck is not waited for.
   const Instant end = clock_.Now() + grace + Duration::Seconds(1);
@@ -174,7 +175,7 @@ void WorkerGroup<A>::Stop(Duration grace, StopSignals& signals) {
   while (draining > 0 && clock_.Now() < end && !signals.Wait(Duration::Milliseconds(2))) {
     for (Member& member : members_) {
       const auto answer = member.control->NextAnswer();
-      if (answer && answer->kind == stack::ControlKind::kDrain) --draining;
+      if (answer && answer->tag == kTag) --draining;
     }
   }
   Join();

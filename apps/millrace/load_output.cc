@@ -28,13 +28,6 @@ uint32_t NumaNodes() {
   return std::max(nodes, 1u);
 }
 
-std::vector<std::string> CommandLine() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> words;
-  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
-  return words;
-}
-
 MachineDescription MachineOf(LoadBench& bench) {
   MachineDescription machine;
   const nlohmann::ordered_json known = MachineJson();
@@ -57,6 +50,13 @@ MachineDescription MachineOf(LoadBench& bench) {
 }
 
 }  // namespace
+
+std::vector<std::string> CommandLine() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+  return words;
+}
 
 std::string DescribeLoad(const RunPlan& plan) {
   std::string text;

@@ -13,6 +13,9 @@
 
 namespace millrace::apps {
 
+// The words that this process was started with.
+std::vector<std::string> CommandLine();
+
 // "open loop, 20 k conn/s poisson, 1 request, close fin, 5.00s".
 std::string DescribeLoad(const RunPlan& plan);
 

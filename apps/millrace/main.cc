@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -56,11 +57,8 @@ int Run(int argc, char** argv) {
       "First steps: `millrace demo` needs no NIC, no root and no huge pages.\n"
       "Every option is also a key of a file (--config) and a variable: --rate, rate, "
       "MILLRACE_RATE.");
-  std::vector<Subcommand> subcommands{AddDemo(program), AddServe(program), AddGet(program)};
-  for (const auto& add : {AddLoad, AddReport, AddConfig, AddDoctor}) {
-    for (Subcommand& part : add(program)) subcommands.push_back(std::move(part));
-  }
-  AddConfigOptions(program);
+  const std::vector<Subcommand> subcommands =
+      AddSubcommands(program, std::make_shared<ServeFlags>());
   const absl::StatusOr<Settings> settings = Settings::Load(
       program, {argv + 1, argv + argc}, [](const char* n) { return std::getenv(n); });
   if (!settings.ok()) return Report(settings.status());

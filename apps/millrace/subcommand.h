@@ -4,9 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "apps/common/stop_signals.h"
+#include "apps/millrace/serve_flags.h"
 
 namespace millrace::apps {
 
@@ -17,12 +19,16 @@ struct Subcommand {
 };
 
 Subcommand AddDemo(CLI::App& program);
-Subcommand AddServe(CLI::App& program);
+Subcommand AddServe(CLI::App& program, std::shared_ptr<ServeFlags> flags);
 Subcommand AddGet(CLI::App& program);
 std::vector<Subcommand> AddConfig(CLI::App& program);
+std::vector<Subcommand> AddCtl(CLI::App& program);
 std::vector<Subcommand> AddDoctor(CLI::App& program);
 std::vector<Subcommand> AddLoad(CLI::App& program);
 std::vector<Subcommand> AddReport(CLI::App& program);
+
+// All of them, and --config. The flags of `serve` go to `serve`.
+std::vector<Subcommand> AddSubcommands(CLI::App& program, std::shared_ptr<ServeFlags> serve);
 
 }  // namespace millrace::apps
 

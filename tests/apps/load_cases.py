@@ -183,6 +183,15 @@ def too_few_addresses_are_refused():
     assert "--time-wait" in said, said
 
 
+def memif_server(path, *options, queues=""):
+    server = subprocess.Popen(
+        [MILLRACE, "serve", "--respond", "8:100", "--dev", f"memif:{path},role=server{queues}",
+         "--ip", "10.9.0.1/24", "--no-huge", "--duration", "100s", *options],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert b"listening on" in server.stdout.readline()
+    return server
+
+
 def two_workers_over_memif():
     """Two generators in one process against a server in another."""
     cpus = sorted(os.sched_getaffinity(0))
@@ -190,12 +199,8 @@ def two_workers_over_memif():
         return
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "memif.sock")
-        server = subprocess.Popen(
-            [MILLRACE, "serve", "--respond", "8:100", "--dev", f"memif:{path},role=server", "--ip",
-             "10.9.0.1/24", "--no-huge", "--duration", "60s"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        server = memif_server(path)
         try:
-            assert b"listening on" in server.stdout.readline()
             both = ["tcp://10.9.0.1:4000", "--dev", f"memif:{path},queues=1", "--ip",
                     "10.9.0.2/24", "--no-huge", "--req-size", "8", "--resp-size", "100", "--live",
                     "none", "--json", "-", "--cores", f"{cpus[0]},{cpus[1]}", "--drain", "3s"]
@@ -215,6 +220,38 @@ def two_workers_over_memif():
         finally:
             server.send_signal(signal.SIGINT)
             server.communicate(timeout=30)
+
+
+def two_workers_at_both_ends_of_a_memif():
+    """Over two queues, and over one: every segment gets to the worker that owns it."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return
+    cores = ["--cores", f"{cpus[0]},{cpus[1]}"]
+    for queues in (",queues=2", ""):
+        with tempfile.TemporaryDirectory() as folder:
+            path, stats = os.path.join(folder, "memif.sock"), os.path.join(folder, "stats")
+            server = memif_server(path, *cores, "--stats", stats, queues=queues)
+            try:
+                result = run("run", "tcp://10.9.0.1:4000", "--dev", f"memif:{path}{queues}",
+                             "--ip", "10.9.0.2/24", "--no-huge", "--req-size", "8", "--resp-size",
+                             "100", "--check", "--live", "none", "--json", "-", *cores, "--conns",
+                             "16", "-n", "2000", "--warmup", "0", "--duration", "50s",
+                             code=VALID_OR_BUSY)
+                assert adds_up(result)["ok"] == 2000, (result["counts"], result["failures"])
+            finally:
+                server.send_signal(signal.SIGINT)
+                server.communicate(timeout=30)
+            with open(stats, encoding="ascii") as file:
+                served = json.load(file)
+            accepted = [worker["services"]["accepted"] for worker in served["workers"]]
+            # The generator opens one connection besides, to see that the target is there.
+            assert sum(accepted) >= 2000 and min(accepted) > 500, accepted
+            received = [worker["counters"]["HandOverKept"] + worker["counters"]["HandOverOut"]
+                        for worker in served["workers"]]
+            assert (min(received) > 0) == (queues != ""), received
+            for counters in (served["counters"], result["counters"]):
+                assert counters.get("TcpExtNoListener", 0) <= 20, counters
 
 
 def profiles():
@@ -249,7 +286,7 @@ def main():
                  closed_loop_over_http, held, requests_count_by_their_own_start,
                  what_is_shown_and_sent_can_be_chosen, *OUTPUT_CASES, objectives_decide,
                  a_signal_keeps_what_there_is, a_full_disk_is_said, searches,
-                 two_workers_over_memif, profiles):
+                 two_workers_over_memif, two_workers_at_both_ends_of_a_memif, profiles):
         case()
         print("ok", case.__name__, flush=True)
 

@@ -38,6 +38,13 @@ absl::Status AttachError(const PortConfig& config, int error, const std::string&
                    line.empty() ? "" : absl::StrCat(" (", line, ")")));
 }
 
+// A memif has one when nothing is said: the driver (22.11) takes a queue that the other end does
+// not have for the first one, which two workers would then read.
+uint32_t QueuesMax(const PortConfig& config) {
+  if (config.queues != 0) return config.queues;
+  return config.kind == DeviceKind::kMemif ? 1 : UINT32_MAX;
+}
+
 // The same at every start, where the driver would draw one: a peer that still knows us from an
 // earlier run would send to that for half a minute.
 MacAddress MemifMac(const PortConfig& config) {
@@ -98,8 +105,7 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   if (config.kind != DeviceKind::kPci) {
     // tidy: allow(mutable-global) names of virtual devices are unique in the process
     static std::atomic<uint32_t> next_index{0};
-    const uint32_t wanted = dispatcher ? 1 : workers;
-    const uint32_t queues = config.queues == 0 ? wanted : std::min<uint32_t>(config.queues, wanted);
+    const uint32_t queues = std::min(dispatcher ? 1 : workers, QueuesMax(config));
     const VdevName vdev = VdevFor(config, host, next_index.fetch_add(1), queues);
     device_name = vdev.name;
     const int error = rte_eal_hotplug_add("vdev", vdev.name.c_str(), vdev.arguments.c_str());
@@ -153,8 +159,8 @@ absl::Status AttachedPort::OpenPorts(uint16_t port_id, const PortConfig& config,
     const bool hashes = device->table_entries >= Steering::kBucketsMin;
     // net_e1000_em offers a second pair that neither receives nor sends.
     if (config.kind == DeviceKind::kPci && !hashes) queues_ = 1;
-    if (config.queues != 0) queues_ = std::min<uint32_t>(config.queues, device->pairs_max);
-    queues_ = std::min(queues_, dispatcher ? 1 : workers);
+    if (config.queues != 0) queues_ = device->pairs_max;
+    queues_ = std::min({queues_, QueuesMax(config), dispatcher ? 1 : workers});
     const uint32_t buckets = hashes
                                  ? std::min<uint32_t>(device->table_entries, Steering::kBucketsMax)
                                  : Steering::kBucketsMax;

@@ -10,7 +10,8 @@
 //
 // Options behind the target, except for vdev: ,mtu=N ,rx_checksum=auto|software|device|trusted
 // ,tx_checksum=auto|software|device ,force=yes (use an interface that carries the default route)
-// ,queues=N (queue pairs; default: one per worker, as far as the device has them).
+// ,queues=N (queue pairs; default: one per worker, as far as the device has them; a memif has one,
+// and both its ends have to say the same and have as many workers).
 //
 // rx_checksum=trusted. A Linux sender on the other end of a veth pair leaves the TCP checksum to
 // the "hardware" (only the pseudo-header sum is in the frame), and afpacket and afxdp hand us the
@@ -43,7 +44,7 @@ struct PortConfig {
   std::string text;     // as the user wrote it, for messages
   std::string target;   // interface, name, path, PCI address with domain, or raw vdev; "" for ring
   uint16_t mtu = 0;     // 0: the device's
-  uint16_t queues = 0;  // pairs, at most; 0: as many as workers
+  uint16_t queues = 0;  // pairs, at most; 0: see above
   bool memif_server = false;
   bool force = false;
   ChecksumPolicy rx_checksum = ChecksumPolicy::kAuto;

@@ -38,36 +38,27 @@ void CloseListeners(Engine& engine) {
 }  // namespace
 
 bool Control::Poll(Engine& engine, Instant now) {
-  if (stage_ == Stage::kIdle) [[likely]] {
-    if (requests_.Pop({&request_, 1}) == 0) [[likely]]
-      return false;
-    Begin(engine, now);
+  const bool draining = drain_.stage != DrainStage::kNone;
+  if (draining) [[unlikely]]
+    DrainSlice(engine, now);
+  if (listing_) [[unlikely]] {
+    ListSlice(engine);
     return true;
   }
-  switch (stage_) {
-    case Stage::kIdle:
-      break;
-    case Stage::kListing:
-      ListSlice(engine);
-      break;
-    case Stage::kClosing:
-      CloseSlice(engine, now);
-      break;
-    case Stage::kResetting:
-      ResetSlice(engine);
-      break;
-  }
+  if (requests_.Pop({&request_, 1}) == 0) [[likely]]
+    return draining;
+  Begin(engine, now);
   return true;
 }
 
 void Control::Begin(Engine& engine, Instant now) {
-  cursor_ = count_ = 0;
   switch (request_.kind) {
     case ControlKind::kCount:
       *request_.snapshot = SnapshotOf(engine, now);
       return Answer({.kind = ControlKind::kCount});
     case ControlKind::kList:
-      stage_ = Stage::kListing;
+      cursor_ = count_ = 0;
+      listing_ = true;
       return;
     case ControlKind::kListen:
       return Answer({.kind = ControlKind::kListen, .listen = Listen(engine)});
@@ -75,16 +66,17 @@ void Control::Begin(Engine& engine, Instant now) {
       engine.CloseListener(request_.endpoint);
       return Answer({.kind = ControlKind::kCloseListener});
     case ControlKind::kDrain:
+      if (drain_.stage != DrainStage::kNone) EndDrain();
       CloseListeners(engine);
-      deadline_ = now + request_.grace;
-      stage_ = Stage::kClosing;
+      drain_ = {
+          .stage = DrainStage::kClosing, .tag = request_.tag, .deadline = now + request_.grace};
       return;
   }
 }
 
-// There are never more answers than requests, and the asker has room for as many.
-void Control::Answer(const ControlAnswer& answer) {
-  stage_ = Stage::kIdle;
+// There is room: the asker waits for no more answers than there are places.
+void Control::Answer(ControlAnswer answer) {
+  answer.tag = request_.tag;
   answers_.Push({&answer, 1});
 }
 
@@ -110,31 +102,36 @@ void Control::ListSlice(Engine& engine) {
                                .unsent_bytes = socket.unsent_bytes()};
     return true;
   });
-  if (done) Answer({.kind = ControlKind::kList, .count = count_});
+  if (!done) return;
+  listing_ = false;
+  Answer({.kind = ControlKind::kList, .count = count_});
 }
 
-// Round and round, because a handshake that was under way may still end in a connection.
-void Control::CloseSlice(Engine& engine, Instant now) {
-  const bool lap = VisitSlice(engine, &cursor_, [&engine](const Connection& connection) {
-    if (!connection.tcb.Has(tcp::kReceiveClosed)) engine.SocketOf(connection).Close();
+// Closes round and round, because a handshake that was under way may still end in a connection;
+// after the grace one round resets.
+void Control::DrainSlice(Engine& engine, Instant now) {
+  const bool resets = drain_.stage == DrainStage::kResetting;
+  const bool lap = VisitSlice(engine, &drain_.cursor, [&](const Connection& connection) {
+    if (resets) {
+      engine.SocketOf(connection).Abort();
+      ++drain_.reset;
+    } else if (!connection.tcb.Has(tcp::kReceiveClosed)) {
+      engine.SocketOf(connection).Close();
+    }
     return true;
   });
-  if (lap) cursor_ = 0;
-  if (engine.connections().used() == 0 && engine.half_opens().used() == 0) {
-    return Answer({.kind = ControlKind::kDrain, .count = 0});
-  }
-  if (now < deadline_) return;
-  cursor_ = 0;
-  stage_ = Stage::kResetting;
+  if (lap) drain_.cursor = 0;
+  const bool empty = engine.connections().used() == 0 && engine.half_opens().used() == 0;
+  if ((resets && lap) || (!resets && empty)) return EndDrain();
+  if (resets || now < drain_.deadline) return;
+  drain_.cursor = 0;
+  drain_.stage = DrainStage::kResetting;
 }
 
-void Control::ResetSlice(Engine& engine) {
-  const bool done = VisitSlice(engine, &cursor_, [&](const Connection& connection) {
-    engine.SocketOf(connection).Abort();
-    ++count_;
-    return true;
-  });
-  if (done) Answer({.kind = ControlKind::kDrain, .count = count_});
+void Control::EndDrain() {
+  const ControlAnswer answer{.kind = ControlKind::kDrain, .tag = drain_.tag, .count = drain_.reset};
+  answers_.Push({&answer, 1});
+  drain_.stage = DrainStage::kNone;
 }
 
 }  // namespace millrace::stack

@@ -3,9 +3,11 @@
 // Requests and answers are messages on two rings. The worker takes a request in its poll, works it
 // off in slices of at most kSliceSlots connections, writes what was asked into memory that the
 // asker owns, and answers: nothing waits for anybody, and what the asker reads is a snapshot.
+// A drain goes on beside other requests; a second one takes the place of the first, which is
+// answered with what it has done.
 // Threading: Ask and NextAnswer belong to one thread, Poll to the worker. What a request points to
 // must stay until its answer has come.
-// Cost: Poll one load when there is nothing.
+// Cost: Poll three loads of two cache lines when there is nothing.
 #ifndef MILLRACE_STACK_CONTROL_H_
 #define MILLRACE_STACK_CONTROL_H_
 
@@ -46,6 +48,7 @@ enum class ControlKind : uint8_t {
 
 struct ControlRequest {
   ControlKind kind = ControlKind::kCount;
+  uint64_t tag = 0;                    // given back in the answer
   EngineSnapshot* snapshot = nullptr;  // kCount
   std::span<ConnectionRow> rows;       // kList
   Endpoint endpoint;                   // kListen, kCloseListener
@@ -56,6 +59,7 @@ struct ControlRequest {
 
 struct ControlAnswer {
   ControlKind kind = ControlKind::kCount;
+  uint64_t tag = 0;
   ListenResult listen = ListenResult::kOk;  // kListen
   uint32_t count = 0;                       // kList: rows; kDrain: connections that were reset
 };
@@ -65,34 +69,47 @@ class Control {
   static constexpr uint32_t kRequestsMax = 16;
   static constexpr uint32_t kSliceSlots = 256;  // of the connection pool per poll
 
-  // False: too many requests wait.
-  bool Ask(const ControlRequest& request) { return requests_.Push({&request, 1}) == 1; }
+  // False: too many requests wait for an answer, or their answers to be taken.
+  bool Ask(const ControlRequest& request) {
+    if (unanswered_ == kRequestsMax || requests_.Push({&request, 1}) == 0) return false;
+    ++unanswered_;
+    return true;
+  }
   std::optional<ControlAnswer> NextAnswer() {
     ControlAnswer answer;
-    return answers_.Pop({&answer, 1}) == 1 ? std::optional(answer) : std::nullopt;
+    if (answers_.Pop({&answer, 1}) == 0) return std::nullopt;
+    --unanswered_;
+    return answer;
   }
 
   // The worker's part, once per poll. Returns whether something was done.
   bool Poll(Engine& engine, Instant now);
 
  private:
-  enum class Stage : uint8_t { kIdle, kListing, kClosing, kResetting };
+  enum class DrainStage : uint8_t { kNone, kClosing, kResetting };
+  struct Drain {
+    DrainStage stage = DrainStage::kNone;
+    uint64_t tag = 0;
+    uint32_t cursor = 0;  // slot of the connection pool that is looked at next
+    uint32_t reset = 0;   // connections
+    Instant deadline;
+  };
 
   void Begin(Engine& engine, Instant now);
-  void Answer(const ControlAnswer& answer);
+  void Answer(ControlAnswer answer);
   ListenResult Listen(Engine& engine) const;
   void ListSlice(Engine& engine);
-  void CloseSlice(Engine& engine, Instant now);
-  void ResetSlice(Engine& engine);
+  void DrainSlice(Engine& engine, Instant now);
+  void EndDrain();
 
   SpscRing<ControlRequest> requests_{kRequestsMax};
   SpscRing<ControlAnswer> answers_{kRequestsMax};
+  uint32_t unanswered_ = 0;  // the asker's
   // The worker's.
-  Stage stage_ = Stage::kIdle;
+  bool listing_ = false;
   ControlRequest request_;
-  uint32_t cursor_ = 0;  // slot of the connection pool that is looked at next
-  uint32_t count_ = 0;
-  Instant deadline_;
+  uint32_t cursor_ = 0, count_ = 0;  // of the list
+  Drain drain_;
 };
 
 }  // namespace millrace::stack

@@ -140,6 +140,41 @@ TEST_F(ControlTest, WhatIsLeftAfterTheGraceIsReset) {
   EXPECT_EQ(client_.app().closed[static_cast<size_t>(tcp::CloseReason::kReset)], kConnections);
 }
 
+TEST_F(ControlTest, OtherRequestsAreAnsweredDuringADrainAndAShorterOneTakesItsPlace) {
+  client_.app().holds_on = true;
+  ASSERT_TRUE(
+      control_.Ask({.kind = ControlKind::kDrain, .tag = 7, .grace = Duration::Seconds(3600)}));
+  EngineSnapshot snapshot;
+  const ControlAnswer count = Ask({.kind = ControlKind::kCount, .tag = 8, .snapshot = &snapshot});
+  EXPECT_EQ(count.tag, 8u);
+  EXPECT_EQ(snapshot.connections, uint32_t{kConnections});
+  std::vector<ConnectionRow> rows(1000);
+  Run(Duration::Milliseconds(5));
+  EXPECT_EQ(Ask({.kind = ControlKind::kList, .tag = 9, .rows = rows}).count,
+            uint32_t{kConnections});
+  EXPECT_EQ(rows[0].state, tcp::State::kFinWait2);
+  const ControlAnswer first = Ask({.kind = ControlKind::kDrain, .tag = 10});
+  EXPECT_EQ(first.tag, 7u);
+  EXPECT_EQ(first.count, 0u);
+  Run(Duration::Milliseconds(5));
+  const auto second = control_.NextAnswer();
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->tag, 10u);
+  EXPECT_EQ(second->count, uint32_t{kConnections});
+}
+
+TEST_F(ControlTest, AnswersThatNobodyTakesHoldUpQuestions) {
+  EngineSnapshot snapshot;
+  const ControlRequest request{.kind = ControlKind::kCount, .snapshot = &snapshot};
+  for (uint32_t i = 0; i < Control::kRequestsMax; ++i) {
+    EXPECT_TRUE(control_.Ask(request));
+    Run(Duration::Milliseconds(1));
+  }
+  EXPECT_FALSE(control_.Ask(request));
+  EXPECT_TRUE(control_.NextAnswer().has_value());
+  EXPECT_TRUE(control_.Ask(request));
+}
+
 TEST_F(ControlTest, TooManyRequestsAreRefused) {
   EngineSnapshot snapshot;
   const ControlRequest request{.kind = ControlKind::kCount, .snapshot = &snapshot};

@@ -1,0 +1,153 @@
+#include "apps/millrace/serve_flags.h"
+
+#include <optional>
+#include <string_view>
+
+#include "apps/common/flags.h"
+#include "apps/common/quantiles.h"
+#include "apps/load/plan.h"
+
+namespace millrace::apps {
+namespace {
+
+// "80,8080-8083"; nullopt when it is no list of ports.
+std::optional<std::vector<uint16_t>> ParsePorts(std::string_view text) {
+  std::vector<uint16_t> ports;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    const std::string_view part = text.substr(0, comma);
+    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    const size_t dash = part.find('-');
+    const auto first = ParseCount(part.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : ParseCount(part.substr(dash + 1));
+    if (!first || !last || *first == 0 || *last > 65'535 || *first > *last) return std::nullopt;
+    for (uint64_t port = *first; port <= *last; ++port) {
+      ports.push_back(static_cast<uint16_t>(port));
+    }
+  }
+  return ports.empty() || ports.size() > stack::ListenerTable::kListenersMax / 2
+             ? std::nullopt
+             : std::optional(ports);
+}
+
+// The one service of raw TCP that was asked for, or none.
+absl::Status SetExchange(const ServeFlags& flags, const char** name, uint16_t* port,
+                         ExchangeOptions* options) {
+  const bool takes = flags.close_after >= 0 && !flags.http && flags.respond.empty() &&
+                     !flags.chargen && !flags.echo && !flags.discard;
+  if (!flags.respond.empty() && flags.chargen) {
+    return absl::InvalidArgumentError("--respond and --chargen are the same service twice");
+  }
+  if (!flags.respond.empty()) {
+    const std::optional<Exchange> sizes = ParseExchange(flags.respond);
+    if (!sizes || sizes->weight != 1) {
+      return absl::InvalidArgumentError("--respond \"" + flags.respond +
+                                        "\": write REQUEST:RESPONSE, as in 64:1k");
+    }
+    *options = {.request_bytes = sizes->request_bytes, .response_bytes = sizes->response_bytes};
+    if (flags.close_after > 0) options->close_after = static_cast<uint32_t>(flags.close_after);
+    *name = "respond";
+    *port = 4000;
+  } else if (flags.chargen) {
+    *options = {.request_bytes = 0, .response_bytes = ExchangeOptions::kForever};
+    *name = "chargen";
+    *port = 19;
+  } else if (takes) {
+    const auto octets = static_cast<uint64_t>(flags.close_after);
+    *options = {.request_bytes = octets, .response_bytes = 0, .close_after = 1};
+    *name = "close-after";
+    *port = 4000;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ServeOptions> OptionsOf(const ServeFlags& flags, std::vector<Listening>* services) {
+  ServeOptions options;
+  const char* exchange = nullptr;
+  uint16_t exchange_port = 0;
+  absl::Status set = SetExchange(flags, &exchange, &exchange_port, &options.exchange);
+  if (!set.ok()) return set;
+  if (flags.echo) services->push_back({Service::kEcho, "echo", 7});
+  if (flags.discard) services->push_back({Service::kDiscard, "discard", 9});
+  if (exchange != nullptr) services->push_back({Service::kExchange, exchange, exchange_port});
+  if (flags.http || services->empty()) services->push_back({Service::kHttp, "http", 80});
+  if (!flags.ports.empty()) {
+    const std::optional<std::vector<uint16_t>> ports = ParsePorts(flags.ports);
+    if (!ports) {
+      return absl::InvalidArgumentError("--port \"" + flags.ports +
+                                        "\" is no list of ports; write 80,8080-8083");
+    }
+    if (services->size() > 1) {
+      return absl::InvalidArgumentError(
+          "--port says where one service listens, but several were asked for");
+    }
+    const Listening only = services->front();
+    services->clear();
+    for (const uint16_t port : *ports) services->push_back({only.service, only.name, port});
+  }
+  const bool http = services->front().service == Service::kHttp;
+  if (http && flags.close_after > 0) {
+    options.http_close_after = static_cast<uint32_t>(flags.close_after);
+  }
+  if (!flags.delay.empty()) {
+    const std::optional<Quantiles> delay = Quantiles::Parse(flags.delay);
+    if (!delay) {
+      return absl::InvalidArgumentError("--delay \"" + flags.delay +
+                                        "\": write 2ms, or rising percentiles: p50:0,p99:2ms");
+    }
+    options.disturbance.delay = *delay;
+  }
+  const std::string wrong = ParseErrors(flags.error, http, &options.disturbance);
+  if (!wrong.empty()) return absl::InvalidArgumentError("--error: " + wrong);
+  options.disturbance.seed = flags.seed;
+  options.rate_cap_per_s = static_cast<uint64_t>(flags.rate_cap_per_s);
+  return options;
+}
+
+void ServeFlags::AddTo(CLI::App& app) {
+  device.AddTo(app);
+  app.add_flag("--dispatcher", device.dispatcher,
+               "the first of --cores only receives, and hands to the others");
+  app.add_flag("--http", http, "HTTP/1.1 on port 80; paths are sizes: /1k (default)");
+  app.add_flag("--echo", echo, "send back what comes, on port 7");
+  app.add_flag("--discard", discard, "take what comes, on port 9");
+  app.add_flag("--chargen", chargen, "send without end, on port 19");
+  app.add_option("--respond", respond,
+                 "raw TCP on port 4000: to REQUEST octets answer RESPONSE octets")
+      ->type_name("REQUEST:RESPONSE");
+  AddCount(app,
+           {"--close-after", "N",
+            "close after N answers (--http, --respond); alone: after N octets, on port 4000", ""},
+           &close_after, 0, 1'000'000'000);
+  app.add_option("--delay", delay,
+                 "of answers: 2ms, or by percentiles, linear in between: p50:0,p99:2ms")
+      ->type_name("DISTRIBUTION");
+  app.add_option("--error", error,
+                 "share of requests that go wrong: 0.1%, or by kind: status=, reset=, silent=, "
+                 "garbage=, early=, forever=")
+      ->type_name("SHARES");
+  AddRate(app, {"--rate-cap", "N", "reset what is opened beyond N connections a second", ""},
+          &rate_cap_per_s);
+  AddCount(app, {"--seed", "N", "of delays and errors", "1"}, &seed);
+  app.add_option("--port", ports, "where the service listens instead: 80,8080-8083")
+      ->type_name("PORTS");
+  app.add_option("--addresses", device.own,
+                 "all of these are ours: 10.1.16.0/24 or 2001:db8::1:0/112")
+      ->type_name("PREFIX");
+  AddCount(app, {"--connections", "N", "open at a time, at most", "65536"}, &connections, 1,
+           50'000'000);
+  app.add_option("--control", control, "answer `millrace ctl SOCKET ...` at this path")
+      ->type_name("SOCKET");
+  app.add_option("--stats", stats, "write the counters as JSON to FILE at the end")
+      ->type_name("FILE");
+  AddDuration(app, {"--duration", "TIME", "stop then (default: at SIGINT or SIGTERM)", ""},
+              &duration, Duration::Milliseconds(1), Duration::Seconds(1'000'000));
+  AddDuration(app,
+              {"--grace", "TIME", "at the end: RST to what its FIN has not ended by then", "1s"},
+              &grace, Duration(), Duration::Seconds(3600));
+  tcp.AddTo(app);
+}
+
+}  // namespace millrace::apps
