@@ -164,7 +164,7 @@ def bad_input_is_one_message():
             ([*device, "10.1.0.0/28:0-5"], "ports"),
             ([*device, "10.1.0.0/29:5-9,10.1.0.8/29"], "same ports"),
             ([*device, "10.2.0.0/16"], "no part of the network"),
-            ([*device, "2001:db8::/64"], "IPv4"),
+            ([*device, "2001:db8::/64"], "no part of the network"),
             (["run", "ring", "--percentiles", "99,50"], "--percentiles"),
             (["run", "ring", "--request", "/nonexistent"], "--request"),
             (["run", "ring", "--json", "-", "--json-stream", "-"], "--json-stream"),

@@ -28,7 +28,8 @@ struct Kind {
 
 Kind Memif() {
   const std::string path = absl::StrCat("/tmp/millrace-test-", getpid(), ".memif");
-  return {"memif", absl::StrCat("memif:", path, ",role=server"), absl::StrCat("memif:", path)};
+  return {"memif", absl::StrCat("memif:", path, ",role=server,queues=", kQueues),
+          absl::StrCat("memif:", path, ",queues=", kQueues)};
 }
 Kind Vhost() {
   const std::string path = absl::StrCat("/tmp/millrace-test-", getpid(), ".vhost");

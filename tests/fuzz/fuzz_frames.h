@@ -11,6 +11,11 @@
 #include "millrace/stack/engine.h"
 #include "millrace/wire/segment.h"
 
+// Of the program: -DMILLRACE_FUZZ_V6=1 is its twin over IPv6.
+#ifndef MILLRACE_FUZZ_V6
+#define MILLRACE_FUZZ_V6 0
+#endif
+
 namespace millrace::fuzz {
 
 using Bytes = std::vector<std::byte>;
