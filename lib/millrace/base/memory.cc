@@ -19,8 +19,8 @@ Region::Region(size_t bytes, Pages pages) {
   if (bytes == 0) return;
   if (pages == Pages::kPreferHuge && bytes >= kHugePageBytes) {
     // The kernel has set them aside for this, so they are taken now: clearing one takes 0.15 ms,
-    // and 3 ms in a guest whose host has not given it yet; on the packet path that was 9 to 29 % of
-    // a second's connections.
+    // and 3 ms in a guest whose host has not given it yet; on the packet path that was 3 to 29 % of
+    // the exchange (bench/results/tried.md).
     const size_t rounded = RoundUp(bytes, kHugePageBytes);
     void* p = mmap(nullptr, rounded, kProtection, kFlags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
     if (p != MAP_FAILED) {
