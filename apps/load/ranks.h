@@ -12,7 +12,7 @@ namespace millrace::apps {
 
 // "2/8": the third of eight. "auto": from what Slurm (tasks, then job arrays), Open MPI, PMIx or a
 // Kubernetes Indexed Job leave in the environment; the last two do not say how many there are, so
-// MILLRACE_RANKS has to. `get`: the environment, for tests; null when a variable is not set.
+// MILLRACE_RANK_COUNT has to. `get`: the environment, for tests; null when a variable is not set.
 absl::StatusOr<LoadRank> ReadRank(const std::string& text,
                                   const std::function<const char*(const char*)>& get);
 absl::StatusOr<LoadRank> ReadRank(const std::string& text);

@@ -34,7 +34,7 @@ def job_is_an_indexed_one_with_a_name_for_rank_0():
     spec, pod = job["spec"], job["spec"]["template"]["spec"]
     variables = {v["name"]: v["value"] for v in pod["containers"][0]["env"]}
     assert spec["completionMode"] == "Indexed" and spec["backoffLimit"] == 0
-    assert spec["completions"] == spec["parallelism"] == int(variables["MILLRACE_RANKS"])
+    assert spec["completions"] == spec["parallelism"] == int(variables["MILLRACE_RANK_COUNT"])
     assert pod["restartPolicy"] in ("Never", "OnFailure")
     # Pods of an Indexed Job have the host name JOB-INDEX, and in DNS that before the service.
     port = service["spec"]["ports"][0]["port"]

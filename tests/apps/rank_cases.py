@@ -196,7 +196,7 @@ def strangers_do_not_disturb():
 
 def ranks_come_from_the_environment():
     """As in an Indexed Job and in a step of Slurm."""
-    for variables in (lambda i: {"JOB_COMPLETION_INDEX": str(i), "MILLRACE_RANKS": "2"},
+    for variables in (lambda i: {"JOB_COMPLETION_INDEX": str(i), "MILLRACE_RANK_COUNT": "2"},
                       lambda i: {"SLURM_PROCID": str(i), "SLURM_NTASKS": "2"}):
         port = free_port()
         processes = []

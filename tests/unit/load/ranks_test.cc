@@ -28,12 +28,18 @@ TEST(Ranks, AreFoundInTheEnvironmentOfEachStarter) {
   const Environment environments[] = {
       {{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "4"}},
       {{"SLURM_ARRAY_TASK_ID", "3"}, {"SLURM_ARRAY_TASK_COUNT", "4"}},
+      // sbatch --array=1-4 with a task each
+      {{"SLURM_PROCID", "0"},
+       {"SLURM_NTASKS", "1"},
+       {"SLURM_ARRAY_TASK_ID", "4"},
+       {"SLURM_ARRAY_TASK_MIN", "1"},
+       {"SLURM_ARRAY_TASK_COUNT", "4"}},
       {{"OMPI_COMM_WORLD_RANK", "3"},
        {"OMPI_COMM_WORLD_SIZE", "4"},
        {"SLURM_PROCID", "0"},
        {"SLURM_NTASKS", "1"}},
-      {{"PMIX_RANK", "3"}, {"MILLRACE_RANKS", "4"}},
-      {{"JOB_COMPLETION_INDEX", "3"}, {"MILLRACE_RANKS", "4"}}};
+      {{"PMIX_RANK", "3"}, {"MILLRACE_RANK_COUNT", "4"}},
+      {{"JOB_COMPLETION_INDEX", "3"}, {"MILLRACE_RANK_COUNT", "4"}}};
   for (const Environment& environment : environments) {
     const auto rank = Read("auto", environment);
     ASSERT_TRUE(rank.ok()) << rank.status();
@@ -46,7 +52,7 @@ TEST(Ranks, MissingPiecesAreNamed) {
   EXPECT_FALSE(Read("auto").ok());
   const auto job = Read("auto", {{"JOB_COMPLETION_INDEX", "3"}});
   ASSERT_FALSE(job.ok());
-  EXPECT_NE(job.status().message().find("MILLRACE_RANKS"), std::string::npos);
+  EXPECT_NE(job.status().message().find("MILLRACE_RANK_COUNT"), std::string::npos);
   EXPECT_FALSE(Read("auto", {{"SLURM_PROCID", "4"}, {"SLURM_NTASKS", "4"}}).ok());
 }
 
