@@ -30,9 +30,19 @@ uint32_t FrameBuilder::BuildOtherLayout(std::byte* at, const FlowKey& key,
                                         const tcp::TxSegment& segment,
                                         const tcp::SendPool& pool) const {
   if (key.IsV4() && segment.sack_count == 0) {
-    constexpr wire::OptionBits kSyn = wire::PlainEmitter::kSynOptions;
-    if (segment.options == kSyn) return BuildPlain<kSyn>(at, key, destination, segment, pool);
-    if (segment.options == 0) return BuildPlain<0>(at, key, destination, segment, pool);
+    using Emitter = wire::PlainEmitter;
+    switch (segment.options) {
+      case 0:
+        return BuildPlain<0>(at, key, destination, segment, pool);
+      case Emitter::kSynOptions:
+        return BuildPlain<Emitter::kSynOptions>(at, key, destination, segment, pool);
+      case Emitter::kShortSynOptions:
+        return BuildPlain<Emitter::kShortSynOptions>(at, key, destination, segment, pool);
+      case wire::kMssOption:
+        return BuildPlain<wire::kMssOption>(at, key, destination, segment, pool);
+      default:
+        break;
+    }
   }
   return BuildTcpInLayers(at, key, destination, segment, pool);
 }

@@ -143,7 +143,11 @@ void Stack<P, A>::Visit(Connection& connection) {
     }
   }
   bool more = false;
-  switch (tcp::SendPlainSegment(tcb, engine_.env(), segment_)) {
+  tcp::PlainSend sent = tcp::SendPlainSegment(tcb, engine_.env(), segment_);
+  if (sent == tcp::PlainSend::kNotPlain && tcp::SendFirstSyn(tcb, engine_.env(), segment_)) {
+    sent = tcp::PlainSend::kSegment;
+  }
+  switch (sent) {
     case tcp::PlainSend::kSegment:
       SendSegment(connection.key, connection.neighbor, segment_);
       break;

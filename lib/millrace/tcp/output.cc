@@ -16,8 +16,7 @@ namespace {
 using wire::Flags;
 
 // Header values that every segment of a synchronized connection shares; carries the ACK.
-TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) {
-  TxSegment& segment = out.Add();
+void FillSegment(Tcb& tcb, Env& env, TxSegment& segment, SeqNum seq, Flags flags) {
   segment.seq = seq;
   segment.ack = tcb.rcv_nxt;
   segment.flags = flags;
@@ -42,15 +41,20 @@ TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) 
     tcb.timers.Stop(Timer::kDelayedAck);
   }
   ++env.counters.out_segs;
+}
+
+TxSegment& AddSegment(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, Flags flags) {
+  TxSegment& segment = out.Add();
+  FillSegment(tcb, env, segment, seq, flags);
   return segment;
 }
 
 // SYN of an active open, SYN-ACK of a simultaneous one.
-void SendSyn(Tcb& tcb, Env& env, Outbox& out) {
+void FillSyn(Tcb& tcb, Env& env, TxSegment& segment) {
   const bool with_ack = tcb.state == State::kSynReceived;
   Flags flags = with_ack ? wire::kSyn | wire::kAck : wire::kSyn;
   if (tcb.Has(kEcnOn)) flags |= with_ack ? wire::kEce : wire::kEce | wire::kCwr;
-  TxSegment& segment = AddSegment(tcb, env, out, tcb.iss, flags);
+  FillSegment(tcb, env, segment, tcb.iss, flags);
   if (!with_ack) {
     segment.ack = SeqNum();
     segment.tsecr = 0;
@@ -299,7 +303,7 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     if (out.room() == 0) return SendProgress::kMore;
   }
   if (tcb.SynOutstanding()) [[unlikely]] {
-    if (tcb.rtx_nxt == tcb.iss) SendSyn(tcb, env, out);
+    if (tcb.rtx_nxt == tcb.iss) FillSyn(tcb, env, out.Add());
     SendEarlyFin(tcb, env, out);
   }
   if (IsIn(tcb.state, kSendingStates) || MaySendBeforeEstablished(tcb)) {
@@ -312,6 +316,14 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
     ArmPersist(tcb, env);
   }
   return SendAcks(tcb, env, out);
+}
+
+bool SendFirstSyn(Tcb& tcb, Env& env, TxSegment& segment) {
+  constexpr uint32_t kMore = kResetNow | kKeepaliveDue | kFastOpen | kAckNow | kDuplicateAckMask;
+  if (tcb.state != State::kSynSent || tcb.snd_nxt != tcb.iss) return false;
+  if (tcb.Has(kMore) || tcb.extra != 0) return false;
+  FillSyn(tcb, env, segment);
+  return true;
 }
 
 bool MakeReset(const wire::Segment& segment, TxSegment& out) {

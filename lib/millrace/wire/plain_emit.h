@@ -1,6 +1,6 @@
 // wire/plain_emit.h - the headers of nearly every frame that is sent, straight through: Ethernet,
-// IPv4 and TCP with the options of a SYN as Linux orders them, with timestamps alone, or without
-// any. The counterpart of wire/plain_frame.h.
+// IPv4 and TCP with the options of a SYN as Linux orders them, with and without timestamps, with
+// the MSS or with timestamps alone, or without any. The counterpart of wire/plain_frame.h.
 //
 // Whatever has other options is built layer by layer (stack/frame_builder.cc), with the same result
 // (tests/unit/stack/frame_builder_test.cc compares them). Sums are made of the numbers in host byte
@@ -28,6 +28,7 @@ class PlainEmitter {
  public:
   static constexpr OptionBits kSynOptions =
       kMssOption | kSackPermittedOption | kTimestampsOption | kWindowScaleOption;
+  static constexpr OptionBits kShortSynOptions = kSynOptions & ~kTimestampsOption;
   static constexpr uint32_t kTcpAt = kEthernetHeaderBytes + kIpv4HeaderBytes;
 
   struct Port {
@@ -77,6 +78,12 @@ class PlainEmitter {
       put(kTcpHeaderBytes + 8, segment.tsval);
       put(kTcpHeaderBytes + 12, segment.tsecr);
       put(kTcpHeaderBytes + 16, 0x0103'0300u | segment.window_scale);
+    } else if constexpr (kOptions == kShortSynOptions) {
+      put(kTcpHeaderBytes, 0x0204'0000u | segment.mss);
+      put(kTcpHeaderBytes + 4, 0x0101'0402);  // SACK-permitted
+      put(kTcpHeaderBytes + 8, 0x0103'0300u | segment.window_scale);
+    } else if constexpr (kOptions == kMssOption) {
+      put(kTcpHeaderBytes, 0x0204'0000u | segment.mss);
     }
     const uint32_t tcp_length = kHeaderBytes + segment.payload_length;
     const uint64_t address_sum = (addresses >> 32) + static_cast<uint32_t>(addresses);
@@ -93,14 +100,10 @@ class PlainEmitter {
   }
 
   static constexpr uint32_t HeaderBytes(OptionBits options) {
-    return options == 0                   ? kTcpHeaderBytes
-           : options == kTimestampsOption ? kTcpHeaderBytes + kTimestampsPaddedBytes
-                                          : kTcpHeaderBytes + kSynOptionsBytes;
+    return kTcpHeaderBytes + TcpOptionsLength(options);
   }
 
  private:
-  static constexpr uint32_t kSynOptionsBytes = 20;
-
   // The Ethernet and the IPv4 header; of their first 24 octets all but the destination, the length
   // and the type of service are the same in every frame.
   MR_ALWAYS_INLINE void EmitInFront(std::byte* at, const MacAddress& destination,

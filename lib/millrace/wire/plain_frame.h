@@ -1,6 +1,6 @@
 // wire/plain_frame.h - the frame that nearly all are, straight through: unicast to us, IPv4 without
-// options and not a fragment, TCP with the options of a SYN as Linux sends them, with timestamps
-// alone, or without any.
+// options and not a fragment, TCP with the options of a SYN as Linux sends them with and without
+// timestamps, with the MSS or with timestamps alone, or without any.
 //
 // What is constant in it is compared eight octets at a time. Whatever has a reason against it goes
 // to ParseFrame, which knows the reasons by name. What Parse accepts, ParseFrame accepts with the
@@ -112,6 +112,7 @@ class PlainFrameParser {
   // Three words of eight octets cover all that is compared with a constant, but the addresses.
   static constexpr std::array<uint32_t, 3> kWordsAt{0, 8, 16};
   static constexpr uint32_t kSynHeaderBytes = kTcpHeaderBytes + 20;
+  static constexpr uint32_t kMssHeaderBytes = kTcpHeaderBytes + 4;
   static constexpr uint32_t kTimestampsHeaderBytes = kTcpHeaderBytes + kTimestampsPaddedBytes;
 
   static uint64_t Load64(const std::byte* at) {
@@ -137,13 +138,21 @@ class PlainFrameParser {
   MR_ALWAYS_INLINE static bool ParseOptions(const std::byte* options, uint32_t header_bytes,
                                             Segment& out) {
     if (header_bytes == kTimestampsHeaderBytes) [[likely]] {
+      if (LoadBe32(options) != kTimestampsPrefix) [[unlikely]]
+        return ParseShortSynOptions(options, out);
       out.tsval = LoadBe32(options + 4);
       out.tsecr = LoadBe32(options + 8);
       out.options = kTimestampsOption;
-      return LoadBe32(options) == kTimestampsPrefix;
+      return true;
     }
     out.options = 0;
     if (header_bytes == kTcpHeaderBytes) return true;
+    if (header_bytes == kMssHeaderBytes) {
+      const uint32_t mss = LoadBe32(options);
+      out.mss = static_cast<uint16_t>(mss);
+      out.options = kMssOption;
+      return mss >> 16 == 0x0204;
+    }
     if (header_bytes != kSynHeaderBytes) return false;
     // MSS; SACK-permitted and timestamps; NOP and window scale: the order of EmitTcpOptions.
     const uint32_t mss = LoadBe32(options), scale = LoadBe32(options + 16);
@@ -153,6 +162,17 @@ class PlainFrameParser {
     out.window_scale = static_cast<uint8_t>(scale);
     out.options = kMssOption | kSackPermittedOption | kTimestampsOption | kWindowScaleOption;
     return (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0402'080A) |
+            ((scale >> 8) ^ 0x01'0303)) == 0;
+  }
+
+  // Those of a SYN without timestamps, which fill as many octets as timestamps alone: MSS; NOPs and
+  // SACK-permitted; NOP and window scale.
+  static bool ParseShortSynOptions(const std::byte* options, Segment& out) {
+    const uint32_t mss = LoadBe32(options), scale = LoadBe32(options + 8);
+    out.mss = static_cast<uint16_t>(mss);
+    out.window_scale = static_cast<uint8_t>(scale);
+    out.options = kMssOption | kSackPermittedOption | kWindowScaleOption;
+    return (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0101'0402) |
             ((scale >> 8) ^ 0x01'0303)) == 0;
   }
 
@@ -168,7 +188,7 @@ class PlainFrameParser {
     return OnesComplementFold(SumOf<kIpv4HeaderBytes>(ip)) == kChecksumValid;
   }
 
-  // The header's length is one of three; each is summed without a loop. The pseudo-header's
+  // The header's length is one of four; each is summed without a loop. The pseudo-header's
   // addresses are summed where they lie, in front of it.
   MR_ALWAYS_INLINE static bool TcpChecksumIsValid(const std::byte* tcp, uint32_t tcp_length,
                                                   uint32_t header_bytes) {
@@ -179,6 +199,8 @@ class PlainFrameParser {
       sum += SumOf<kTimestampsPaddedBytes>(tcp + kTcpHeaderBytes);
     } else if (header_bytes == kSynHeaderBytes) {
       sum += SumOf<kSynHeaderBytes - kTcpHeaderBytes>(tcp + kTcpHeaderBytes);
+    } else if (header_bytes == kMssHeaderBytes) {
+      sum += Load32(tcp + kTcpHeaderBytes);
     }
     if (tcp_length != header_bytes) {
       sum = OnesComplementAdd(sum, ChecksumAdd(tcp + header_bytes, tcp_length - header_bytes, 0));

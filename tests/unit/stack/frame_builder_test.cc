@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <iterator>
 #include <span>
 #include <vector>
 
@@ -24,8 +25,11 @@ std::vector<std::byte> Text(Prng& prng) {
 }
 
 tcp::TxSegment RandomSegment(Prng& prng) {
-  constexpr wire::OptionBits kLayouts[] = {0, wire::kTimestampsOption,
+  constexpr wire::OptionBits kLayouts[] = {0,
+                                           wire::kTimestampsOption,
                                            wire::PlainEmitter::kSynOptions,
+                                           wire::PlainEmitter::kShortSynOptions,
+                                           wire::kMssOption,
                                            wire::kMssOption | wire::kTimestampsOption};
   tcp::TxSegment s;
   s.seq = SeqNum(static_cast<uint32_t>(prng.Next()));
@@ -34,7 +38,7 @@ tcp::TxSegment RandomSegment(Prng& prng) {
   s.tsecr = static_cast<uint32_t>(prng.Next());
   s.window = static_cast<uint16_t>(prng.Next());
   s.flags = static_cast<wire::Flags>(prng.Next());
-  s.options = kLayouts[prng.Below(4)];
+  s.options = kLayouts[prng.Below(std::size(kLayouts))];
   s.mss = static_cast<uint16_t>(prng.Next());
   s.window_scale = static_cast<uint8_t>(prng.Below(15));
   s.traffic_class = static_cast<uint8_t>(prng.Below(256));

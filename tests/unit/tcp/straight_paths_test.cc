@@ -44,6 +44,7 @@ struct Side {
     const TupleSecrets secrets{.iss = SeqNum(0xFFFF'FF00), .ts_offset = 77};
     Establish(tcb, MakeHalfOpen(syn, secrets, env), env);
   }
+  void Open() { OpenActive(tcb, {.iss = SeqNum(0xFFFF'FF00), .ts_offset = 77, .mss = 1460}, env); }
 
   void Take(const wire::Segment& segment) {
     InputResult result;
@@ -61,7 +62,10 @@ struct Side {
     TxSegment segment;
     switch (SendPlainSegment(tcb, env, segment)) {
       case PlainSend::kNotPlain:
-        return PollSend(tcb, env, out);
+        if (!SendFirstSyn(tcb, env, segment)) return PollSend(tcb, env, out);
+        out.Add() = segment;
+        ++first_syns;
+        break;
       case PlainSend::kSegment:
         out.Add() = segment;
         break;
@@ -78,7 +82,7 @@ struct Side {
   Outbox out;
   PayloadFate fate = PayloadFate::kNotKept;
   Reply reply = Reply::kNone;
-  int plain = 0, plain_sends = 0;
+  int plain = 0, plain_sends = 0, first_syns = 0;
 };
 
 // Mostly what a peer without trouble sends next, seen from `tcb`; sometimes not.
@@ -167,6 +171,12 @@ void ExpectSameOutput(Side& a, Side& b) {
     if (x.options != 0) {
       ASSERT_TRUE(x.tsval == y.tsval && x.tsecr == y.tsecr);
     }
+    if ((x.options & wire::kMssOption) != 0) {
+      ASSERT_EQ(x.mss, y.mss);
+    }
+    if ((x.options & wire::kWindowScaleOption) != 0) {
+      ASSERT_EQ(x.window_scale, y.window_scale);
+    }
     if (x.payload_length > 0) {
       ASSERT_TRUE(x.payload.extent == y.payload.extent && x.payload.offset == y.payload.offset);
     }
@@ -184,14 +194,30 @@ void ExpectSame(const Side& a, const Side& b) {
   ASSERT_EQ(a.env.released, b.env.released);
 }
 
+// A passive connection behind its SYN, or an active one in front of it.
+void Begin(Side& a, Side& b, Prng& prng) {
+  const wire::Segment syn = Syn(prng);
+  const bool active = prng.Chance(0.3);
+  for (Side* side : {&a, &b}) active ? side->Open() : side->Accept(syn);
+}
+
+// What answers our SYN.
+wire::Segment SynAck(const Side& side, Prng& prng) {
+  wire::Segment s = Syn(prng);
+  s.flags |= wire::kAck;
+  s.ack = side.tcb.iss + 1;
+  s.tsecr = side.env.ts_clock + side.tcb.ts_offset;
+  return s;
+}
+
 // One connection from its SYN to its end, or for 200 steps.
 void RunConnection(Side& a, Side& b, Prng& prng, uintptr_t& handle) {
-  const wire::Segment syn = Syn(prng);
-  for (Side* side : {&a, &b}) side->Accept(syn);
+  Begin(a, b, prng);
   for (int step = 0; step < 200 && !IsOver(a.tcb); ++step) {
     const uint64_t kind = prng.Below(10), which = prng.Below(12), more = prng.Next();
     const auto length = static_cast<uint32_t>(1 + prng.Below(kPayloadMax));
-    const wire::Segment segment = Arriving(a, prng, ++handle);
+    const bool opening = a.tcb.state == State::kSynSent && prng.Chance(0.3);
+    const wire::Segment segment = opening ? SynAck(a, prng) : Arriving(a, prng, ++handle);
     for (Side* side : {&a, &b}) {
       if (kind < 6) {
         side->Take(segment);
@@ -224,6 +250,7 @@ TEST(StraightPaths, DoWhatTheLongWayDoes) {
   // Neither path is left untried.
   EXPECT_GT(straight.plain, 40'000);
   EXPECT_GT(straight.plain_sends, 40'000);
+  EXPECT_GT(straight.first_syns, 3000);
   EXPECT_GT(static_cast<int>(straight.env.counters.unacceptable), 1000);
   EXPECT_EQ(steps.plain, 0);
 }
