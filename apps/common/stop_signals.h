@@ -15,10 +15,13 @@ namespace millrace::apps {
 
 class StopSignals {
  public:
-  StopSignals() {
+  // Without `hold` the signals do what they always do, and Wait only sleeps.
+  explicit StopSignals(bool hold = true) {
     sigemptyset(&set_);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, SIGTERM);
+    if (hold) {
+      sigaddset(&set_, SIGINT);
+      sigaddset(&set_, SIGTERM);
+    }
     pthread_sigmask(SIG_BLOCK, &set_, &before_);
   }
   ~StopSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }

@@ -32,7 +32,7 @@ bool ControlDesk::Ask(std::span<const stack::ControlRequest> requests, Duration 
   one->answers.snapshots.resize(workers());
   one->answers.rows.resize(workers());
   for (uint32_t i = 0; i < workers(); ++i) {
-    one->answers.rows[i].resize((rows + workers() - 1) / workers());
+    one->answers.rows[i].resize(rows);
     for (stack::ControlRequest request : requests) {
       request.tag = one->tag;
       request.snapshot = &one->answers.snapshots[i];

@@ -31,18 +31,36 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
 
 bool Failed(int result) { return result != 0; }
 
-// A file that is no socket stays, and so does a socket behind which somebody is.
-absl::Status MakeWay(const std::string& path) {
+// A descriptor, or what errno says.
+struct Connected {
+  int fd = -1;
+  int error = 0;
+};
+Connected ConnectTo(const sockaddr_un& address) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return {-1, errno};
+  if (!Failed(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address))) {
+    return {fd, 0};
+  }
+  const int error = errno;
+  close(fd);
+  return {-1, error};
+}
+
+// What is in the way goes only when it is a socket that a program of this kind left behind: every
+// other failure to connect may be that of somebody's who is alive.
+absl::Status MakeWay(const std::string& path, const sockaddr_un& address) {
   struct stat file {};
   if (Failed(lstat(path.c_str(), &file))) return absl::OkStatus();
   if (!S_ISSOCK(file.st_mode)) {
     return absl::FailedPreconditionError(path + " exists and is no socket");
   }
-  const absl::StatusOr<int> other = ControlSocket::Connect(path);
-  if (other.ok()) {
-    close(*other);
+  const Connected other = ConnectTo(address);
+  if (other.fd >= 0) {
+    close(other.fd);
     return absl::FailedPreconditionError(path + " is served by another process");
   }
+  if (other.error != ECONNREFUSED) return Failed(path, "is in the way", other.error);
   unlink(path.c_str());
   return absl::OkStatus();
 }
@@ -52,20 +70,15 @@ absl::Status MakeWay(const std::string& path) {
 absl::StatusOr<int> ControlSocket::Connect(const std::string& path) {
   const absl::StatusOr<sockaddr_un> address = AddressOf(path);
   if (!address.ok()) return address.status();
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return Failed(path, "no socket", errno);
-  if (Failed(connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address))) {
-    const int error = errno;
-    close(fd);
-    return Failed(path, "nobody can be asked there", error);
-  }
-  return fd;
+  const Connected connected = ConnectTo(*address);
+  if (connected.fd < 0) return Failed(path, "nobody can be asked there", connected.error);
+  return connected.fd;
 }
 
 absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Open(const std::string& path) {
   const absl::StatusOr<sockaddr_un> address = AddressOf(path);
   if (!address.ok()) return address.status();
-  if (absl::Status way = MakeWay(path); !way.ok()) return way;
+  if (absl::Status way = MakeWay(path, *address); !way.ok()) return way;
   std::unique_ptr<ControlSocket> opened(new ControlSocket);
   opened->fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (opened->fd_ < 0) return Failed(path, "no socket", errno);
@@ -76,6 +89,11 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Open(const std::st
   umask(mask);
   if (Failed(bound)) return Failed(path, "cannot be made", error);
   opened->path_ = path;
+  struct stat file {};
+  if (!Failed(lstat(path.c_str(), &file))) {
+    opened->device_ = file.st_dev;
+    opened->inode_ = file.st_ino;
+  }
   if (Failed(listen(opened->fd_, kClientsMax))) return Failed(path, "cannot listen", errno);
   return opened;
 }
@@ -83,7 +101,10 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Open(const std::st
 ControlSocket::~ControlSocket() {
   for (const Client& client : clients_) close(client.fd);
   if (fd_ >= 0) close(fd_);
-  if (!path_.empty()) unlink(path_.c_str());
+  // Another program may have put its own in the place of ours.
+  struct stat file {};
+  if (path_.empty() || Failed(lstat(path_.c_str(), &file))) return;
+  if (file.st_dev == device_ && file.st_ino == inode_) unlink(path_.c_str());
 }
 
 std::vector<ControlSocket::Line> ControlSocket::Poll() {

@@ -6,6 +6,8 @@
 #ifndef MILLRACE_APPS_CONTROL_CONTROL_SOCKET_H_
 #define MILLRACE_APPS_CONTROL_CONTROL_SOCKET_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -56,6 +58,8 @@ class ControlSocket {
   void Send(Client& client);
 
   std::string path_;
+  dev_t device_ = 0;  // of the socket that was made there
+  ino_t inode_ = 0;
   int fd_ = -1;
   uint64_t next_id_ = 1;
   std::vector<Client> clients_;

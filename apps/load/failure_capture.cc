@@ -61,13 +61,17 @@ std::string CaptureSummary::Text(const std::string& path) const {
 
 absl::StatusOr<CaptureSummary> WriteCapture(const CaptureSpec& spec,
                                             const std::vector<FlightRecorder*>& recorders,
-                                            int64_t unix_minus_run_ns) {
+                                            int64_t unix_minus_run_ns,
+                                            const std::function<void()>& meanwhile) {
+  constexpr uint64_t kPacketsBetween = 4'096;
   CaptureSummary summary;
   for (FlightRecorder* recorder : recorders) {
     recorder->Settle();
     summary.missed += recorder->missed();
   }
   PcapngWriter writer(spec.path, "millrace", FlightRecorder::kSnapBytes);
+  uint64_t in_all = 0;
+  for (const FlightRecorder* recorder : recorders) in_all += recorder->kept().size();
   for (const auto& [slot, ends] : LinesOf(recorders)) {
     std::string comment;
     if (ends != nullptr) comment = std::string(ends->reason) + ": " + std::string(ends->meaning);
@@ -81,9 +85,10 @@ absl::StatusOr<CaptureSummary> WriteCapture(const CaptureSpec& spec,
       break;
     }
     writer.Write(packet);
-    ++summary.packets;
+    if (++summary.packets % kPacketsBetween == 0) meanwhile();
     summary.connections += ends != nullptr ? 1 : 0;
   }
+  summary.missed += in_all - summary.connections;
   if (absl::Status closed = writer.Close(); !closed.ok()) return closed;
   return summary;
 }

@@ -3,6 +3,7 @@
 #define MILLRACE_APPS_LOAD_FAILURE_CAPTURE_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,12 @@ struct CaptureSummary {
 
 // Writes what the recorders of all workers kept, in the order of time; the last packet of each
 // connection has the reason as its comment. `unix_minus_run_ns`: what turns their Instants into
-// time since 1970. REQUIRES: the workers have ended.
+// time since 1970. `meanwhile` is called every few thousand packets. REQUIRES: the workers have
+// ended.
 absl::StatusOr<CaptureSummary> WriteCapture(const CaptureSpec& spec,
                                             const std::vector<FlightRecorder*>& recorders,
-                                            int64_t unix_minus_run_ns);
+                                            int64_t unix_minus_run_ns,
+                                            const std::function<void()>& meanwhile);
 
 }  // namespace millrace::apps
 

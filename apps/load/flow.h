@@ -38,7 +38,7 @@ struct Flow {
   uint32_t requests_left = 0;
   uint32_t next = kNone, previous = kNone;  // in the queue of the phase
   uint32_t exchange = 0;                    // which of the plan's mix
-  uint16_t target = 0;
+  uint32_t target = 0;
   FlowPhase phase = FlowPhase::kFree;
   LoadFailure failure = LoadFailure::kNone;  // decided before the connection was over
   bool measured = false;                     // meant to start inside the window

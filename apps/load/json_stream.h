@@ -1,11 +1,12 @@
 // load/json_stream.h - writes a run as JSON lines while it goes on (result/stream.h).
 //
-// A line is handed to the system when it is whole. When it cannot be written, nothing more is, and
-// the run goes on: status() says so at the end.
+// A line is handed to the system when it is whole, and the run never waits for who reads them:
+// lines wait here, a megabyte at most. When they cannot be written, nothing more is, and the run
+// goes on: status() says so at the end, which waits for a slow reader for half a second.
 #ifndef MILLRACE_APPS_LOAD_JSON_STREAM_H_
 #define MILLRACE_APPS_LOAD_JSON_STREAM_H_
 
-#include <cstdio>
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -18,7 +19,8 @@ namespace millrace::apps {
 
 class JsonStream : public IntervalListener {
  public:
-  // Replaces the file `path`; "-" is the standard output. kFailedPrecondition when it cannot.
+  // Replaces the file `path`; "-" is the standard output. kFailedPrecondition when it cannot, as
+  // with a FIFO that nobody reads. From then on the process ignores SIGPIPE.
   static absl::StatusOr<std::unique_ptr<JsonStream>> Open(const std::string& path);
   ~JsonStream() override;
   JsonStream(const JsonStream&) = delete;
@@ -32,11 +34,16 @@ class JsonStream : public IntervalListener {
   const absl::Status& status() const { return status_; }
 
  private:
-  JsonStream(const std::string& path, std::FILE* file) : path_(path), file_(file) {}
+  static constexpr size_t kWaitingMax = size_t{1} << 20;
+
+  JsonStream(const std::string& path, int fd) : path_(path), fd_(fd) {}
   void Write(const std::string& line);
+  // Writes what can be written within `wait_ms`.
+  void Flush(int wait_ms);
 
   std::string path_;
-  std::FILE* file_;
+  int fd_;
+  std::string waiting_;
   absl::Status status_;
 };
 

@@ -40,7 +40,7 @@ uint32_t LoadApp::Take(Instant intended) {
 // Sends the SYN. What it returns is why there is no connection; kNoMemory may pass.
 std::optional<LoadFailure> LoadApp::Open(stack::Engine& engine, uint32_t index, uint32_t target) {
   Flow& flow = flows_[index];
-  flow.target = static_cast<uint16_t>(target);
+  flow.target = target;
   stack::Socket socket;
   switch (engine.Connect(targets_[target].target.endpoint, index, &socket)) {
     case stack::ConnectResult::kOk:

@@ -212,6 +212,15 @@ class Watcher {
     AddRow(rest);
   }
 
+  // Starts that the plan asks of this rank from the beginning until then.
+  double DueUntil(int64_t ns) const {
+    const RunPlan& plan = run_.plan;
+    const auto passed_ns = static_cast<double>(ns - start_ns_);
+    const double all = plan.rate_per_s * 1e-9 * FullRateNs(passed_ns, plan.ramp);
+    const auto most = static_cast<double>(plan.count);
+    return std::min(all, most) / plan.rank.count;
+  }
+
   void AddRow(const IntervalLoad& interval) {
     const int64_t end_ns = std::max(RowEndNs(), interval_ns_);
     const LoadsOf loads = Loads();
@@ -227,7 +236,7 @@ class Watcher {
                  .connect_p99_ns = connect.ValueAtQuantile(0.99),
                  .busiest_core_share = Busiest(loads, before_interval_),
                  .worst_lag_ns = interval.worst_lag_ns};
-    const double due = run_.plan.rate_per_s * row.length_s / run_.plan.rank.count;
+    const double due = DueUntil(end_ns) - DueUntil(interval_ns_);
     row.due = run_.plan.open_loop() ? static_cast<uint64_t>(due + 0.5) : row.opened;
     outcome_.intended.Add(interval);
     view_.OnInterval(row, interval.intended,

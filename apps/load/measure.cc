@@ -30,6 +30,18 @@ void NoteClock(const RankSession& ranks, Result* result) {
                           " that of rank 0; times here are by the latter");
 }
 
+// What goes to rank 0 has to fit a message (ranks/message.h): 60,000 rows of a series do.
+Result Sendable(const Result& own) {
+  constexpr size_t kRowsMax = 60'000;
+  Result sent = own;
+  if (sent.series.size() <= kRowsMax) return sent;
+  sent.notes.push_back("the " + std::to_string(sent.series.size()) + " intervals of rank " +
+                       std::to_string(own.rank.index) +
+                       " are too many to send; its own result has them (-o)");
+  sent.series.clear();
+  return sent;
+}
+
 std::vector<Result> ResultsOf(std::vector<ResultMessage> messages) {
   std::vector<Result> results;
   for (ResultMessage& message : messages) results.push_back(std::move(message.result));
@@ -47,7 +59,7 @@ absl::StatusOr<Result> Measurement::RunPart(const RunPlan& plan, const std::vect
   }
   const LoadOutcome outcome = Watch(bench_, **run, interval, view, signals_, ranks);
   Result result = ResultOf(plan, outcome, bench_);
-  describe_(**run, &result);
+  describe_(**run, ranks, &result);
   Judge(plan, outcome, slos, &result);
   if (ranks != nullptr) NoteClock(*ranks, &result);
   if (ranks != nullptr && outcome.load.missing_target >= 0) {
@@ -65,7 +77,7 @@ absl::StatusOr<Result> Measurement::Run(const RunPlan& plan, const std::vector<S
   absl::StatusOr<Result> own = RunPart(part, {}, interval, view, group_);
   if (!own.ok()) return own.status();
   own_ = *std::move(own);
-  group_->SetResult({.interrupted = own_->verdict.interrupted, .result = *own_});
+  group_->SetResult({.interrupted = own_->verdict.interrupted, .result = Sendable(*own_)});
   return Gather(slos);
 }
 
@@ -100,7 +112,7 @@ absl::Status Measurement::Follow(RankClient& client, const RunPlan& plan, Durati
     absl::StatusOr<Result> own = RunPart(part, {}, interval, shown, &client);
     if (!own.ok()) return own.status();
     own_ = *own;
-    client.SetResult({.interrupted = own->verdict.interrupted, .result = *std::move(own)});
+    client.SetResult({.interrupted = own->verdict.interrupted, .result = Sendable(*own)});
   }
   return absl::OkStatus();
 }

@@ -19,7 +19,7 @@ namespace millrace::apps {
 
 class Measurement {
  public:
-  using Describe = std::function<void(LoadRun& run, Result* result)>;
+  using Describe = std::function<void(LoadRun& run, RankSession* ranks, Result* result)>;
 
   // `describe` fills in what a run does not know of itself: identity, machine, configuration. It is
   // called when the run's workers have ended.

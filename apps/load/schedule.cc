@@ -10,9 +10,7 @@ uint64_t Schedule::SkipTo(Duration until) {
   for (; next_ < until && left_out < kDrawnMax; ++left_out) Advance();
   if (next_ >= until) return left_out;
   if (random()) {
-    const auto warped = static_cast<double>(until.ns());
-    const double full_ns =
-        warped < ramp_ns_ ? warped * warped / (2 * ramp_ns_) : warped - ramp_ns_ / 2;
+    const double full_ns = FullRateNs(static_cast<double>(until.ns()), ramp_);
     const double expected = std::max(0.0, full_ns - random_ns_) / (gap_ns_ * rank_.count);
     random_ns_ = full_ns;
     Advance();

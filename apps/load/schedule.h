@@ -18,13 +18,20 @@
 
 namespace millrace::apps {
 
+// Time at the full rate that makes up as many starts as `passed_ns` from the beginning of a ramp: r
+// of the ramp's length make up r / 2.
+inline double FullRateNs(double passed_ns, Duration ramp) {
+  const auto ramp_ns = static_cast<double>(ramp.ns());
+  return passed_ns < ramp_ns ? passed_ns * passed_ns / (2 * ramp_ns) : passed_ns - ramp_ns / 2;
+}
+
 class Schedule {
  public:
   // `rate_per_s` is that of all ranks together and above 0.
   Schedule(double rate_per_s, const Arrival& arrival, Duration ramp, LoadRank rank, uint64_t seed)
       : arrival_(arrival),
         gap_ns_(1e9 / rate_per_s),
-        ramp_ns_(static_cast<double>(ramp.ns())),
+        ramp_(ramp),
         rank_(rank),
         dice_(seed + rank.index) {
     Advance();
@@ -43,8 +50,9 @@ class Schedule {
   // From time at the full rate to time with the ramp in front: after t of a ramp of length r the
   // rate has made up t^2 / 2r of full-rate time.
   Duration Warp(double full_ns) const {
+    const auto ramp_ns = static_cast<double>(ramp_.ns());
     const double warped =
-        full_ns < ramp_ns_ / 2 ? std::sqrt(2 * ramp_ns_ * full_ns) : full_ns + ramp_ns_ / 2;
+        full_ns < ramp_ns / 2 ? std::sqrt(2 * ramp_ns * full_ns) : full_ns + ramp_ns / 2;
     return Duration::Nanoseconds(std::llround(warped));
   }
   // Paced and bursts: of the n-th start of this rank.
@@ -56,7 +64,7 @@ class Schedule {
 
   Arrival arrival_;
   double gap_ns_;  // at the full rate of all ranks
-  double ramp_ns_;
+  Duration ramp_;
   LoadRank rank_;
   Prng dice_;
   uint64_t made_ = 0;     // by this rank

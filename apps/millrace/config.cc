@@ -29,7 +29,7 @@ std::vector<Subcommand> AddConfig(CLI::App& program) {
     const absl::Status written = WriteFile("-", ConfigSchema(program).dump(2) + "\n");
     return written.ok() ? kPass : Report(written);
   };
-  return {{check, run_check}, {schema, print_schema}};
+  return {{check, run_check, false}, {schema, print_schema, false}};
 }
 
 }  // namespace millrace::apps

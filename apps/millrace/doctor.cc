@@ -48,12 +48,15 @@ std::vector<Subcommand> AddDoctor(CLI::App& program) {
   CLI::App* plan = nic->add_subcommand("plan", "commands that give one to DPDK; runs none of them");
   plan->add_option("device", flags->name, "PCI address or interface")->required()->type_name("NIC");
   AddRoot(*plan, &flags->root);
-  return {{doctor, diagnose},
-          {list, [flags](StopSignals&) { return Print(NicTable(ReadFacts(flags->root)), kPass); }},
-          {plan, [flags](StopSignals&) -> int {
+  return {{doctor, diagnose, false},
+          {list, [flags](StopSignals&) { return Print(NicTable(ReadFacts(flags->root)), kPass); },
+           false},
+          {plan,
+           [flags](StopSignals&) -> int {
              const auto text = NicPlan(ReadFacts(flags->root), flags->name);
              return text.ok() ? Print(*text, kPass) : Report(text.status());
-           }}};
+           },
+           false}};
 }
 
 }  // namespace millrace::apps

@@ -18,13 +18,18 @@ constexpr Duration kWait = Duration::Milliseconds(20);
 
 using Body = std::function<int(Measurement& measurement, LoadStreams& streams)>;
 
-// Writes what the workers kept of failed connections, and says so in the result.
-absl::Status WriteFailed(const CaptureSpec& spec, LoadRun& run, Result* result) {
+// Writes what the workers kept of failed connections, and says so in the result. The group, if
+// there is one, goes on hearing of this rank: gigabytes take longer than it waits.
+absl::Status WriteFailed(const CaptureSpec& spec, LoadRun& run, RankSession* ranks,
+                         Result* result) {
   if (spec.path.empty()) return absl::OkStatus();
   std::vector<FlightRecorder*> recorders;
   for (const auto& member : run.members) recorders.push_back(member->recorder.get());
   const int64_t unix_ns = ReadRankTime().unix_ns;
-  auto summary = WriteCapture(spec, recorders, unix_ns - run.clock.Now().ns());
+  const auto meanwhile = [ranks] {
+    if (ranks != nullptr) ranks->Poll(Duration());
+  };
+  auto summary = WriteCapture(spec, recorders, unix_ns - run.clock.Now().ns(), meanwhile);
   if (!summary.ok()) return summary.status();
   result->notes.push_back(summary->Text(spec.path));
   return absl::OkStatus();
@@ -36,10 +41,10 @@ int WithBench(const LoadFlags& flags, LoadSetup& setup, StopSignals& signals, co
   if (const int code = Announce(flags, setup, **bench); code != kPass) return code;
   absl::Status captured = CheckCapture(setup.capture);
   if (!captured.ok()) return Report(captured);
-  Measurement measurement(**bench, signals, [&](LoadRun& run, Result* result) {
+  Measurement measurement(**bench, signals, [&](LoadRun& run, RankSession* ranks, Result* result) {
     DescribeRun(setup.plan, **bench, setup.names, result);
     result->configuration = setup.configuration;
-    captured = WriteFailed(setup.capture, run, result);
+    captured = WriteFailed(setup.capture, run, ranks, result);
   });
   auto streams = LoadStreams::Open(flags, setup);
   if (!streams.ok()) return Report(streams.status());

@@ -42,9 +42,10 @@ int RunChosen(CLI::App& program, const Settings& settings,
     std::fputs(settings.Resolved(app).c_str(), stdout);
   }
   if (Settings::OnlyDescribe(app)) return kPass;
-  StopSignals signals;
   for (const Subcommand& subcommand : subcommands) {
-    if (subcommand.app->parsed()) return subcommand.run(signals);
+    if (!subcommand.app->parsed()) continue;
+    StopSignals signals(subcommand.stops_by_itself);
+    return subcommand.run(signals);
   }
   std::fputs(app.help().c_str(), stdout);
   return kUsage;

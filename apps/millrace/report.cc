@@ -134,8 +134,10 @@ Subcommand AddHtml(CLI::App& report) {
 std::vector<Subcommand> AddReport(CLI::App& program) {
   CLI::App* report =
       program.add_subcommand("report", "results: show, compare, merge, draw, convert");
-  return {AddShow(*report), AddDiff(*report), AddMerge(*report), AddHtml(*report),
-          AddExport(*report)};
+  std::vector<Subcommand> all = {AddShow(*report), AddDiff(*report), AddMerge(*report),
+                                 AddHtml(*report), AddExport(*report)};
+  for (Subcommand& subcommand : all) subcommand.stops_by_itself = false;
+  return all;
 }
 
 }  // namespace millrace::apps

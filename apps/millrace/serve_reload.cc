@@ -52,6 +52,10 @@ absl::StatusOr<ServeReload> ReloadServe(const CLI::App& running) {
   const auto options = OptionsOf(*flags, &reload.listening);
   if (!options.ok()) return options.status();
   reload.at_start = OthersThatDiffer(running, *serve);
+  reload.exchange_differs =
+      std::any_of(reload.at_start.begin(), reload.at_start.end(), [](const std::string& name) {
+        return name == "--respond" || name == "--chargen" || name == "--close-after";
+      });
   return reload;
 }
 

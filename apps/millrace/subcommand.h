@@ -16,6 +16,8 @@ struct Subcommand {
   CLI::App* app;
   // Runs it with the flags that were parsed; returns the exit code.
   std::function<int(StopSignals& signals)> run;
+  // Looks for SIGINT and SIGTERM by itself; otherwise they end the program, as they do any.
+  bool stops_by_itself = true;
 };
 
 Subcommand AddDemo(CLI::App& program);

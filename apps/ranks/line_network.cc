@@ -23,6 +23,8 @@ using Error = asio::error_code;
 
 constexpr size_t kLinesWaitingMax = 64;
 constexpr std::chrono::milliseconds kRetryEvery{200};
+constexpr std::chrono::seconds kConnectMax{2};  // one address
+constexpr std::chrono::seconds kCloseMax{2};    // until a peer has read what it was sent at last
 
 std::chrono::nanoseconds Nanoseconds(Duration duration) {
   return std::chrono::nanoseconds(duration.ns());
@@ -59,12 +61,14 @@ absl::StatusOr<HostPort> ParseHostPort(const std::string& text) {
 
 // Handlers keep a connection alive; `closed` says that nobody is to hear of it any more.
 struct Connection {
-  Connection(uint64_t number, tcp::socket s) : peer(number), socket(std::move(s)) {}
+  Connection(uint64_t number, tcp::socket s)
+      : peer(number), socket(std::move(s)), limit(socket.get_executor()) {}
   uint64_t peer;
   tcp::socket socket;
   std::string received;
   std::deque<std::string> waiting;
   bool closing = false, closed = false;
+  asio::steady_timer limit;  // of closing
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
 
@@ -75,7 +79,12 @@ struct LineNetwork::Impl {
     acceptor.async_accept([this](const Error& error, tcp::socket socket) {
       if (error == asio::error::operation_aborted) return;
       if (!error && connections.size() < connections_max) Add(std::move(socket));
-      Accept();
+      if (!error) return Accept();
+      // No descriptors, as a rule: at once it would be the same again.
+      retry.expires_after(kRetryEvery);
+      retry.async_wait([this](const Error& stopped) {
+        if (!stopped) Accept();
+      });
     });
   }
 
@@ -93,14 +102,22 @@ struct LineNetwork::Impl {
     auto at = found.begin();
     std::advance(at, static_cast<std::ptrdiff_t>(tries++ % count));
     outgoing = tcp::socket(io);
+    retry.expires_after(kConnectMax);
+    retry.async_wait([this](const Error& stopped) {
+      Error ignored;
+      if (!stopped) outgoing.close(ignored);
+    });
     outgoing.async_connect(at->endpoint(), [this](const Error& error) {
+      retry.cancel();
+      if (finished) return;
       if (error) return TryAgain(error);
       Add(std::move(outgoing));
     });
   }
   void TryAgain(const Error& error) {
-    if (error == asio::error::operation_aborted) return;
-    connect_error = error.message();
+    if (finished) return;
+    connect_error =
+        error == asio::error::operation_aborted ? "no answer within 2 s" : error.message();
     retry.expires_after(kRetryEvery);
     retry.async_wait([this](const Error& stopped) {
       if (!stopped) Resolve();
@@ -155,6 +172,10 @@ struct LineNetwork::Impl {
   void ShutDown(const ConnectionPtr& c) {
     Error ignored;
     c->socket.shutdown(tcp::socket::shutdown_send, ignored);
+    c->limit.expires_after(kCloseMax);
+    c->limit.async_wait([this, c](const Error& stopped) {
+      if (!stopped) Drop(c, "");
+    });
   }
   void Close(const ConnectionPtr& c) {
     if (std::exchange(c->closing, true)) return;
@@ -163,6 +184,7 @@ struct LineNetwork::Impl {
   void Drop(const ConnectionPtr& c, const std::string& why) {
     if (std::exchange(c->closed, true)) return;
     Error ignored;
+    c->limit.cancel();
     c->socket.close(ignored);
     connections.erase(c->peer);
     if (!c->closing) handler.OnGone(c->peer, why);
@@ -177,7 +199,8 @@ struct LineNetwork::Impl {
   tcp::acceptor acceptor{io};
   tcp::resolver resolver{io};
   tcp::socket outgoing{io};
-  asio::steady_timer retry{io};
+  asio::steady_timer retry{io};  // of accepting, or of connecting: nobody does both
+  bool finished = false;
   HostPort to;
   size_t tries = 0;
   std::string connect_error;
@@ -239,6 +262,7 @@ void LineNetwork::Poll(Duration wait) {
 
 void LineNetwork::Finish(Duration wait) {
   Error ignored;
+  impl_->finished = true;
   impl_->acceptor.close(ignored);
   impl_->resolver.cancel();
   impl_->outgoing.close(ignored);

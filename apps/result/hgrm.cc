@@ -42,8 +42,11 @@ std::string Rows(const Histogram& histogram) {
       text += Row(value_ms, 100, seen);
       return;
     }
-    for (; reached >= percent; percent = NextPercent(percent)) {
+    while (reached >= percent) {
       text += Row(value_ms, percent, seen);
+      const double next = NextPercent(percent);
+      if (!(next > percent)) break;  // as near to 100 as numbers come
+      percent = next;
     }
   });
   return text;

@@ -54,8 +54,10 @@ void ExchangeService::Answer(const stack::Socket& socket, Connection& c, Fate fa
     case Fate::kReset:
       return socket.Abort();
     case Fate::kSilent:
+      // For as long as the peer waits.
       c.body = BodySender();
-      c.ending = false;
+      c.ending = c.peer_closed;
+      if (c.ending) socket.Close();
       return;
     case Fate::kGarbage:
       c.body = BodySender();

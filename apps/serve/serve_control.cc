@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "apps/common/report.h"
@@ -127,10 +128,13 @@ void ServeControl::List(uint64_t client, uint32_t rows, Instant now) {
   const stack::ControlRequest request{.kind = stack::ControlKind::kList};
   Ask(
       client, request, now,
-      [this, client](const ControlDesk::Answers& answers) {
+      [this, client, rows](const ControlDesk::Answers& answers) {
         Json list = Json::array();
-        for (uint32_t i = 0; i < answers.rows.size(); ++i) {
-          for (const stack::ConnectionRow& row : answers.rows[i]) list.push_back(RowJson(i, row));
+        // In turn of every worker, so that none is left out.
+        for (size_t k = 0; k < rows; ++k) {
+          for (uint32_t i = 0; i < answers.rows.size() && list.size() < rows; ++i) {
+            if (k < answers.rows[i].size()) list.push_back(RowJson(i, answers.rows[i][k]));
+          }
         }
         Answer(client, {{"connections", list}});
       },
@@ -184,8 +188,15 @@ void ServeControl::Drain(uint64_t client, Duration grace, Instant now) {
 }
 
 void ServeControl::Reload(uint64_t client, Instant now) {
-  const absl::StatusOr<ServeReload> read = options_.reload();
+  absl::StatusOr<ServeReload> read = options_.reload();
   if (!read.ok()) return Refuse(client, std::string(read.status().message()));
+  if (read->exchange_differs) {
+    // What its ports would answer is decided at the start: those that are open stay.
+    const auto exchange = [](const Listening& l) { return l.service == Service::kExchange; };
+    std::erase_if(read->listening, exchange);
+    std::copy_if(options_.listening.begin(), options_.listening.end(),
+                 std::back_inserter(read->listening), exchange);
+  }
   std::vector<Change> changes;
   Json opened = Json::array(), closed = Json::array();
   for (const Listening& l : options_.listening) {
@@ -198,6 +209,9 @@ void ServeControl::Reload(uint64_t client, Instant now) {
     if (open != nullptr && open->service == l.service) continue;
     changes.push_back({true, l, options_.backlog});
     opened.push_back(l.port);
+  }
+  if (read->listening.size() > stack::ListenerTable::kListenersMax / 2) {
+    return Refuse(client, "there is no room for that many ports");
   }
   Begin(client, std::move(changes),
         {{"opened", opened}, {"closed", closed}, {"at_next_start", read->at_start}});
@@ -239,7 +253,14 @@ void ServeControl::NextChange(Instant now) {
                      [this](const ControlDesk::Answers& answers) {
                        asked_ = false;
                        const Change& done = changes_[next_++];
-                       Note(done);
+                       const auto worked = [](const stack::ControlAnswer& answer) {
+                         return answer.listen == stack::ListenResult::kOk;
+                       };
+                       // Also of one that some worker could not do, so that it can be tried again,
+                       // or taken back.
+                       if (std::any_of(answers.answers.begin(), answers.answers.end(), worked)) {
+                         Note(done);
+                       }
                        if (!answers.silent.empty()) {
                          return EndChange({{"ok", false}, {"error", WorkersText(answers.silent)}});
                        }
@@ -257,7 +278,6 @@ void ServeControl::EndChange(const Reply& reply) {
   Answer(changer_, reply);
 }
 
-// Also of one that some worker could not do, so that it can be tried again, or taken back.
 void ServeControl::Note(const Change& change) {
   std::vector<Listening>& all = options_.listening;
   std::erase_if(all, [&](const Listening& l) { return l.port == change.listening.port; });

@@ -26,6 +26,7 @@ namespace millrace::apps {
 struct ServeReload {
   std::vector<Listening> listening;
   std::vector<std::string> at_start;  // options that have changed, but count at the next start only
+  bool exchange_differs = false;      // among them: what an open raw port would answer
 };
 
 struct ServeControlOptions {

@@ -146,6 +146,32 @@ TEST_F(ControlSocketTest, IsTheUsersOwnAndTakesNobodysPlace) {
   EXPECT_FALSE(ControlSocket::Connect(folder_ + "/nobody").ok());
 }
 
+TEST_F(ControlSocketTest, ASocketOfAnotherKindStays) {
+  const std::string other = folder_ + "/datagrams";
+  const int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  other.copy(address.sun_path, other.size());
+  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  EXPECT_FALSE(ControlSocket::Open(other).ok());
+  EXPECT_EQ(access(other.c_str(), F_OK), 0);
+  close(fd);
+  unlink(other.c_str());
+}
+
+TEST_F(ControlSocketTest, LeavesWhatAnotherProgramHasPutInItsPlace) {
+  const std::string other = folder_ + "/replaced";
+  auto first = ControlSocket::Open(other);
+  ASSERT_TRUE(first.ok());
+  unlink(other.c_str());
+  auto second = ControlSocket::Open(other);
+  ASSERT_TRUE(second.ok());
+  first->reset();
+  EXPECT_EQ(access(other.c_str(), F_OK), 0);
+  second->reset();
+  EXPECT_NE(access(other.c_str(), F_OK), 0);
+}
+
 TEST_F(ControlSocketTest, AFileThatACrashLeftBehindIsReplaced) {
   const std::string other = folder_ + "/left";
   const int fd = socket(AF_UNIX, SOCK_STREAM, 0);

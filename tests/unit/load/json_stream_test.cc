@@ -1,6 +1,9 @@
 #include "apps/load/json_stream.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -65,6 +68,31 @@ TEST_F(JsonStreamTest, AFullDiskIsSaidAtTheEnd) {
   (*stream)->OnTrial({});
   (*stream)->OnTrial({});
   EXPECT_EQ((*stream)->status().message(), "cannot write /dev/full: No space left on device");
+}
+
+TEST_F(JsonStreamTest, AFifoThatNobodyReadsIsSaidAtOnce) {
+  ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+  EXPECT_EQ(JsonStream::Open(path()).status().message(),
+            "cannot write " + path() + ": nobody reads it yet");
+}
+
+// The run goes on whatever the reader does: it neither waits for one that does not read nor ends
+// with one that goes.
+TEST_F(JsonStreamTest, AReaderThatStopsOrGoesHoldsUpNothing) {
+  for (const bool goes : {false, true}) {
+    unlink(path().c_str());
+    ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+    const int reader = open(path().c_str(), O_RDONLY | O_NONBLOCK);
+    auto stream = JsonStream::Open(path());
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    if (goes) close(reader);
+    constexpr int kLines = 20'000;  // more than a pipe and the stream hold
+    for (int i = 0; i < kLines; ++i) (*stream)->OnTrial({.verdict = "ok"});
+    EXPECT_EQ((*stream)->status().message(),
+              goes ? "cannot write " + path() + ": Broken pipe"
+                   : path() + " is read too slowly: the stream is cut short");
+    if (!goes) close(reader);
+  }
 }
 
 TEST_F(JsonStreamTest, AFolderThatIsNotThereIsSaidAtOnce) {

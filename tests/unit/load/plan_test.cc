@@ -121,6 +121,14 @@ TEST(WeightedChoice, IsExactAndEven) {
   EXPECT_LE(longest, 3);
 }
 
+TEST(WeightedChoice, GoesRoundWhenAllWeighTheSame) {
+  struct Item {
+    uint32_t weight;
+  };
+  WeightedChoice choice(std::vector<Item>{{3}, {3}, {3}}, 4);
+  for (const size_t expected : {1u, 2u, 0u, 1u, 2u, 0u}) EXPECT_EQ(choice.Next(), expected);
+}
+
 TEST(RequestTemplate, FillsInHostPathAndNumber) {
   Target target;
   ASSERT_EQ(ParseTarget("http://10.0.0.1:81/x", &target), "");

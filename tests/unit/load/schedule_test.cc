@@ -133,5 +133,19 @@ TEST(Schedule, SeedsGiveTheSameStartsAgain) {
             First(Schedule(10, poisson, {}, {}, 6), 50));
 }
 
+// What an interval of a ramp should have started is what the schedule starts in it.
+TEST(Schedule, FullRateTimeSaysHowManyStartsAreDue) {
+  constexpr double kRate = 1000;
+  const Duration ramp = Duration::Seconds(2);
+  Schedule schedule(kRate, {}, ramp, {}, 1);
+  double started = 0;
+  for (int tenth = 1; tenth <= 40; ++tenth) {
+    const Duration until = Duration::Milliseconds(100 * tenth);
+    for (; schedule.next() < until; schedule.Advance()) ++started;
+    EXPECT_NEAR(kRate * 1e-9 * FullRateNs(static_cast<double>(until.ns()), ramp), started, 1.01);
+  }
+  EXPECT_EQ(started, 3000);
+}
+
 }  // namespace
 }  // namespace millrace::apps

@@ -108,6 +108,17 @@ TEST(Hgrm, ReportsFiveLinesPerHalving) {
             "#[Max     =     4.000000, Total count    =            4]\n");
 }
 
+// Counts beyond what a double can tell apart from all of them.
+TEST(Hgrm, EndsWhateverTheCounts) {
+  Histogram histogram;
+  ASSERT_TRUE(histogram.RestoreCounter(1'000, uint64_t{1} << 62));
+  ASSERT_TRUE(histogram.RestoreCounter(2'000, 1));
+  ASSERT_TRUE(histogram.RestoreTotals(0, 1'000, 2'000));
+  const std::string text = HgrmText(histogram);
+  EXPECT_LT(text.size(), 100'000u);
+  EXPECT_THAT(text, HasSubstr("0.002000 1.000000000000 4611686018427387905\n"));
+}
+
 TEST(Hgrm, EmptyHistogramHasNoLines) {
   EXPECT_THAT(HgrmText(Histogram()), HasSubstr("1/(1-Percentile)\n\n#[Mean"));
 }
