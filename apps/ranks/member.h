@@ -21,7 +21,7 @@ namespace millrace::apps {
 
 class RankMember {
  public:
-  static constexpr int kPings = 8;  // before the first step
+  static constexpr int kPings = 8;  // before each step
 
   RankMember(JoinMessage self, Duration patience, const RankTime& time)
       : self_(std::move(self)), patience_(patience), heard_(time.now) {}
@@ -34,7 +34,8 @@ class RankMember {
   void OnTime(const RankTime& time);
   std::string TakeLines() { return std::exchange(lines_, {}); }
 
-  // This rank's side. A step is there until its result is.
+  // This rank's side. A step is there until its result is. SetReady counts when the clocks have
+  // been compared: to be said until start_unix_ns.
   const std::optional<StepMessage>& step() const { return step_; }
   void SetReady();
   void SetAlive(const AliveMessage& alive) { alive_ = alive; }
@@ -54,7 +55,7 @@ class RankMember {
  private:
   void Say(const RankMessage& message) { lines_ += RankLine(message); }
   void OnMessage(const RankMessage& message, const RankTime& time);
-  void OnStep(const StepMessage& step);
+  void OnStep(const StepMessage& step, const RankTime& time);
   void Ping(const RankTime& time);
   void OnPong(const PongMessage& pong, const RankTime& time);
   void OnStart(const StartMessage& start, const RankTime& time);

@@ -1,8 +1,8 @@
 // ranks/message.h - what ranks that share a load say to each other: a line of JSON each.
 //
-// Rank 0 coordinates. A rank connects and says join; with welcome it belongs to the group, and
-// measures with ping how its clock differs. For each step of the run (one, or the trials of a
-// search): step to all, ready from all, start to all, result from all. Alive goes both ways every
+// Rank 0 coordinates. A rank connects and says join; with welcome it belongs to the group. For each
+// step of the run (one, or the trials of a search): step to all; each measures with ping how its
+// clock differs; ready from all, start to all, result from all. Alive goes both ways every
 // second. Stop ends a step early; end ends all, and says why when something went wrong.
 // What is read is not trusted: a message has the fields that are listed here, each of its type, and
 // is otherwise none. Nor is it secret: the network between the ranks has to be.

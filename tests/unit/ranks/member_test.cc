@@ -13,6 +13,7 @@ namespace millrace::apps {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr Duration kPatience = Duration::Seconds(60);
 
@@ -25,9 +26,16 @@ class Rig {
     time.unix_ns += duration.ns();
     member.OnTime(time);
   }
-  // Welcome, and all pings answered by a clock that is so far behind, on a slow or quick network.
   void Welcome(Duration ahead = Duration()) {
     Hear(WelcomeMessage());
+    AnswerPings(ahead);
+  }
+  void BeginStep(uint64_t step, Duration ahead = Duration()) {
+    Hear(StepMessage{step, 1000, 5});
+    AnswerPings(ahead);
+  }
+  // All of them, by a clock that is so far behind, on a slow or quick network.
+  void AnswerPings(Duration ahead) {
     for (int i = 0; i < RankMember::kPings; ++i) {
       const int64_t sent_ns = time.unix_ns;
       const Duration each_way = Duration::Microseconds(i == 3 ? 50 : 2000 + 100 * i);
@@ -51,6 +59,9 @@ TEST(RankMember, DoesStepsUntilTheEnd) {
     rig.member.TakeLines();
     rig.Hear(StepMessage{step, 1000, 5});
     ASSERT_TRUE(rig.member.step());
+    rig.member.SetReady();  // too early: the clocks have to be compared
+    rig.AnswerPings(Duration());
+    EXPECT_THAT(rig.member.TakeLines(), Not(HasSubstr("ready")));
     rig.member.SetReady();
     rig.member.SetReady();  // as often as one likes
     EXPECT_EQ(rig.member.TakeLines(), RankLine(ReadyMessage{step}));
@@ -73,18 +84,23 @@ TEST(RankMember, StartIsByItsOwnClock) {
     // The quick answer counts, so what the slow ones got wrong does not matter.
     EXPECT_EQ(rig.member.clock().ahead_ns(), ahead.ns());
     EXPECT_EQ(rig.member.clock().error_ns(), 50'000);
-    rig.Hear(StepMessage{1, 1000, 5});
-    rig.member.SetReady();
-    const int64_t theirs_ns = rig.time.unix_ns - ahead.ns() + 300'000'000;
-    rig.Hear(StartMessage{1, theirs_ns});
-    EXPECT_EQ(rig.member.start_unix_ns(), rig.time.unix_ns + 300'000'000);
+    // By the next step the clocks have drifted, and that is what counts then.
+    for (uint64_t step = 1; step <= 2; ++step) {
+      const Duration by_now = ahead + Duration::Milliseconds(static_cast<int64_t>(step) * 150);
+      rig.BeginStep(step, by_now);
+      rig.member.SetReady();
+      const int64_t theirs_ns = rig.time.unix_ns - by_now.ns() + 300'000'000;
+      rig.Hear(StartMessage{step, theirs_ns});
+      EXPECT_EQ(rig.member.start_unix_ns(), rig.time.unix_ns + 300'000'000);
+      rig.member.SetResult(ResultFrom(1, 3, step));
+    }
   }
 }
 
 TEST(RankMember, LateOrderToStartIsAFailure) {
   Rig rig;
   rig.Welcome();
-  rig.Hear(StepMessage{1, 1000, 5});
+  rig.BeginStep(1);
   rig.member.SetReady();
   rig.member.TakeLines();
   rig.Hear(StartMessage{1, rig.time.unix_ns - 20'000'000});
