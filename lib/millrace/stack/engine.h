@@ -155,8 +155,8 @@ class Engine {
   static constexpr size_t kTimerWorkMax = 256;  // entries touched per poll, wheel and queue
   static constexpr size_t kExpiryBatch = 32;    // TIME-WAITs that leave the table together
   static constexpr size_t kRepliesMax = kBurst + kTimerWorkMax;
-  static constexpr size_t kControlMax = kBurst + 8;
-  static constexpr int kTimeWaitShift = 20;  // 2MSL is counted in ticks of 1 ms
+  static constexpr size_t kControlMax = kBurst;  // a frame earns one at most
+  static constexpr int kTimeWaitShift = 20;      // 2MSL is counted in ticks of 1 ms
 
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
   const FlowKey& KeyOf(FlowRef ref) const {
@@ -168,7 +168,6 @@ class Engine {
   [[gnu::noinline]] uint16_t FindNextHop(const FlowKey& key);
   void ParseAll(std::span<const RxFrame> frames);
   [[gnu::noinline]] bool ParseInLayers(const RxFrame& rx, Parsed& parsed);
-  void Demultiplex(Parsed& parsed);
   void OnTcp(Parsed& parsed);
   // True: the packet is taken care of.
   bool OnUnmatched(Parsed& parsed);

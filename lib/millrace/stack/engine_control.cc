@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "millrace/base/check.h"
 #include "millrace/base/endian.h"
 #include "millrace/stack/engine.h"
 #include "millrace/tcp/connection.h"
@@ -50,12 +51,9 @@ void Engine::OnArp(const wire::ParsedFrame& frame) {
     return;
   }
   const auto arp = wire::ParseArp(frame.network_header, wire::kArpBytes);
-  if (!arp.has_value()) {
-    counters_.Drop(wire::DropReason::kArpMalformed);
-    return;
-  }
+  MR_DCHECK(arp.has_value());  // the parser has looked
   const NeighborResult result = neighbors_.OnArp(*arp, env_.now);
-  if (result.reply && control_count_ < kControlMax) {
+  if (result.reply) {
     ControlFrame& out = control_[control_count_++];
     out.length =
         static_cast<uint16_t>(builder_.BuildArp(out.bytes.data(), arp->sender_mac, wire::kArpReply,
@@ -73,9 +71,8 @@ void Engine::SendUnparked(const NeighborResult& result) {
 
 void Engine::OnIcmp(const wire::ParsedFrame& frame, RxFrame packet) {
   const auto header = wire::ParseIcmpHeader(frame.transport_header, frame.transport_length);
-  if (!header.has_value()) {
-    counters_.Drop(wire::DropReason::kIcmpMalformed);
-  } else if (header->type == wire::kIcmpEchoRequest && !frame.link_group) {
+  MR_DCHECK(header.has_value());  // the parser has looked, and lets through nothing sent to a group
+  if (header->type == wire::kIcmpEchoRequest) {
     if (stateless_limit_.Take(env_.now)) {
       // RFC 1122 3.2.2.6: every host answers echo requests, with the data of the request. The
       // packet itself goes back: addresses change places, which leaves the IP checksum as it is.
@@ -176,11 +173,11 @@ uint16_t Engine::PathMss(const FlowKey& key, uint16_t mss) const {
 
 // RFC 1122 3.2.2.1: "A host SHOULD generate Destination Unreachable messages with code: 2 (Protocol
 // Unreachable), when the designated transport protocol is not supported; or 3 (Port Unreachable)".
-// Never for what came to a group address (3.2.2), and not faster than the limit.
+// Never for what came to a group address (3.2.2), which the parser drops, and not faster than the
+// limit.
 void Engine::OnUnwantedDatagram(const wire::ParsedFrame& frame) {
   ++counters_.datagrams_ignored;
-  if (frame.link_group || frame.network_header == nullptr) return;
-  if (control_count_ >= kControlMax || !stateless_limit_.Take(env_.now)) {
+  if (!stateless_limit_.Take(env_.now)) {
     ++counters_.icmp_limited;
     return;
   }

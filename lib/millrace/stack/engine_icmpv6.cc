@@ -1,5 +1,6 @@
 // stack/engine_icmpv6.cc - ICMPv6 (RFC 4443): echo, errors about our segments, and errors of ours.
 
+#include "millrace/base/check.h"
 #include "millrace/base/endian.h"
 #include "millrace/stack/engine.h"
 #include "millrace/wire/icmpv6.h"
@@ -46,7 +47,8 @@ tcp::SoftError SoftErrorOf(const wire::IcmpV6Header& icmp) {
 
 void Engine::OnIcmpV6(const wire::ParsedFrame& frame, RxFrame packet) {
   const auto header = wire::ParseIcmpV6Header(frame.transport_header, frame.transport_length);
-  switch (header.has_value() ? header->type : 0) {
+  MR_DCHECK(header.has_value());  // the parser has looked
+  switch (header->type) {
     case wire::kIcmpV6EchoRequest:
       if (TurnEchoV6(frame, packet)) return;
       break;
@@ -76,10 +78,11 @@ void Engine::OnIcmpV6(const wire::ParsedFrame& frame, RxFrame packet) {
 }
 
 // RFC 4443 4.2: the packet itself goes back, as over IPv4. True when it does. Requests to a group
-// are not answered, which RFC 4443 allows, nor those with extension headers.
+// are not answered, which RFC 4443 allows, nor those with extension headers or from nobody.
 bool Engine::TurnEchoV6(const wire::ParsedFrame& frame, RxFrame packet) {
   const bool plain = frame.transport_header == frame.network_header + wire::kIpv6HeaderBytes;
-  if (frame.link_group || wire::IsMulticastV6(frame.destination_v6()) || !plain) {
+  const IpAddress source = frame.source_v6(), destination = frame.destination_v6();
+  if (wire::IsMulticastV6(destination) || wire::IsUnspecifiedV6(source) || !plain) {
     ++counters_.icmp_ignored;
     return false;
   }
@@ -89,7 +92,6 @@ bool Engine::TurnEchoV6(const wire::ParsedFrame& frame, RxFrame packet) {
   }
   std::byte* const ethernet = packet.data;
   std::byte* const icmp = ethernet + (frame.transport_header - packet.data);
-  const IpAddress source = frame.source_v6(), destination = frame.destination_v6();
   wire::TurnEchoIntoReplyV6(icmp);
   const uint32_t length = builder_.BuildIcmpV6(ethernet, SenderOf(frame), destination, source,
                                                config_.ttl, frame.transport_length);
@@ -119,11 +121,12 @@ void Engine::OnProblemV6(const wire::ParsedFrame& frame) {
   const bool udp = frame.kind == wire::FrameKind::kUdpV6;
   ++(udp ? counters_.datagrams_ignored : counters_.problems_v6);
   const IpAddress source = frame.source_v6(), destination = frame.destination_v6();
-  // RFC 4443 2.4 (e): never to what was sent to a group, with one exception, or from nobody.
+  // RFC 4443 2.4 (e): never to what was sent to a group, with one exception, or from nobody. The
+  // parser drops datagrams to groups.
   const bool group = wire::IsMulticastV6(destination);
   if (wire::IsUnspecifiedV6(source)) return;
-  if (group && (udp || frame.problem_code != wire::kIcmpV6UnknownOption)) return;
-  if (control_count_ >= kControlMax || !stateless_limit_.Take(env_.now)) {
+  if (group && frame.problem_code != wire::kIcmpV6UnknownOption) return;
+  if (!stateless_limit_.Take(env_.now)) {
     ++counters_.icmp_limited;
     return;
   }

@@ -126,7 +126,6 @@ void Engine::OnSolicitation(const wire::ParsedFrame& frame) {
   if (!detection && message->mac.has_value()) {
     SendUnparked(neighbors_.OnSolicitation(context.source, *message->mac, env_.now));
   }
-  if (control_count_ >= kControlMax) return;
   // RFC 4861 7.2.4: "If the source of the solicitation is the unspecified address, the node MUST
   // set the Solicited flag to zero and multicast the advertisement to the all-nodes address."
   const IpAddress to = detection ? wire::kAllNodesV6 : context.source;

@@ -75,6 +75,7 @@ void Engine::EndDelivery(Connection& connection, size_t consumed) {
 void Socket::Abort() const {
   Connection* c = FindLive(engine_, id_);
   if (c == nullptr) return Close();  // nobody left to reset, but maybe unread data
+  if (c->tcb.Has(tcp::kResetNow)) return;
   ++engine_->env().counters.abort_by_user;
   tcp::Abort(c->tcb, tcp::CloseReason::kAborted, engine_->env());
   engine_->MarkDirty(*c);

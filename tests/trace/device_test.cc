@@ -1,0 +1,107 @@
+// Devices and pools that give less than is asked of them: what is lost is counted, repeated by who
+// needs it, and never leaked.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/trace.h"
+
+namespace millrace::testing {
+namespace {
+
+using tcp::State;
+using ::testing::IsEmpty;
+
+// A device that takes one packet at a time while bursts go out: nothing is lost, and nothing sent
+// twice.
+TEST(Device, ThatTakesOnePacketAtATimeGetsAllInTheEnd) {
+  constexpr uint32_t kPerPoll = 32, kPolls = 24;
+  TraceOptions options;
+  options.config.limits.half_open = 2 * kPerPoll * kPolls;
+  Trace t(options);
+  t.Listen(kPerPoll * kPolls);
+  t.port().SetFaults({.transmit_packets_max = 1});
+  for (uint32_t poll = 0; poll < kPolls; ++poll) {
+    for (uint32_t i = 0; i < kPerPoll; ++i) {
+      const auto port = static_cast<uint16_t>(1024 + poll * kPerPoll + i);
+      const std::vector<std::byte> syn = t.FrameOf({.flags = kSyn}, Trace::kPeerAddress, port);
+      sim::Frame frame(static_cast<uint32_t>(syn.size()));
+      std::copy(syn.begin(), syn.end(), frame.data());
+      t.port().Deliver(std::move(frame));
+    }
+    t.Poll();
+  }
+  t.port().SetFaults({});
+  t.Poll();
+  EXPECT_EQ(t.AllSent().size(), kPerPoll * kPolls);
+  EXPECT_EQ(t.engine().counters().tx_no_packet, 0u);
+  EXPECT_EQ(t.port().live(), 0u);
+}
+
+// Without a packet to send in, a segment is lost like any other: the timer repeats it, and answers
+// are earned again.
+TEST(Device, WithoutPacketsLosesSegmentsThatTheTimerRepeats) {
+  Trace t;
+  t.AcceptFromPeer();
+  t.port().SetFaults({.allocate_fail_every = 1});
+  t.Send("data");
+  t.ReceivesFrom(Trace::kPeerAddress, 9, 9, {.flags = kSyn});
+  EXPECT_TRUE(t.SentNothing());
+  EXPECT_EQ(t.engine().counters().tx_no_packet, 2u);
+  t.port().SetFaults({});
+  t.Advance(Duration::Milliseconds(1100));
+  EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 1, .ack = 1, .data = "data"}));
+}
+
+// Control frames too: a neighbour is asked again a second later.
+TEST(Device, WithoutPacketsAsksForANeighbourLater) {
+  Trace t;
+  t.port().SetFaults({.allocate_fail_every = 1});
+  ASSERT_EQ(t.engine().Connect({t.AddressOf(0x0A00'0003), 80}, 0, nullptr),
+            stack::ConnectResult::kOk);
+  t.Advance(Duration::Milliseconds(10));
+  EXPECT_THAT(t.other_frames, IsEmpty());
+  EXPECT_EQ(t.engine().counters().tx_no_packet, 2u) << "the SYN, and the question";
+  t.port().SetFaults({});
+  t.Advance(Duration::Milliseconds(1000));
+  EXPECT_EQ(t.other_frames.size(), 1u);
+}
+
+// RFC 1122 2.3.2.2: the latest packets wait for a neighbour's address, no more than three.
+TEST(Device, PacketsThatWaitForANeighbourAreFreedWithTheStack) {
+  Trace t;
+  for (uint16_t port = 1; port <= 5; ++port) {
+    ASSERT_EQ(t.engine().Connect({t.AddressOf(0x0A00'0003), port}, 0, nullptr),
+              stack::ConnectResult::kOk);
+  }
+  t.Poll();
+  EXPECT_EQ(t.engine().neighbors().parked(), 3u);
+  EXPECT_EQ(t.port().live(), 3u);
+}
+
+// Memory that cannot be had is told before the engine is used.
+TEST(Device, EngineWithoutItsMemorySaysSo) {
+  TraceOptions options;
+  EXPECT_TRUE(Trace(options).engine().ok());
+  options.config.limits.connections = (1u << 28) + 1;
+  options.config.limits.half_open = options.config.limits.time_wait = 0;
+  EXPECT_FALSE(Trace(options).engine().ok());
+}
+
+// Without room for a TIME-WAIT a connection still closes; the tuple is free at once.
+TEST(Device, WithoutTimeWaitsAConnectionStillCloses) {
+  TraceOptions options;
+  options.config.limits.time_wait = 0;
+  Trace t(options);
+  t.AcceptFromPeer();
+  t.Close();
+  EXPECT_THAT(t.Sent(), IsSegment({.flags = kFin | kAck, .seq = 1, .ack = 1}));
+  t.Receives({.flags = kFin | kAck, .seq = 1, .ack = 2});
+  EXPECT_THAT(t.Sent(), IsSegment({.flags = kAck, .seq = 2, .ack = 2}));
+  EXPECT_EQ(t.FlowState(), State::kClosed);
+  EXPECT_EQ(t.counters().time_wait_evicted, 1u);
+  t.ExpectNothingHeld();
+}
+
+}  // namespace
+}  // namespace millrace::testing
