@@ -71,9 +71,9 @@ class Control {
 
   // False: too many requests wait for an answer, or their answers to be taken.
   bool Ask(const ControlRequest& request) {
-    if (unanswered_ == kRequestsMax || requests_.Push({&request, 1}) == 0) return false;
+    if (unanswered_ == kRequestsMax) return false;
     ++unanswered_;
-    return true;
+    return requests_.Push({&request, 1}) == 1;  // there is room: it is as long
   }
   std::optional<ControlAnswer> NextAnswer() {
     ControlAnswer answer;

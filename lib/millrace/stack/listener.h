@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "millrace/base/check.h"
 #include "millrace/base/ip_address.h"
 #include "millrace/base/time.h"
 
@@ -82,10 +83,10 @@ class ListenerTable {
     listener.backlog = 0;
   }
 
-  // Half-open connections of it go on; new SYNs find it no more.
+  // Half-open connections of it go on; new SYNs find it no more. REQUIRES: it is open.
   void Close(uint16_t index) {
     Listener& listener = listeners_[index];
-    if (!listener.open) return;
+    MR_DCHECK(listener.open);
     listener.open = false;
     uint16_t* link = &first_[listener.port];
     while (*link != index) link = &listeners_[*link].next;

@@ -21,7 +21,6 @@ struct PoolMemory {
   uint32_t capacity, used, touched;
 
   uint64_t reserved_bytes() const { return uint64_t{record_bytes} * capacity; }
-  uint64_t touched_bytes() const { return uint64_t{record_bytes} * touched; }
 };
 
 struct MemoryReport {

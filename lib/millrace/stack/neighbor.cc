@@ -158,7 +158,6 @@ bool Neighbors::UseUnconfirmed(uint16_t index, Instant now) {
     case NeighborState::kStale:
       Ask(index, NeighborState::kProbing, now);
       return true;
-    case NeighborState::kStatic:
     case NeighborState::kProbing:
       return true;
     case NeighborState::kFailed:
@@ -166,11 +165,9 @@ bool Neighbors::UseUnconfirmed(uint16_t index, Instant now) {
       // IP address, at a high rate)".
       if (now >= n.next_probe) Ask(index, NeighborState::kIncomplete, now);
       return false;
-    case NeighborState::kIncomplete:
-    case NeighborState::kFree:
+    default:  // kIncomplete: asked for already
       return false;
   }
-  return false;
 }
 
 bool Neighbors::Park(uint16_t index, wire::PacketHandle packet) {

@@ -209,7 +209,6 @@ class Neighbors {
   size_t released_count_ = 0;
   size_t parked_ = 0;
   uint16_t size_ = 0;
-  uint16_t last_ = 0;                              // of the last Lookup
   uint16_t lru_first_ = kNone, lru_last_ = kNone;  // most and least recently used
   Instant next_poll_ = Instant::Never();
   uint32_t era_ = 0;  // entries dropped so far

@@ -8,7 +8,6 @@ namespace millrace::stack {
 bool Neighbors::MayUpdate(const Neighbor& n, const MacAddress& mac, Instant now) const {
   switch (n.state) {
     case NeighborState::kStatic:
-    case NeighborState::kFree:
       return false;
     case NeighborState::kReachable:
       // Nobody asked: only the same again, or one whose time is over.

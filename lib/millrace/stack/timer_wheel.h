@@ -75,13 +75,6 @@ class TimerWheel {
   // Advance has nothing to do before this tick; nullopt when the wheel is empty.
   std::optional<uint32_t> NextTick() const;
 
-  // An entry of the slot that is due first, or kNoIndex when the wheel is empty: what goes when
-  // something has to go early. Exact to a slot of its level.
-  uint32_t Earliest() const {
-    const Event event = NextEvent();
-    return event.slot == kNoIndex ? kNoIndex : heads_[event.slot] - 1;
-  }
-
   uint32_t size() const { return size_; }
 
  private:

@@ -60,7 +60,6 @@ class Rack {
   // A round-trip time from before there was a scoreboard.
   void SeedMinRtt(uint32_t rtt_us, uint32_t now_us) { min_rtt_.OnSample(rtt_us, now_us); }
   const MinRtt& min_rtt() const { return min_rtt_; }
-  bool reordering_seen() const { return reordering_seen_; }
   // The longest way that a segment was overtaken by, in octets; 0: none was.
   uint32_t reordering_bytes() const { return reordering_bytes_; }
   uint32_t reo_wnd_mult() const { return reo_wnd_mult_; }

@@ -61,6 +61,17 @@ TEST(FrameSteering, VlanTagsAreSkipped) {
   }
 }
 
+// A third tag is no frame of ours, and a service tag (IEEE 802.1ad) is one of the two.
+TEST(FrameSteering, TwoTagsAreSkippedAndNotMore) {
+  Bytes frame = Build({});
+  const Bytes tag = ToBytes({0x81, 0x00, 0x00, 0x07}), service = ToBytes({0x88, 0xA8, 0x00, 0x07});
+  frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+  frame.insert(frame.begin() + 12, service.begin(), service.end());
+  ExpectOwner(TargetOf(frame), kUsualFold);
+  frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+  EXPECT_EQ(TargetOf(frame).goal, FrameGoal::kHere);
+}
+
 TEST(FrameSteering, IcmpErrorGoesToTheOwnerOfWhatItQuotes) {
   // What we sent: the usual tuple the other way round.
   FrameSpec sent;
@@ -84,6 +95,47 @@ TEST(FrameSteering, Icmpv6ErrorGoesToTheOwnerOfWhatItQuotes) {
   icmp.insert(icmp.end(), quoted.begin() + kIpAt, quoted.end());
   FrameSpecV6 spec{.protocol = wire::kIpProtocolIcmpV6, .payload = icmp};
   ExpectOwner(TargetOf(BuildV6(spec)), kUsualFoldV6);
+}
+
+// Errors about what is no segment of ours have no owner, and any worker can count them.
+TEST(FrameSteering, ErrorsThatQuoteNoSegmentStay) {
+  FrameSpecV6 sent;
+  sent.protocol = wire::kIpProtocolUdp;
+  sent.payload = Bytes(20);
+  const auto goal_of = [](uint8_t type, const Bytes& quoted) {
+    Bytes icmp = ToBytes({type, 0, 0, 0, 0, 0, 5, 0});
+    icmp.insert(icmp.end(), quoted.begin(), quoted.end());
+    return TargetOf(BuildV6({.protocol = wire::kIpProtocolIcmpV6, .payload = icmp})).goal;
+  };
+  const auto packet = [](const FrameSpecV6& spec, size_t octets) {
+    const Bytes frame = BuildV6(spec);
+    return Bytes(frame.begin() + kIpAt,
+                 frame.begin() + static_cast<std::ptrdiff_t>(kIpAt + octets));
+  };
+  EXPECT_EQ(goal_of(wire::kIcmpV6Unreachable, packet(sent, 60)), FrameGoal::kHere);
+  EXPECT_EQ(goal_of(wire::kIcmpV6Unreachable, packet({}, 39)), FrameGoal::kHere);
+  EXPECT_EQ(goal_of(wire::kIcmpV6Unreachable, packet({}, 47)), FrameGoal::kHere);
+  EXPECT_EQ(goal_of(wire::kIcmpV6EchoReply, packet({}, 60)), FrameGoal::kHere);
+  EXPECT_EQ(goal_of(0, packet({}, 60)), FrameGoal::kHere);
+  EXPECT_EQ(goal_of(wire::kIcmpV6Unreachable, packet({}, 48)), FrameGoal::kOwner);
+  FrameSpec udp_v4{.protocol = wire::kIpProtocolIcmp,
+                   .payload = ToBytes({wire::kIcmpUnreachable, 0, 0, 0, 0, 0, 0, 0})};
+  EXPECT_EQ(TargetOf(Build(udp_v4)).goal, FrameGoal::kHere);
+}
+
+// RFC 8200 4: as many extension headers as a packet may have, and no more.
+TEST(FrameSteering, ExtensionHeadersArePassedUpToTheBound) {
+  FrameSpecV6 v6;
+  for (int count = 1; count <= 7; ++count) {
+    v6.extensions.emplace_back(wire::kIpv6DestinationOptions, Bytes(6));
+    ExpectOwner(TargetOf(BuildV6(v6)), kUsualFoldV6);
+  }
+  v6.extensions.emplace_back(wire::kIpv6Routing, Bytes(6));
+  v6.extensions.emplace_back(wire::kIpv6Routing, Bytes(6));
+  EXPECT_EQ(TargetOf(BuildV6(v6)).goal, FrameGoal::kHere);
+  Bytes cut = BuildV6({.extensions = {{wire::kIpv6HopByHop, Bytes(6)}}});
+  cut[kTransportV6At + 1] = std::byte{200};  // longer than the packet
+  EXPECT_EQ(TargetOf(cut).goal, FrameGoal::kHere);
 }
 
 TEST(FrameSteering, WhatAnyWorkerCanAnswerStays) {

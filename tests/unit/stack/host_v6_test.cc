@@ -151,6 +151,60 @@ TEST(HostV6, MtuBelowTheLeastIsIgnored) {
   EXPECT_EQ(host.mtu(), 0);
 }
 
+// RFC 4861 6.3.4: what no MTU of 16 bits can be, what the table has no room for, and routers that
+// say farewell without having been ours.
+TEST(HostV6, ExcessOfAnAdvertisementIsIgnored) {
+  HostV6 host = Listening();
+  wire::RouterAdvertisement a = Advertisement(1800);
+  a.mtu = 0x1'0000;
+  a.prefix_count = wire::RouterAdvertisement::kPrefixesMax;
+  const auto network = [](uint64_t number) {
+    return IpAddress::V6(0x2001'0DB8'0007'0000 + number, 0);
+  };
+  for (size_t i = 0; i < a.prefix_count; ++i) {
+    a.prefixes[i] = {{network(i), 64}, i == 0 ? 100u : 0xFFFF'FFFFu};
+  }
+  host.OnRouterAdvertisement(a, kRouter, At(0));
+  EXPECT_EQ(host.mtu(), 0);
+  host.OnRouterAdvertisement(Advertisement(0), *IpAddress::Parse("fe80::b"), At(1));
+  EXPECT_EQ(host.NextHop(kFar, At(2)), kRouter) << "another one's farewell";
+  wire::RouterAdvertisement fifth = Advertisement(1800);
+  fifth.prefix_count = 1;
+  fifth.prefixes[0] = {{network(4), 64}, 1000};
+  const IpAddress neighbor = IpAddress::V6(network(4).high(), 5);
+  host.OnRouterAdvertisement(fifth, kRouter, At(3));
+  EXPECT_EQ(host.NextHop(neighbor, At(4)), kRouter) << "no room: not known to be on the link";
+  host.OnRouterAdvertisement(fifth, kRouter, At(101));
+  EXPECT_EQ(host.NextHop(neighbor, At(102)), neighbor) << "in place of one that has expired";
+  const IpAddress for_ever = IpAddress::V6(network(3).high(), 5);
+  EXPECT_EQ(host.NextHop(for_ever, At(1e6)), for_ever);
+}
+
+// RFC 4861 6.3.7: solicitations come from the link-local address; a host that has none, because it
+// is somebody else's, asks nobody. Nor does it take its other address for link-local peers.
+TEST(HostV6, WithoutALinkLocalAddressNobodyIsAsked) {
+  HostV6Config config = Config(1);
+  config.router_advertisements = true;
+  HostV6 host(config, kMac, At(0));
+  while (host.NextMessage(At(0))) continue;
+  EXPECT_EQ(host.NextDeadline(), At(1));
+  EXPECT_TRUE(host.OnConflict(wire::LinkLocalOf(kMac)));
+  EXPECT_FALSE(host.OnConflict(kFar));
+  for (int s = 1; s < 20; ++s) EXPECT_FALSE(host.NextMessage(At(s)));
+  EXPECT_EQ(host.SourceFor(kRouter), IpAddress());
+  EXPECT_EQ(host.SourceFor(kFar), kOurs);
+}
+
+TEST(HostV6, LinkLocalAddressAloneIsTheSourceForAll) {
+  const IpAddress own = *IpAddress::Parse("fe80::77");
+  HostV6 host({.address = {own, 64}, .detection_transmits = 0, .group_reports = false}, kMac,
+              At(0));
+  EXPECT_EQ(host.SourceFor(kFar), own);
+  EXPECT_FALSE(host.net().Owns(kOurs));
+  host.OnGroupQuery({.group = IpAddress(), .max_response = Duration()}, At(1));
+  EXPECT_FALSE(host.NextMessage(At(20))) << "reports are off";
+}
+
 // RFC 4861 6.3.7: three, four seconds apart, until a router answers.
 TEST(HostV6, RoutersAreSolicitedThreeTimes) {
   HostV6 host = Listening();

@@ -260,6 +260,46 @@ TEST(ReassemblyOfIpv6, LongHeadersAreGivenUp) {
   EXPECT_EQ(r.counters().too_long, 1u);
 }
 
+// RFC 8200 4.5: the headers of the first fragment are those of the whole, however short the others'
+// are: a datagram that is too long with them only is given up when they come.
+TEST(ReassemblyOfIpv6, HeadersOfTheFirstFragmentCount) {
+  constexpr uint16_t kOctets = 40 + 96;
+  Reassembler r({.datagrams_max = 1, .datagram_bytes_max = kOctets});
+  const auto fragment = [](bool long_headers, uint16_t field) {
+    Bytes header = wire::testing::ToBytes({field >> 8, field & 0xFF, 0, 0, 0, 9});
+    wire::testing::FrameSpecV6 spec{.protocol = wire::kIpProtocolUdp, .payload = Counting(48)};
+    if (long_headers) spec.extensions = {{wire::kIpv6HopByHop, Bytes(6)}};
+    spec.extensions.emplace_back(wire::kIpv6Fragment, header);
+    return wire::testing::BuildV6(spec);
+  };
+  EXPECT_FALSE(Give(r, fragment(false, 48), At(0)));
+  EXPECT_TRUE(Give(r, fragment(false, 1), At(0)));
+  EXPECT_FALSE(Give(r, fragment(false, 48), At(1)));
+  EXPECT_FALSE(Give(r, fragment(true, 1), At(1)));
+  EXPECT_EQ(r.counters().too_long, 1u);
+  EXPECT_EQ(r.counters().reassembled, 1u);
+}
+
+// What was given up waits for its time only to catch what still comes of it.
+TEST(ReassemblyOfBoth, GivenUpOnesMakeRoomFirstAndUncounted) {
+  Reassembler r{ReassemblyConfig{.datagrams_max = 2}};
+  const Bytes v4 = Whole(false), v6 = Whole(true);
+  Give(r, FragmentOf(v4, 80, 80, true, 1), At(0));
+  Give(r, FragmentOf(v6, 80, 80, true, 2), At(1));
+  Give(r, FragmentOf(v6, 88, 80, true, 2), At(2));  // overlaps
+  EXPECT_EQ(r.counters().overlapped, 1u);
+  Give(r, FragmentOf(v6, 80, 80, true, 3), At(3));
+  EXPECT_EQ(r.counters().evicted, 0u);
+  r.Expire(At(30));  // of IPv4, while the other one goes on
+  EXPECT_EQ(r.counters().timed_out, 1u);
+  EXPECT_EQ(r.waiting(), 1u);
+  r.Expire(At(62));
+  EXPECT_EQ(r.waiting(), 1u);
+  r.Expire(At(63));
+  EXPECT_EQ(r.waiting(), 0u);
+  EXPECT_EQ(r.counters().timed_out, 2u);
+}
+
 // IPv6 waits twice as long as IPv4: which goes is a matter of which came first, and what was given
 // up goes before all others.
 TEST(ReassemblyOfBoth, OldestGoesWhateverItsFamily) {

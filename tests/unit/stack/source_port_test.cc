@@ -201,17 +201,28 @@ TEST(SourcePorts, FindsTheLastFreeTupleOfASmallSpace) {
   EXPECT_EQ(choose().value().candidate.port, 2017u);
 }
 
-// What was drawn ahead for one destination is not lost when another one is asked for.
+// What was drawn ahead for one destination, from its second tuple in a row on, is not lost when
+// another one is asked for.
 TEST(SourcePorts, TakingTurnsBetweenDestinationsSkipsNoTuple) {
-  SourcePorts ports(Config("192.168.7.1/32", 2000, 2031));
   const auto any = [](const SourcePorts::Candidate&, uint64_t) { return true; };
-  std::set<uint64_t> first, second;
-  for (int i = 0; i < 32; ++i) {
-    first.insert(ports.Choose(Server(1), PortOf, any).value().candidate.port);
-    second.insert(ports.Choose(Server(2), PortOf, any).value().candidate.port);
+  for (const int in_a_row : {1, 2, 3, 8, 9, 15, 16, 17}) {
+    SCOPED_TRACE(in_a_row);
+    SourcePorts ports(Config("192.168.7.1/32", 2000, 2000 + 16 * 9 * 17 - 1));
+    std::set<uint64_t> first, second;
+    const auto take = [&](const Endpoint& server, std::set<uint64_t>& seen) {
+      for (int i = 0; i < in_a_row; ++i) {
+        seen.insert(ports.Choose(server, PortOf, any).value().candidate.port);
+      }
+    };
+    size_t taken = 0;
+    for (; taken + static_cast<size_t>(in_a_row) <= ports.capacity();
+         taken += static_cast<size_t>(in_a_row)) {
+      take(Server(1), first);
+      take(Server(2), second);
+    }
+    EXPECT_EQ(first.size(), taken);
+    EXPECT_EQ(second.size(), taken);
   }
-  EXPECT_EQ(first.size(), 32u);
-  EXPECT_EQ(second.size(), 32u);
 }
 
 }  // namespace

@@ -152,16 +152,41 @@ TEST_F(SteeredPortTest, OthersFramesTakeHalfABurst) {
   EXPECT_EQ(Receive(1).size(), 14u + 14u);
 }
 
-TEST_F(SteeredPortTest, NeighbourRepliesReachEveryTable) {
-  Open(4, 1);
+Bytes ArpReply() {
   Bytes arp(wire::kEthernetHeaderBytes + wire::kArpBytes);
   wire::EmitEthernet(arp.data(), wire::testing::kOurMac, wire::testing::kPeerMac,
                      wire::kEtherTypeArp);
   StoreBe16(arp.data() + wire::kEthernetHeaderBytes + wire::kArpOperationAt, wire::kArpReply);
-  Deliver(arp);
+  return arp;
+}
+
+TEST_F(SteeredPortTest, NeighbourRepliesReachEveryTable) {
+  Open(4, 1);
+  Bytes request = ArpReply();
+  StoreBe16(request.data() + wire::kEthernetHeaderBytes + wire::kArpOperationAt, wire::kArpRequest);
+  Deliver(request);
+  EXPECT_EQ(Receive(0).size(), 1u) << "whoever receives it answers it";
+  Deliver(ArpReply());
   for (uint32_t worker = 0; worker < 4; ++worker) EXPECT_EQ(Receive(worker).size(), 1u);
   EXPECT_EQ(ports_[0].counters().copied, 3u);
   EXPECT_EQ(ports_[0].counters().copies_failed, 0u);
+}
+
+// A copy that cannot be made, or finds no room, is one worker's loss: it will ask again.
+TEST_F(SteeredPortTest, NeighbourRepliesThatFindNoRoomAreCounted) {
+  Open(2, 1);
+  device_.SetFaults({.allocate_fail_every = 1});
+  Deliver(ArpReply());
+  EXPECT_EQ(Receive(0).size(), 1u);
+  EXPECT_EQ(ports_[0].counters().copies_failed, 1u);
+  device_.SetFaults({});
+  for (int i = 0; i < 60; ++i) {
+    Deliver(ArpReply());
+    EXPECT_EQ(Receive(0).size(), 1u);
+  }
+  EXPECT_EQ(ports_[0].counters().copied, 60u);
+  EXPECT_EQ(ports_[0].counters().copies_failed, 1u + 60 - 48) << "three quarters of the ring";
+  EXPECT_EQ(Receive(1).size(), 32u);
 }
 
 TEST_F(SteeredPortTest, WorkersWithoutAQueueSendByTheirRelay) {
@@ -180,6 +205,17 @@ TEST_F(SteeredPortTest, WorkersWithoutAQueueSendByTheirRelay) {
   Receive(1);
   EXPECT_THAT(sent, ::testing::ElementsAre(0, 1, 2, 4, 3));
   EXPECT_EQ(ports_[0].counters().relayed, 2u);
+}
+
+// What a worker without a queue has sent, and its relay has not fetched, is freed with it: TearDown
+// counts.
+TEST_F(SteeredPortTest, WhatNoRelayFetchedIsFreed) {
+  Open(2, 1);
+  for (unsigned i = 0; i < 40; ++i) {
+    const wire::PacketHandle packet = FrameToSend(1, i);
+    ASSERT_EQ(ports_[1].TxBurst(kNow, {&packet, 1}), 1u);
+  }
+  EXPECT_EQ(device_.live(), 40u);
 }
 
 TEST_F(SteeredPortTest, RelayKeepsWhatTheDeviceRefuses) {

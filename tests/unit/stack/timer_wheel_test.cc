@@ -106,17 +106,6 @@ TEST(TimerWheel, CancelsAnywhereInAListAndTwice) {
   EXPECT_THAT(t.Advance(7), UnorderedElementsAre(1, 3));
 }
 
-TEST(TimerWheel, NamesAnEntryThatIsDueFirst) {
-  Coarse t(0xFFFF'FFF0);
-  EXPECT_EQ(t.wheel().Earliest(), kNoIndex);
-  t.Schedule(1, 100);
-  t.Schedule(2, 20);
-  t.Schedule(3, 5000);
-  EXPECT_EQ(t.wheel().Earliest(), 2u);
-  t.Cancel(2);
-  EXPECT_EQ(t.wheel().Earliest(), 1u);
-}
-
 TEST(TimerWheel, KeepsAnEntryWhileItsSlabSlotChangesHands) {
   Fine t(0, 4);
   t.Schedule(2, 100);

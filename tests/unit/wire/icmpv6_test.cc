@@ -73,6 +73,9 @@ TEST(IcmpV6Error, ThatDoesNotQuoteASegmentIsNone) {
   EXPECT_FALSE(ParseIcmpV6TcpError(about_udp.data(), about_udp.size()));
   Bytes v4 = packet;
   v4[0] = std::byte{0x45};
+  const Bytes reserved = Error(0, 0, packet);
+  EXPECT_FALSE(ParseIcmpV6TcpError(reserved.data(), reserved.size()));
+  EXPECT_FALSE(ParseIcmpV6TcpError(least.data(), 7));
   const Bytes about_v4 = Error(kIcmpV6Unreachable, 0, v4);
   EXPECT_FALSE(ParseIcmpV6TcpError(about_v4.data(), about_v4.size()));
 }

@@ -164,6 +164,51 @@ TEST(Ndp, PrefixesThatNameNoNetworkOnTheLinkAreLeftOut) {
   EXPECT_EQ(ParseRouter(message, kRouterContext)->prefix_count, 0u);
 }
 
+TEST(Ndp, PrefixesAndAddressesThatCannotBeAreLeftOut) {
+  const Bytes good = RouterAdvertisementBytes();
+  const size_t mac = 16, mtu = mac + 8, prefix = mtu + 8;
+  Bytes everything = good;
+  everything[prefix + 2] = std::byte{0};
+  EXPECT_EQ(ParseRouter(everything, kRouterContext)->prefix_count, 0u);
+  Bytes group = good;
+  StoreIpv6(&group[prefix + 16], *IpAddress::Parse("ff02::"));
+  EXPECT_EQ(ParseRouter(group, kRouterContext)->prefix_count, 0u);
+  Bytes short_prefix(good.begin(), good.end() - 8);
+  short_prefix[prefix + 1] = std::byte{3};
+  EXPECT_EQ(ParseRouter(short_prefix, kRouterContext)->prefix_count, 0u);
+  Bytes nobody = good;
+  StoreMac(&nobody[mac + 2], MacAddress());
+  EXPECT_FALSE(ParseRouter(nobody, kRouterContext)->mac.has_value());
+  // One option of twice its length, over the other: neither is what it says.
+  for (const int type : {1, 5}) {
+    Bytes longer = good;
+    longer[mac] = static_cast<std::byte>(type);
+    longer[mac + 1] = std::byte{2};
+    const auto out = ParseRouter(longer, kRouterContext);
+    ASSERT_TRUE(out.has_value());
+    EXPECT_FALSE(out->mac.has_value());
+    EXPECT_EQ(out->mtu, 0u);
+  }
+  Bytes solicitation = Solicitation();
+  solicitation.resize(solicitation.size() + 8);
+  solicitation[25] = std::byte{2};
+  EXPECT_FALSE(Parse(solicitation, kSolicitationContext)->mac.has_value());
+}
+
+// RFC 4861 6.1.2: "ICMP Code is 0", "ICMP length ... is 16 or more octets", "All included options
+// have a length that is greater than zero."
+TEST(Ndp, InvalidRouterAdvertisementsAreDiscarded) {
+  const Bytes good = RouterAdvertisementBytes();
+  EXPECT_FALSE(ParseRouter(Bytes(good.begin(), good.begin() + 15), kRouterContext));
+  EXPECT_TRUE(ParseRouter(Bytes(good.begin(), good.begin() + 16), kRouterContext));
+  Bytes code = good;
+  code[1] = std::byte{1};
+  EXPECT_FALSE(ParseRouter(code, kRouterContext));
+  Bytes empty_option = good;
+  empty_option[17] = std::byte{0};
+  EXPECT_FALSE(ParseRouter(empty_option, kRouterContext));
+}
+
 TEST(Ndp, PrefixesBeyondTheFourthAreLeftOut) {
   Bytes message = RouterAdvertisementBytes();
   const Bytes prefix(message.end() - 32, message.end());

@@ -132,6 +132,24 @@ TEST(TcpOptions, KnownKindOfAnotherLengthIsSkipped) {
   EXPECT_EQ(segment.mss, 0x0202);
 }
 
+// RFC 7413 2: a cookie has 4 to 16 octets, an even number; RFC 5482 3.1: a user timeout has four.
+TEST(TcpOptions, CookieOrUserTimeoutOfAnotherLengthIsSkipped) {
+  for (const int length : {3, 4, 5, 7, 19, 20, 22}) {
+    Bytes options = ToBytes({34, length, 28, 5, 0, 0, 0, 28, 4, 0x80, 7});
+    options.insert(options.begin() + 2, static_cast<size_t>(length - 2), std::byte{1});
+    const auto [possible, segment] = ParseBytes(options);
+    EXPECT_TRUE(possible) << length;
+    EXPECT_EQ(segment.options, kUserTimeoutOption) << length;
+    EXPECT_EQ(segment.user_timeout, 0x8007);
+  }
+  const auto [possible, segment] =
+      ParseBytes(ToBytes({34, 2, 28, 4, 0, 9, 28, 4, 0, 8, 34, 6, 1, 2, 3, 4}));
+  EXPECT_TRUE(possible);
+  EXPECT_TRUE(segment.HasOption(kFastOpenOption));
+  EXPECT_EQ(segment.fast_open_length, 0) << "the first counts";
+  EXPECT_EQ(segment.user_timeout, 9);
+}
+
 // PAR-11
 TEST(TcpOptions, OfARepeatedOneTheFirstCounts) {
   const auto [possible, segment] = ParseBytes(
