@@ -136,6 +136,25 @@ TEST(Ecn, EceHalvesTheWindowOncePerRoundTrip) {
   EXPECT_EQ(t.counters().ecn_reductions, 2u);
 }
 
+// RFC 4015 3.1: a time-out that F-RTO would call spurious stays one when the ACK behind it says
+// that there was congestion; without SACK, too.
+TEST(Ecn, EceBehindATimeoutKeepsTheReduction) {
+  for (const bool congested : {false, true}) {
+    SCOPED_TRACE(congested);
+    Trace t(With(tcp::Ecn::kPassive));
+    t.Listen();
+    t.Receives({.flags = kSyn | kEce | kCwr, .mss = kMss});
+    t.Receives(Ack(1));
+    ASSERT_TRUE(t.tcb()->Has(tcp::kEcnOn));
+    t.Send(Octets(14 * kMss));
+    t.Advance(Duration::Milliseconds(250));
+    ASSERT_EQ(t.counters().timeouts, 1u);
+    t.Receives(Ack(kMss + 1, congested ? kAck | kEce : kAck));
+    t.Receives(Ack(2 * kMss + 1));
+    EXPECT_EQ(t.counters().spurious_timeouts, congested ? 0u : 1u);
+  }
+}
+
 // CC-14, the receiver's half: ECE on every segment from CE until CWR.
 TEST(Ecn, CeIsEchoedUntilCwr) {
   Trace t(With(tcp::Ecn::kPassive));

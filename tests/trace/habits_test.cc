@@ -129,6 +129,34 @@ TEST(Habits, SingleSegmentIsProbedBeforeItsTimeout) {
   }
 }
 
+// A probe takes the time-out's place only where SACK and RACK are in use and a round trip was
+// measured.
+TEST(Habits, WhatIsNoSingleSegmentOfASackConnectionTimesOut) {
+  struct Case {
+    const char* name;
+    bool rack, sack_permitted, handshake_timed;
+    uint64_t probes, timeouts;
+  };
+  for (const Case& c :
+       {Case{"all is there", true, true, true, 1, 0}, Case{"no RACK", false, true, true, 0, 1},
+        Case{"no SACK", true, false, true, 0, 1}, Case{"no round trip", true, true, false, 0, 1}}) {
+    SCOPED_TRACE(c.name);
+    TraceOptions options;
+    options.config.tcp.probe_single_segments = true;
+    options.config.tcp.rack = c.rack;
+    Trace t(options);
+    t.Listen();
+    t.Receives({.flags = kSyn, .mss = 1000, .sack_permitted = c.sack_permitted});
+    // Karn: a handshake whose SYN-ACK went out twice says nothing of the round trip.
+    t.Advance(Duration::Milliseconds(c.handshake_timed ? 40 : 1100));
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1});
+    t.Send(Octets(1000));
+    t.Advance(Duration::Milliseconds(c.handshake_timed ? 205 : 3050));
+    EXPECT_EQ(t.counters().loss_probes, c.probes);
+    EXPECT_EQ(t.counters().timeouts, c.timeouts);
+  }
+}
+
 // Linux's window probe lies before what was acknowledged and has no octet.
 TEST(Habits, WindowProbesMayBeEmpty) {
   TraceOptions options;

@@ -67,15 +67,47 @@ TEST(Ip, SourceAddressStaysTheSame) {
 TEST(Ip, OpeningToAnAddressThatIsNoHostIsRefused) {
   Trace t;
   const Endpoint local{IpAddress::V4(Trace::kHostAddress), 80};
-  for (const uint32_t address : {0xFFFF'FFFFu, 0x0A00'00FFu, 0xE000'0001u, 0xEFFF'FFFFu, 0u}) {
+  for (const uint32_t address :
+       {0xFFFF'FFFFu, 0x0A00'00FFu, 0xE000'0001u, 0xEFFF'FFFFu, 0x7F00'0001u, 0u}) {
     SCOPED_TRACE(address);
     stack::Socket socket;
     EXPECT_EQ(t.engine().ConnectFrom(local, {IpAddress::V4(address), 9}, 0, &socket),
               stack::ConnectResult::kBadAddress);
   }
+  EXPECT_EQ(t.engine().Connect({IpAddress::V4(Trace::kPeerAddress), 0}, 0, nullptr),
+            stack::ConnectResult::kBadAddress);
   t.Poll();
   EXPECT_TRUE(t.SentNothing());
   t.ExpectNothingHeld();
+}
+
+// RFC 9293 3.9.1.1: a local address that is not ours, of the other family, or without a port; and a
+// pair of sockets that is connected already ("connection already exists").
+TEST(Ip, OpeningFromAnAddressThatIsNotOursIsRefused) {
+  Trace t;
+  const Endpoint peer{IpAddress::V4(Trace::kPeerAddress), 9};
+  const IpAddress ours = IpAddress::V4(Trace::kHostAddress);
+  for (const Endpoint& local : {Endpoint{IpAddress::V4(Trace::kHostAddress + 7), 80},
+                                Endpoint{IpAddress::V6(1, 1), 80}, Endpoint{ours, 0}}) {
+    EXPECT_EQ(t.engine().ConnectFrom(local, peer, 0, nullptr), stack::ConnectResult::kBadAddress);
+  }
+  EXPECT_EQ(t.engine().ConnectFrom({ours, 80}, {IpAddress::V6(1, 1), 9}, 0, nullptr),
+            stack::ConnectResult::kUnsupported);
+  EXPECT_EQ(t.engine().ConnectFrom({ours, 80}, peer, 0, nullptr), stack::ConnectResult::kOk);
+  EXPECT_EQ(t.engine().ConnectFrom({ours, 80}, peer, 0, nullptr), stack::ConnectResult::kNoPorts);
+}
+
+// EXH: openings beyond the pool are refused at once and counted, whichever way they come.
+TEST(Ip, OpeningWithoutAConnectionBlockIsRefused) {
+  TraceOptions options;
+  options.config.limits.connections = 1;
+  Trace t(options);
+  const Endpoint peer{IpAddress::V4(Trace::kPeerAddress), 9};
+  ASSERT_EQ(t.engine().Connect(peer, 0, nullptr), stack::ConnectResult::kOk);
+  EXPECT_EQ(t.engine().Connect(peer, 0, nullptr), stack::ConnectResult::kNoMemory);
+  EXPECT_EQ(t.engine().ConnectFrom({IpAddress::V4(Trace::kHostAddress), 80}, peer, 0, nullptr),
+            stack::ConnectResult::kNoMemory);
+  EXPECT_EQ(t.counters().connections_full, 2u);
 }
 
 // What waits for a neighbour has a bound (IPL-08), and what finds no room there is freed at once:

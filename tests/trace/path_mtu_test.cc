@@ -69,6 +69,41 @@ TEST(PathMtu, TooBigLowersTheMssAndRetransmitsAtOnce) {
   EXPECT_EQ(t.counters().path_mtu_lowered, 1u);
 }
 
+// RFC 5927 4.1: nothing is in flight of a flow that is not there, and of an opening no text.
+TEST(PathMtu, TooBigAboutNoConnectionIsIgnored) {
+  Trace t;
+  t.Connect();
+  t.ReceivesFrame(TooBig(t, 1300, 0));
+  EXPECT_EQ(t.state(), tcp::State::kSynSent);
+  t.Abort();
+  t.ReceivesFrame(TooBig(t, 1300, 0));
+  EXPECT_EQ(t.engine().counters().icmp_errors_ignored, 2u);
+  EXPECT_EQ(t.counters().path_mtu_lowered, 0u);
+}
+
+// PMT-05 with a scoreboard: what it knew of the longer segments does not count, none of it says
+// which router dropped what, so all of it goes again; the peer's SACKs of it do no harm.
+TEST(PathMtu, ScoreboardIsForgottenWithTheLongSegments) {
+  Trace t;
+  t.AcceptFromPeer({.mss = 1460, .sack_permitted = true});
+  t.Send(Octets(14'600));
+  t.ForgetSent();
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .sack = {{2921, 4381}}});
+  t.ForgetSent();
+  t.ReceivesFrame(TooBig(t, 1400, 1));
+  const uint32_t shorter = 1400u - Headers(t);
+  const std::vector<Seg> sent = t.AllSent();
+  ASSERT_GE(sent.size(), 3u);
+  for (uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(sent[i].seq, 1 + i * shorter);
+    EXPECT_EQ(sent[i].data, Octets(shorter, i * shorter));
+  }
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .sack = {{2921, 4381}}});
+  t.Receives({.flags = kAck, .seq = 1, .ack = 14'601});
+  EXPECT_EQ(t.tcb()->flight(), 0u);
+  EXPECT_EQ(t.counters().timeouts, 0u);
+}
+
 // PMT-04: and the whole stream arrives.
 TEST(PathMtu, EverythingBehindItIsSentAgainWithinTheWindow) {
   Trace t;
