@@ -20,9 +20,21 @@ void Flags::AddTo(CLI::App& app) {
                  2);
   apps::AddCount(app, {"--pairs", "N", "so many pairs of rings, a core each for both ends", "1"},
                  &pairs, 1, 64);
-  app.add_flag("--memif", memif, "over a memif: two processes, a core each")
+  apps::AddCount(app, {"--workers", "N", "of a client and of a server, a core each for both", ""},
+                 &workers, 1, 64)
       ->excludes("--cores")
       ->excludes("--pairs");
+  apps::AddCount(app,
+                 {"--queues", "N", "of both devices with --workers; fewer: handed over", "workers"},
+                 &queues, 1, 64)
+      ->needs("--workers");
+  app.add_flag("--in-turn", in_turn, "all --workers on one thread")->needs("--workers");
+  app.add_flag("--indirect", indirect, "--workers over ports by indirect calls")
+      ->needs("--workers");
+  app.add_flag("--memif", memif, "over a memif: two processes, a core each")
+      ->excludes("--cores")
+      ->excludes("--pairs")
+      ->excludes("--workers");
   app.add_option("--dev", dev, "one end over a device, as `millrace serve --dev`; see --role")
       ->excludes("--memif");
   app.add_option("--role", role, "which end with --dev: client (default) or server")
@@ -71,6 +83,10 @@ std::string Flags::ModeText() const {
   const std::string family = ipv6 ? ", IPv6" : "";
   if (memif) return "memif, two processes" + family;
   if (!dev.empty()) return dev + family;
+  if (workers > 0) {
+    return std::to_string(workers) + " workers over " + std::to_string(queues) + " queue(s)" +
+           (indirect ? " by indirect calls" : "") + (in_turn ? ", one thread" : "") + family;
+  }
   if (pairs > 1) return std::to_string(pairs) + " rings, a core each" + family;
   return (cores == 1 ? "ring, one core" : "ring, two cores") + family;
 }

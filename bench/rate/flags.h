@@ -18,6 +18,8 @@ struct Flags {
   uint32_t concurrency = 64;
   uint32_t request_bytes = 1, response_bytes = 1;
   uint32_t cores = 1, pairs = 1;
+  uint32_t workers = 0, queues = 0;  // queues 0: as many as workers
+  bool in_turn = false, indirect = false;
   uint32_t time_waits = 0;
   uint16_t mtu = 0;
   bool ipv6 = false, null = false, bulk = false, transactions = false;

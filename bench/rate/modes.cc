@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "bench/rate/cpu_time.h"
 #include "bench/rate/end.h"
+#include "bench/rate/side_by_side.h"
 #include "millrace/dpdk/ring_pair.h"
 #include "millrace/dpdk/worker.h"
 
@@ -21,26 +21,6 @@ constexpr MacAddress kServerMac = {{0x02, 0x4D, 0x52, 0xFF, 0, 2}};
 constexpr Duration kLinkPatience = Duration::Seconds(10);
 constexpr Duration kReopen = Duration::Milliseconds(200);
 constexpr Duration kPause = Duration::Milliseconds(10);
-
-// Nothing that is measured takes longer: set-up, the run, the drain.
-Duration Patience(const Plan& plan) {
-  return plan.exchange.plan.duration +
-         Duration::Seconds(plan.exchange.plan.count == 0 ? 600 : 3600);
-}
-
-absl::Status GaveUp() { return absl::DeadlineExceededError("the run did not come to its end"); }
-
-absl::StatusOr<RunResult> RunInTurn(const Plan& plan, End& client, End& server, dpdk::Clock clock) {
-  const double cpu_start = CpuSeconds();
-  const Instant give_up = clock.Now() + Patience(plan);
-  uint64_t cycles = dpdk::Clock::Cycles();
-  while (!client.done()) {
-    cycles = client.PollFrom(cycles, clock);
-    cycles = server.PollFrom(cycles, clock);
-    if (clock.AtCycles(cycles) > give_up) return GaveUp();
-  }
-  return RunResult{client.Report(), server.Report(), CpuSeconds() - cpu_start};
-}
 
 absl::StatusOr<RunResult> RunSideBySide(const Plan& plan, End& client, End& server,
                                         dpdk::Clock clock, apps::StopSignals& stop) {
@@ -96,21 +76,6 @@ absl::StatusOr<Joined> Join(const Plan& plan, uint16_t mtu, Instant now) {
   return Joined{*std::move(rings), *std::move(client), *std::move(server)};
 }
 
-// What the ends of several pairs counted, together; the quantiles are those of the slowest.
-void AddTo(EndReport& sum, const EndReport& one) {
-  sum.units += one.units;
-  sum.all_units += one.all_units;
-  sum.seconds += one.seconds;
-  sum.failed += one.failed;
-  sum.packets += one.packets;
-  sum.retransmits += one.retransmits;
-  sum.evicted += one.evicted;
-  sum.busy_cycles += one.busy_cycles;
-  sum.driver_cycles += one.driver_cycles;
-  sum.p50_ns = std::max(sum.p50_ns, one.p50_ns);
-  sum.p99_ns = std::max(sum.p99_ns, one.p99_ns);
-}
-
 bool AwaitLink(const dpdk::DpdkPort& port, Instant until, dpdk::Clock& clock,
                apps::StopSignals& stop) {
   while (!port.LinkIsUp()) {
@@ -148,51 +113,21 @@ absl::StatusOr<RunResult> RunOverRings(const Plan& plan, uint32_t cores, uint16_
                                        dpdk::Clock clock, apps::StopSignals& stop) {
   auto joined = Join(plan, mtu, clock.Now());
   if (!joined.ok()) return joined.status();
-  if (cores == 1) return RunInTurn(plan, *joined->client, *joined->server, clock);
+  if (cores == 1) return RunAllInTurn(plan, {{joined->client.get(), joined->server.get()}}, clock);
   return RunSideBySide(plan, *joined->client, *joined->server, clock, stop);
 }
 
 absl::StatusOr<RunResult> RunPairs(const Plan& plan, uint32_t pairs, uint16_t mtu,
                                    dpdk::Clock clock, apps::StopSignals& stop) {
-  const std::vector<int> cpus = dpdk::AllowedCpus();
-  const auto idle = cpus.size() < pairs ? dpdk::IdleMode::kYield : dpdk::IdleMode::kPoll;
   std::vector<Joined> joined;
+  std::vector<Both> both;
   for (uint32_t i = 0; i < pairs; ++i) {
     auto one = Join(plan, mtu, clock.Now());
     if (!one.ok()) return one.status();
+    both.push_back({one->client.get(), one->server.get()});
     joined.push_back(*std::move(one));
   }
-  std::atomic<uint32_t> under_way{pairs};
-  std::vector<std::unique_ptr<dpdk::Worker>> workers;
-  for (uint32_t i = 0; i < pairs; ++i) {
-    auto worker = dpdk::Worker::Start(
-        {.name = "pair" + std::to_string(i), .cpu = cpus[i % cpus.size()], .idle = idle}, clock,
-        [&under_way, &pair = joined[i], clock, over = false](Instant) mutable -> size_t {
-          if (over) return 0;
-          const uint64_t cycles = pair.client->PollFrom(dpdk::Clock::Cycles(), clock);
-          pair.server->PollFrom(cycles, clock);
-          over = pair.client->done();
-          if (over) under_way.fetch_sub(1, std::memory_order_relaxed);
-          return 1;
-        });
-    if (!worker.ok()) return worker.status();
-    workers.push_back(*std::move(worker));
-  }
-  const double cpu_start = CpuSeconds(RUSAGE_SELF);
-  const Instant give_up = clock.Now() + Patience(plan);
-  while (under_way.load(std::memory_order_relaxed) > 0 && clock.Now() < give_up) {
-    if (stop.Wait(kPause)) break;
-  }
-  workers.clear();  // stops and joins
-  RunResult result{.cpu_seconds = CpuSeconds(RUSAGE_SELF) - cpu_start};
-  for (const Joined& pair : joined) {
-    if (!pair.client->done()) return GaveUp();
-    AddTo(result.client, pair.client->Report());
-    AddTo(result.server, pair.server->Report());
-  }
-  result.client.seconds /= pairs;
-  result.server.seconds /= pairs;
-  return result;
+  return RunEachOnACore(plan, both, clock, stop);
 }
 
 absl::Status RunOverDevice(const Plan& plan, const DeviceRun& run, dpdk::Clock clock,

@@ -3,6 +3,7 @@
 //   rate --seconds 5             client and server on one core, over rings, polled in turn
 //   rate --cores 2               a core each
 //   rate --pairs 2               twice that on one core, side by side: what a second core brings
+//   rate --workers 2 --queues 1  one client and one server of two workers, and half is handed over
 //   rate --memif                 a process each, over shared memory: dperf's setting
 //   rate --dev D --role server   one end over any device; the other is another `rate --dev`
 //   rate --null                  the floor: the same packets without a TCP (null_exchange.h)
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -29,6 +31,7 @@
 #include "bench/rate/modes.h"
 #include "bench/rate/processes.h"
 #include "bench/rate/report.h"
+#include "bench/rate/workers.h"
 #include "millrace/dpdk/clock.h"
 #include "millrace/dpdk/eal.h"
 
@@ -86,12 +89,20 @@ int RunOneEnd(const Flags& flags, apps::StopSignals& stop) {
 }
 
 int RunBothEnds(const Flags& flags, apps::StopSignals& stop) {
-  auto eal = StartEal(flags, 2 * flags.pairs, {});
+  auto eal = StartEal(flags, 2 * std::max(flags.pairs, flags.workers), {});
   if (!eal.ok()) return apps::Report(eal.status());
   const dpdk::Clock clock = dpdk::Clock::Calibrate();
   Measured measured{.cycles_per_s = clock.cycles_per_second(), .huge_pages = (*eal)->huge_pages()};
   const auto go = [&](bool metered) {
     const Plan plan = flags.ToPlan(metered);
+    if (flags.workers > 0) {
+      return RunWorkers(plan,
+                        {.workers = flags.workers,
+                         .queues = flags.queues,
+                         .in_turn = flags.in_turn,
+                         .indirect = flags.indirect},
+                        clock, stop);
+    }
     return flags.pairs > 1 ? RunPairs(plan, flags.pairs, flags.mtu, clock, stop)
                            : RunOverRings(plan, flags.cores, flags.mtu, clock, stop);
   };
@@ -129,6 +140,10 @@ int main(int argc, char** argv) {
   CLI::App app("connections, octets and transactions of the whole engine", "rate");
   flags.AddTo(app);
   CLI11_PARSE(app, argc, argv);
+  if (flags.queues == 0 || flags.queues > flags.workers) flags.queues = flags.workers;
+  if (flags.workers > 0 && (flags.driver || flags.null || flags.bulk || flags.transactions)) {
+    return apps::ReportUsage("--workers measures connections only, without --driver");
+  }
   if (flags.memif) return bench::RunPair(flags, std::vector<std::string>(argv + 1, argv + argc));
   apps::StopSignals stop;
   if (flags.dev.empty()) return bench::RunBothEnds(flags, stop);

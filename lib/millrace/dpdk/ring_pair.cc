@@ -30,20 +30,24 @@ absl::Status RingPair::Open(const RingPairOptions& options) {
   const uint32_t id = next_id.fetch_add(1);
   const unsigned node = rte_socket_id() == LCORE_ID_ANY ? 0 : rte_socket_id();
   for (int i = 0; i < 2; ++i) {
-    const std::string name = absl::StrCat("pair", id, i == 0 ? "a" : "b");
-    rings_[i] = rte_ring_create(name.c_str(), options.ring_packets, static_cast<int>(node),
-                                RING_F_SP_ENQ | RING_F_SC_DEQ);
-    if (rings_[i] == nullptr) {
-      return absl::ResourceExhaustedError(absl::StrCat("no memory for a ring of ",
-                                                       options.ring_packets, " packets (",
-                                                       rte_strerror(rte_errno), ")"));
+    for (uint32_t queue = 0; queue < options.port.queues; ++queue) {
+      const std::string name = absl::StrCat("pair", id, i == 0 ? "a" : "b", queue);
+      rte_ring* const ring = rte_ring_create(name.c_str(), options.ring_packets,
+                                             static_cast<int>(node), RING_F_SP_ENQ | RING_F_SC_DEQ);
+      if (ring == nullptr) {
+        return absl::ResourceExhaustedError(absl::StrCat("no memory for a ring of ",
+                                                         options.ring_packets, " packets (",
+                                                         rte_strerror(rte_errno), ")"));
+      }
+      rings_[i].push_back(ring);
     }
   }
   DpdkPortOptions port_options = options.port;
   for (int i = 0; i < 2; ++i) {
     const std::string name = absl::StrCat("pair", id, i == 0 ? "a" : "b");
     OutputCapture capture;
-    const int port_id = rte_eth_from_rings(name.c_str(), &rings_[1 - i], 1, &rings_[i], 1, node);
+    const int port_id = rte_eth_from_rings(name.c_str(), rings_[1 - i].data(), options.port.queues,
+                                           rings_[i].data(), options.port.queues, node);
     const std::string log = capture.Stop();
     if (port_id < 0) {
       return absl::InternalError(
@@ -62,22 +66,26 @@ absl::Status RingPair::Open(const RingPairOptions& options) {
   return absl::OkStatus();
 }
 
+std::vector<rte_ring*> RingPair::Rings() const {
+  std::vector<rte_ring*> all = rings_[0];
+  all.insert(all.end(), rings_[1].begin(), rings_[1].end());
+  return all;
+}
+
 RingPair::~RingPair() {
   for (auto& port : ports_) {
     if (port != nullptr) port->Stop();
   }
   // Packets that are under way belong to either pool: they go back before a pool may end.
-  for (rte_ring* ring : rings_) {
+  for (rte_ring* ring : Rings()) {
     void* packet = nullptr;
-    while (ring != nullptr && rte_ring_dequeue(ring, &packet) == 0) {
-      rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
-    }
+    while (rte_ring_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
   }
   for (auto& port : ports_) port.reset();
   for (const std::string& name : device_names_) {
     if (!name.empty()) rte_eal_hotplug_remove("vdev", name.c_str());
   }
-  for (rte_ring* ring : rings_) rte_ring_free(ring);
+  for (rte_ring* ring : Rings()) rte_ring_free(ring);
 }
 
 }  // namespace millrace::dpdk

@@ -1,13 +1,16 @@
 // dpdk/ring_pair.h - two ports joined in the process: what one sends, the other receives.
 //
 // The default of every subcommand: no NIC, no root, no huge pages. Packets change hands without a
-// copy through two rings. Each port belongs to one worker; both may be the same one.
+// copy through two rings. Each port belongs to one worker; both may be the same one. With several
+// queue pairs (port.queues) there are as many rings: pair i of one port is pair i of the other, and
+// DpdkPort::OfQueue gives the ports of the others.
 #ifndef MILLRACE_DPDK_RING_PAIR_H_
 #define MILLRACE_DPDK_RING_PAIR_H_
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "millrace/dpdk/dpdk_port.h"
@@ -36,8 +39,9 @@ class RingPair {
  private:
   RingPair() = default;
   absl::Status Open(const RingPairOptions& options);
+  std::vector<rte_ring*> Rings() const;
 
-  rte_ring* rings_[2] = {};
+  std::vector<rte_ring*> rings_[2];
   std::string device_names_[2];
   std::unique_ptr<DpdkPort> ports_[2];
 };
