@@ -112,6 +112,16 @@ absl::Status FinishReport(ServeWorkers& workers, const Device& device, const std
   return absl::FailedPreconditionError("cannot write --stats " + file);
 }
 
+// Each worker has its share of the cap, and draws of its own.
+ServeOptions PartOf(const ServeOptions& options, uint32_t worker, uint32_t count) {
+  ServeOptions part = options;
+  if (options.rate_cap_per_s != 0) {
+    part.rate_cap_per_s = std::max<uint64_t>(1, ShareOf(options.rate_cap_per_s, {worker, count}));
+  }
+  part.disturbance.seed += worker;
+  return part;
+}
+
 // Null without --control.
 std::unique_ptr<ServeControl> MakeControl(const ServeFlags& flags, const CLI::App& app,
                                           const std::vector<Listening>& services,
@@ -122,7 +132,16 @@ std::unique_ptr<ServeControl> MakeControl(const ServeFlags& flags, const CLI::Ap
                               .v4 = device.config.address.length_bits != 0,
                               .v6 = device.config.host_v6.address.length_bits != 0,
                               .grace = flags.grace,
-                              .reload = [&app] { return ReloadServe(app); }};
+                              .reload = [&app] { return ReloadServe(app); },
+                              .change =
+                                  [&workers](const ServeOptions& changed) {
+                                    bool taken = true;
+                                    for (uint32_t i = 0; i < workers.size(); ++i) {
+                                      taken &=
+                                          workers.app(i).Change(PartOf(changed, i, workers.size()));
+                                    }
+                                    return taken;
+                                  }};
   std::vector<stack::Control*> controls;
   for (uint32_t i = 0; i < workers.size(); ++i) {
     controls.push_back(&workers.control(i));
@@ -135,15 +154,8 @@ absl::Status Serve(const ServeFlags& flags, const CLI::App& app, const ServeOpti
                    const std::vector<Listening>& services, Device& device,
                    std::unique_ptr<ControlSocket> socket, StopSignals& signals) {
   const Pattern pattern;
-  // Each worker has its share of the cap, and draws of its own.
   const auto make = [&](uint32_t worker) {
-    ServeOptions part = options;
-    const uint32_t count = device.port->workers();
-    if (options.rate_cap_per_s != 0) {
-      part.rate_cap_per_s = std::max<uint64_t>(1, ShareOf(options.rate_cap_per_s, {worker, count}));
-    }
-    part.disturbance.seed += worker;
-    return std::make_unique<ServeApp>(part, pattern);
+    return std::make_unique<ServeApp>(PartOf(options, worker, device.port->workers()), pattern);
   };
   dpdk::Clock clock = dpdk::Clock::Calibrate();
   auto workers = ServeWorkers::Create(device, make, clock);

@@ -36,6 +36,8 @@ class ExchangeService {
                   const Pattern& pattern)
       : options_(options), disturbance_(disturbance), pattern_(pattern) {}
 
+  // What is asked from now on is answered so.
+  void Disturb(const DisturbanceOptions& options) { disturbance_ = Disturbance(options); }
   void OnOpen(stack::Socket socket);
   size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
   void OnPeerClosed(stack::Socket socket);

@@ -45,6 +45,8 @@ class HttpService {
   HttpService(const Pattern& pattern, const DisturbanceOptions& disturbance, uint32_t close_after)
       : pattern_(pattern), disturbance_(disturbance), close_after_(close_after) {}
 
+  // What is asked from now on is answered so.
+  void Disturb(const DisturbanceOptions& options) { disturbance_ = Disturbance(options); }
   void OnOpen(stack::Socket socket);
   size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
   void OnPeerClosed(stack::Socket socket);

@@ -71,8 +71,19 @@ void ServeApp::OnClose(stack::Socket socket, tcp::CloseReason reason) {
   if (reason != tcp::CloseReason::kNormal) ++counters_.ended_not_normally;
 }
 
+void ServeApp::TakeChange() {
+  ServeOptions options;
+  if (changes_.Pop({&options, 1}) == 0) return;
+  capped_ = options.rate_cap_per_s != 0;
+  cap_ = TokenBucket(options.rate_cap_per_s, kCapBurst);
+  http_.Disturb(options.disturbance);
+  exchange_.Disturb(options.disturbance);
+}
+
 void ServeApp::OnPoll(stack::Engine& engine, Instant now) {
   now_ = now;
+  if (changes_.size() > 0) [[unlikely]]
+    TakeChange();
   http_.OnPoll(engine, now);
   echo_.OnPoll(engine, now);
   exchange_.OnPoll(engine, now);

@@ -16,6 +16,7 @@
 #include "apps/serve/exchange_service.h"
 #include "apps/serve/http_service.h"
 #include "apps/serve/stream_services.h"
+#include "millrace/base/spsc_ring.h"
 #include "millrace/base/token_bucket.h"
 #include "millrace/stack/engine.h"
 #include "millrace/stack/socket.h"
@@ -47,6 +48,10 @@ class ServeApp {
   void OnClose(stack::Socket socket, tcp::CloseReason reason);
   void OnPoll(stack::Engine& engine, Instant now);
 
+  // From one other thread: the next poll takes over rate cap, delays and errors; answers that wait
+  // already are as they were drawn. False while two changes have not been taken yet.
+  bool Change(const ServeOptions& options) { return changes_.Push({&options, 1}) == 1; }
+
   const ServeCounters& counters() const { return counters_; }
   const HttpService& http() const { return http_; }
   const EchoService& echo() const { return echo_; }
@@ -62,12 +67,15 @@ class ServeApp {
     return static_cast<Service>(socket.user_data());
   }
 
+  void TakeChange();
+
   HttpService http_;
   EchoService echo_;
   DiscardService discard_;
   ExchangeService exchange_;
   bool capped_;
   TokenBucket cap_;
+  SpscRing<ServeOptions> changes_{2};
   Instant now_;
   ServeCounters counters_;
 };

@@ -213,8 +213,12 @@ void ServeControl::Reload(uint64_t client, Instant now) {
   if (read->listening.size() > stack::ListenerTable::kListenersMax / 2) {
     return Refuse(client, "there is no room for that many ports");
   }
+  if (!options_.change(read->options)) return Refuse(client, kTooMuch);
   Begin(client, std::move(changes),
-        {{"opened", opened}, {"closed", closed}, {"at_next_start", read->at_start}});
+        {{"opened", opened},
+         {"closed", closed},
+         {"settings", read->settings},
+         {"at_next_start", read->at_start}});
   NextChange(now);
 }
 

@@ -25,6 +25,8 @@ namespace millrace::apps {
 // A configuration that was read again.
 struct ServeReload {
   std::vector<Listening> listening;
+  ServeOptions options;               // of which rate cap, delays and errors count at once
+  nlohmann::ordered_json settings;    // those, as they are written, for the reply
   std::vector<std::string> at_start;  // options that have changed, but count at the next start only
   bool exchange_differs = false;      // among them: what an open raw port would answer
 };
@@ -35,6 +37,8 @@ struct ServeControlOptions {
   uint32_t backlog = 0;              // of a port, of all workers together
   Duration grace;                    // of a drain
   std::function<absl::StatusOr<ServeReload>()> reload;
+  // Gives all workers their part; false when one has not taken the last two yet.
+  std::function<bool(const ServeOptions&)> change;
 };
 
 class ServeControl {

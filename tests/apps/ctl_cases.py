@@ -74,10 +74,12 @@ def ports_come_and_go(folder):
 def the_file_is_read_again(folder):
     path = os.path.join(folder, "serve.toml")
     with open(path, "w", encoding="ascii") as file:
-        file.write('[serve]\nport = "80,82"\nrate-cap = "100k"\n[demo]\ncount = "5"\n')
+        file.write('[serve]\nport = "80,82"\nrate-cap = "100k"\nconnections = "9k"\n'
+                   '[demo]\ncount = "5"\n')
     reply = ctl(folder, "reload")
     assert reply["opened"] == [82] and sorted(reply["closed"]) == [7, 8080], reply
-    assert reply["at_next_start"] == ["--rate-cap"], reply
+    assert reply["at_next_start"] == ["--connections"], reply
+    assert reply["settings"] == {"--rate-cap": "100k"}, reply
     assert ports(folder) == {80: "http", 82: "http"}
     with open(path, "w", encoding="ascii") as file:
         file.write('[serve]\nport = "80"\nprot = "90"\n')

@@ -104,5 +104,28 @@ TEST(LoadLatency, GeneratorThatMayNotStartStillSeesTheStallFromTheIntendedStart)
   EXPECT_NEAR(Ms(stall.result.lag_ns.max()), 990, 5);
 }
 
+// What `ctl reload` changes of a running server, and that it does not pile up.
+TEST(ServeChange, RateCapAndDelayOfARunningServer) {
+  LoadRigOptions options = OpenLoop(1'000, Duration::Seconds(3));
+  LoadRig rig(options);
+  apps::ServeApp& server = rig.server().app();
+  rig.world().RunFor(Duration::Seconds(1));
+  EXPECT_EQ(server.counters().over_rate_cap, 0u);
+  apps::ServeOptions changed = options.serve;
+  changed.rate_cap_per_s = 100;
+  changed.disturbance.delay = *apps::Quantiles::Parse("5ms");
+  EXPECT_TRUE(server.Change(options.serve));
+  EXPECT_TRUE(server.Change(changed));
+  EXPECT_FALSE(server.Change(changed)) << "two wait already";
+  rig.world().RunFor(Duration::Seconds(1));
+  EXPECT_NEAR(static_cast<double>(server.counters().over_rate_cap), 1'000 - 100 - 16, 30);
+  EXPECT_TRUE(server.Change(options.serve));  // as it was
+  ASSERT_TRUE(rig.Run());
+  EXPECT_NEAR(static_cast<double>(rig.counts().ok), 2'000 + 100 + 16, 30);
+  const Histogram& first_byte = rig.result().actual[LatencyState::kFirstByte];
+  EXPECT_LT(Ms(first_byte.ValueAtQuantile(0.9)), 1);
+  EXPECT_NEAR(Ms(first_byte.ValueAtQuantile(0.99)), 5, 0.5);
+}
+
 }  // namespace
 }  // namespace millrace::testing
