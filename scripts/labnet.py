@@ -119,11 +119,13 @@ def without_signals():
 class Lab:
     """The namespaces, and the processes started in them. Use as a context manager."""
 
-    def __init__(self, device="afpacket", family=4, vlan=None, dev_options=""):
-        """`vlan`: the kernel's end is a VLAN interface with this ID; not with tap."""
+    def __init__(self, device="afpacket", family=4, vlan=None, dev_options="", queues=1):
+        """`vlan`: the kernel's end is a VLAN interface with this ID; `queues`: of the interfaces;
+        neither with tap."""
         tag = f"mrl{os.getpid()}"
         self.device, self.family, self.vlan = device, family, vlan
         self.dev_options = dev_options
+        self.queues = ["numrxqueues", str(queues), "numtxqueues", str(queues)]
         self.millrace_ip = MILLRACE_IP if family == 4 else MILLRACE_IP6
         self.kernel_ip = KERNEL_IP if family == 4 else KERNEL_IP6
         self.kernel_ns = tag + "k"
@@ -175,8 +177,8 @@ class Lab:
             self.watcher = threading.Thread(target=self.address_the_tap, daemon=True)
             self.watcher.start()
             return
-        run("ip", "-n", self.millrace_ns, "link", "add", self.millrace_if, "type", "veth",
-            "peer", "name", self.kernel_if, "netns", self.kernel_ns)
+        run("ip", "-n", self.millrace_ns, "link", "add", self.millrace_if, *self.queues, "type",
+            "veth", "peer", "name", self.kernel_if, *self.queues, "netns", self.kernel_ns)
         for ns, interface in ((self.millrace_ns, self.millrace_if),
                               (self.kernel_ns, self.kernel_if)):
             # No router solicitations and the like: only what the peers say.

@@ -25,7 +25,7 @@ def known_tests():
         for suite, name in re.findall(r"\bTEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)", text):
             names.add(f"{suite}.{name}")
     for path in (ROOT / "tests" / "lab").glob("*.py"):
-        for name in re.findall(r"^def (\w+)\(bench", path.read_text(), re.M):
+        for name in re.findall(r"^def (\w+)\((?:bench|lab)\b", path.read_text(), re.M):
             names.add(f"lab:{name}")
     devices = re.search(r"^DEVICES = \((.*?)\)", (ROOT / "scripts" / "lab-qemu").read_text(), re.M)
     names.update(f"qemu:{name}" for name in re.findall(r'"([\w-]+)"', devices[1]))

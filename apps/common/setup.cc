@@ -1,16 +1,12 @@
 #include "apps/common/setup.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "apps/common/addresses.h"
-#include "millrace/dpdk/cpus.h"
 #include "millrace/dpdk/packet_pool.h"
 
 namespace millrace::apps {
@@ -88,8 +84,10 @@ uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
 
 void DeviceFlags::AddTo(CLI::App& app, bool required) {
   app.add_option("--dev", dev,
-                 "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS")
+                 "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS, "
+                 "bond:DEV+DEV; again for another port, with an --ip of its own")
       ->type_name("DEV")
+      ->join(';')
       ->required(required);
   app.add_option("--ip", ip,
                  "our address and its network: 10.1.0.1/24 or 2001:db8::1/64; twice for both")
@@ -107,26 +105,10 @@ void DeviceFlags::AddTo(CLI::App& app, bool required) {
       ->default_str(idle);
   app.add_option(
          "--cores", cores,
-         "a worker on each of these CPUs: auto, or a list as 0,2-5 (default: one, anywhere)")
+         "a worker on each of these CPUs, dealt to the ports in their order: auto, or a list as "
+         "0,2-5 (default: one a port, anywhere)")
       ->type_name("LIST");
   machine.AddTo(app);
-}
-
-absl::Status ChooseWorkers(const DeviceFlags& flags, const dpdk::PortConfig& port, Device* device) {
-  if (flags.cores.empty()) {
-    if (!flags.dispatcher) return absl::OkStatus();
-    return absl::InvalidArgumentError("--dispatcher needs --cores");
-  }
-  auto cpus = dpdk::ChooseCpus(flags.cores, dpdk::NumaNodeOf(port), dpdk::ReadHostCpus());
-  if (!cpus.ok()) {
-    return absl::Status(cpus.status().code(), absl::StrCat("--cores: ", cpus.status().message()));
-  }
-  if (flags.dispatcher && cpus->size() < 2) {
-    return absl::InvalidArgumentError("--dispatcher needs a second core in --cores");
-  }
-  if (cpus->size() > stack::Steering::kWorkersMax) cpus->resize(stack::Steering::kWorkersMax);
-  device->cpus = *std::move(cpus);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text) {
@@ -134,50 +116,6 @@ absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text) {
   if (text == "yield") return dpdk::IdleMode::kYield;
   if (text == "sleep") return dpdk::IdleMode::kSleep;
   return absl::InvalidArgumentError("--idle \"" + text + "\" is none of poll, yield, sleep");
-}
-
-absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp) {
-  Device device;
-  device.config.tcp = tcp.Config();
-  device.config.ttl = tcp.ttl;
-  device.config.pages = flags.machine.pages();
-  if (absl::Status set = SetAddresses(flags, &device.config); !set.ok()) return set;
-  absl::StatusOr<dpdk::IdleMode> idle = ParseIdle(flags.idle);
-  if (!idle.ok()) return idle.status();
-  device.idle = *idle;
-  absl::StatusOr<LayerOptions> layers = flags.machine.Layers();
-  if (!layers.ok()) return layers.status();
-  device.layers = *layers;
-  absl::StatusOr<dpdk::PortConfig> port = dpdk::ParsePortConfig(flags.dev);
-  if (!port.ok()) return port.status();
-  if (port->kind == dpdk::DeviceKind::kRing) {
-    return absl::InvalidArgumentError(
-        "--dev ring has nobody at its other end: use `millrace demo`, or --dev afpacket:IFACE");
-  }
-  const dpdk::HostNetwork host = dpdk::ReadHostNetwork();
-  if (absl::Status check = dpdk::CheckPortConfig(*port, host); !check.ok()) return check;
-  const std::string warning = dpdk::PortConfigWarning(*port, host);
-  if (!warning.empty()) std::fprintf(stderr, "millrace: warning: %s\n", warning.c_str());
-
-  if (absl::Status chosen = ChooseWorkers(flags, *port, &device); !chosen.ok()) return chosen;
-  const auto workers = static_cast<uint32_t>(std::max<size_t>(device.cpus.size(), 1));
-
-  dpdk::DpdkPortOptions options = port->PortOptions();
-  options.vlan = device.layers.vlan.has_value();
-  options.packets = (options.packets + 1) * workers - 1;
-  if (device.layers.impairment) options.packets += 2 * kHeldPacketsMax;
-  dpdk::EalOptions eal{.memory_mb = flags.machine.MemoryMb(options.packets),
-                       .huge_pages = flags.machine.huge_pages(),
-                       .extra = flags.machine.EalWords()};
-  if (port->kind == dpdk::DeviceKind::kPci) eal.pci_allowed.push_back(port->target);
-  absl::StatusOr<std::unique_ptr<dpdk::Eal>> started = dpdk::Eal::Start(eal);
-  if (!started.ok()) return started.status();
-  device.eal = *std::move(started);
-  absl::StatusOr<std::unique_ptr<dpdk::AttachedPort>> opened =
-      dpdk::AttachedPort::Open(*port, options, workers, flags.dispatcher);
-  if (!opened.ok()) return opened.status();
-  device.port = *std::move(opened);
-  return device;
 }
 
 }  // namespace millrace::apps

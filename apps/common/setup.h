@@ -56,8 +56,8 @@ struct MachineFlags {
 
 // Flags of a real port.
 struct DeviceFlags {
-  std::string dev;
-  std::string ip, gw;  // lists with commas: at most one of a family
+  std::string dev;     // of several ports a list with semicolons
+  std::string ip, gw;  // lists with commas: at most one of a family and port
   bool router_advertisements = false;
   std::string idle = "sleep";
   std::string cores;        // "": one worker, wherever the system puts it
@@ -74,18 +74,39 @@ struct DeviceFlags {
 
 absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text);
 
-// A started EAL with one open port. Members end in reverse order.
+// An open port and what its workers need.
 struct Device {
-  std::unique_ptr<dpdk::Eal> eal;
   std::unique_ptr<dpdk::AttachedPort> port;
-  LayerOptions layers;
-  dpdk::IdleMode idle = dpdk::IdleMode::kSleep;
   std::vector<int> cpus;       // one worker each; empty: one worker, anywhere
   stack::EngineConfig config;  // address, gateway, pages, tcp; limits are the subcommand's
 };
 
+// A started EAL with open ports. Members end in reverse order.
+// Each port has workers of its own, which share nothing with those of another: a connection belongs
+// to the port on which it was opened. Workers are numbered through, those of the first port first.
+struct Devices {
+  std::unique_ptr<dpdk::Eal> eal;
+  std::vector<Device> ports;  // never empty
+  LayerOptions layers;        // of every port
+  dpdk::IdleMode idle = dpdk::IdleMode::kSleep;
+
+  uint32_t workers() const;
+  // What each worker is: its port, and which of the port's workers.
+  struct Place {
+    Device* device;
+    uint32_t index;
+  };
+  std::vector<Place> Places();
+  // The CPUs of all workers; -1: anywhere.
+  std::vector<int> Cpus() const;
+  // "net_af_packet ..., 2 workers over 1 queue(s)", of all ports.
+  std::string Describe() const;
+  // Of all ports together. REQUIRES: none is polled.
+  dpdk::DpdkPortCounters ReadCounters() const;
+};
+
 // Everything is checked before anything is started.
-absl::StatusOr<Device> OpenDevice(const DeviceFlags& flags, const TcpFlags& tcp);
+absl::StatusOr<Devices> OpenDevices(const DeviceFlags& flags, const TcpFlags& tcp);
 
 }  // namespace millrace::apps
 

@@ -1,9 +1,9 @@
-// apps/common/worker_group.h - the workers of a device: a stack and an instance of the application
+// apps/common/worker_group.h - the workers of all ports: a stack and an instance of the application
 // each, pinned, watched, asked and stopped from one controlling thread.
 //
-// With one worker it is a stack over the bare device. With several, each has its share of the
-// limits, its own tables, and what belongs to it (stack/steered_port.h); they share nothing but the
-// rings between them.
+// A port with one worker has a stack over the bare device. Of several, each has its share of the
+// port's limits, its own tables, and what belongs to it (stack/steered_port.h); they share nothing
+// but the rings between them, and workers of different ports not even those.
 // Threading: everything here belongs to the controlling thread; an app and an engine may be touched
 // before Start and after Stop.
 #ifndef MILLRACE_APPS_COMMON_WORKER_GROUP_H_
@@ -33,15 +33,17 @@ namespace millrace::apps {
 template <stack::App A>
 class WorkerGroup {
  public:
+  using MakeApp = std::function<std::unique_ptr<A>(uint32_t worker)>;
+
   // A worker that shows no sign of life for this long is reported; it is looked at four times as
   // often.
   static constexpr Duration kStuckAfter = Duration::Milliseconds(120);
   static constexpr Duration kWatchInterval = Duration::Milliseconds(30);
 
-  // `device` outlives the group; its config is the whole's.
-  static absl::StatusOr<std::unique_ptr<WorkerGroup>> Create(
-      Device& device, const std::function<std::unique_ptr<A>(uint32_t worker)>& make_app,
-      dpdk::Clock clock);
+  // `devices` outlives the group; a port's config is that of its workers together.
+  static absl::StatusOr<std::unique_ptr<WorkerGroup>> Create(Devices& devices,
+                                                             const MakeApp& make_app,
+                                                             dpdk::Clock clock);
   ~WorkerGroup() { Join(); }
   WorkerGroup(const WorkerGroup&) = delete;
   WorkerGroup& operator=(const WorkerGroup&) = delete;
@@ -70,12 +72,15 @@ class WorkerGroup {
     std::unique_ptr<dpdk::Worker> worker;
   };
 
-  WorkerGroup(Device& device, dpdk::Clock clock) : device_(device), clock_(clock) {}
+  WorkerGroup(dpdk::IdleMode idle, std::vector<int> cpus, dpdk::Clock clock)
+      : idle_(idle), cpus_(std::move(cpus)), clock_(clock) {}
+  absl::Status AddWorkers(Device& device, LayerOptions layers, const MakeApp& make_app);
   void Join();
 
-  Device& device_;
+  dpdk::IdleMode idle_;
+  std::vector<int> cpus_;
   dpdk::Clock clock_;
-  std::unique_ptr<stack::HandOver> hand_over_;
+  std::vector<std::unique_ptr<stack::HandOver>> hand_overs_;  // of ports with several workers
   std::vector<Member> members_;
   std::optional<Watchdog> watchdog_;
 };
@@ -83,33 +88,43 @@ class WorkerGroup {
 // Inline definitions
 
 template <stack::App A>
-absl::StatusOr<std::unique_ptr<WorkerGroup<A>>> WorkerGroup<A>::Create(
-    Device& device, const std::function<std::unique_ptr<A>(uint32_t worker)>& make_app,
-    dpdk::Clock clock) {
-  std::unique_ptr<WorkerGroup> group(new WorkerGroup(device, clock));
+absl::StatusOr<std::unique_ptr<WorkerGroup<A>>> WorkerGroup<A>::Create(Devices& devices,
+                                                                       const MakeApp& make_app,
+                                                                       dpdk::Clock clock) {
+  std::unique_ptr<WorkerGroup> group(new WorkerGroup(devices.idle, devices.Cpus(), clock));
+  for (Device& device : devices.ports) {
+    absl::Status added = group->AddWorkers(device, devices.layers, make_app);
+    if (!added.ok()) return added;
+  }
+  return group;
+}
+
+template <stack::App A>
+absl::Status WorkerGroup<A>::AddWorkers(Device& device, LayerOptions layers,
+                                        const MakeApp& make_app) {
   dpdk::AttachedPort& attached = *device.port;
   const stack::Steering* const steering = attached.steering();
   const uint32_t workers = attached.workers();
   if (steering != nullptr) {
     const auto packets = static_cast<uint32_t>(attached.port().pool()->capacity());
-    group->hand_over_ = std::make_unique<stack::HandOver>(
-        workers, stack::HandOver::RingFramesFor(workers, packets));
+    hand_overs_.push_back(std::make_unique<stack::HandOver>(
+        workers, stack::HandOver::RingFramesFor(workers, packets)));
   }
   for (uint32_t i = 0; i < workers; ++i) {
-    Member member{.app = make_app(i), .control = std::make_unique<stack::Control>()};
-    LayerOptions layers = device.layers;
+    Member member{.app = make_app(size()), .control = std::make_unique<stack::Control>()};
     stack::EngineConfig config = device.config;
     if (steering != nullptr) {
-      layers.place = SteeredPlace{steering, group->hand_over_.get(), i, attached.queues()};
+      layers.place = SteeredPlace{steering, hand_overs_.back().get(), i, attached.queues()};
       config = config.ForWorker(*steering, i);
     }
-    const dpdk::OnCpu on(device.cpus.empty() ? -1 : device.cpus[i]);
-    auto stack = HostedStack<A>::Create(attached.port(i), *member.app, config, layers, clock.Now());
+    const dpdk::OnCpu on(cpus_[size()]);
+    auto stack =
+        HostedStack<A>::Create(attached.port(i), *member.app, config, layers, clock_.Now());
     if (!stack.ok()) return stack.status();
     member.stack = *std::move(stack);
-    group->members_.push_back(std::move(member));
+    members_.push_back(std::move(member));
   }
-  return group;
+  return absl::OkStatus();
 }
 
 template <stack::App A>
@@ -126,7 +141,7 @@ absl::Status WorkerGroup<A>::AwaitAddress() {
   }
   for (uint32_t i = 0; i < size(); ++i) {
     if (state(i) != stack::AddressState::kDuplicate) continue;
-    return absl::AlreadyExistsError(device_.config.host_v6.address.address.ToString() +
+    return absl::AlreadyExistsError(engine(i).config().host_v6.address.address.ToString() +
                                     " is in use by another station of this network");
   }
   return absl::OkStatus();
@@ -137,8 +152,8 @@ absl::Status WorkerGroup<A>::Start(const std::string& name) {
   watchdog_.emplace(members_.size(), kStuckAfter, clock_.Now());
   for (uint32_t i = 0; i < size(); ++i) {
     dpdk::WorkerOptions options{.name = size() == 1 ? name : name + std::to_string(i),
-                                .idle = device_.idle};
-    if (!device_.cpus.empty()) options.cpu = device_.cpus[i];
+                                .idle = idle_};
+    if (cpus_[i] >= 0) options.cpu = cpus_[i];
     auto worker = dpdk::Worker::Start(options, clock_, [&member = members_[i]](Instant now) {
       const bool asked = member.control->Poll(member.stack->engine(), now);
       return member.stack->Poll(now) + (asked ? 1 : 0);

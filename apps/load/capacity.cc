@@ -42,10 +42,16 @@ double StartsWithin(const RunPlan& plan, double rate_per_s, Duration time) {
   return starts / plan.rank.count;
 }
 
-Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config) {
+Capacity CapacityOf(const RunPlan& plan, std::span<const stack::EngineConfig> ports) {
+  const stack::EngineConfig& config = ports.front();
   Capacity capacity;
   capacity.v4 = plan.targets.front().endpoint.address.IsV4();
+  // A port opens its share of the connections, however many addresses it has.
   capacity.addresses = AddressesOf(config, capacity.v4);
+  for (const stack::EngineConfig& port : ports) {
+    capacity.addresses = std::min(capacity.addresses, AddressesOf(port, capacity.v4));
+  }
+  capacity.addresses *= ports.size();
   capacity.ports = uint64_t{config.source_port_max} - config.source_port_min + 1;
   capacity.tuples = capacity.addresses * capacity.ports;
   capacity.known = plan.open_loop();

@@ -4,6 +4,7 @@
 #define MILLRACE_APPS_LOAD_CAPACITY_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "apps/load/plan.h"
@@ -28,9 +29,13 @@ struct Capacity {
 // `rate_per_s`. What `count` says is started in the window, besides what goes before it.
 double StartsWithin(const RunPlan& plan, double rate_per_s, Duration time);
 
-// Source tuples that `plan` needs with this engine. A tuple is in use while its connection is, and
-// for TIME-WAIT after we closed first. Each rank has its own.
-Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config);
+// Source tuples that `plan` needs with the engines of these ports, alike but for addresses. A tuple
+// is in use while its connection is, and for TIME-WAIT after we closed first. Each rank has its
+// own.
+Capacity CapacityOf(const RunPlan& plan, std::span<const stack::EngineConfig> ports);
+inline Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config) {
+  return CapacityOf(plan, {&config, 1});
+}
 
 // What to change when it does not last. Over rings the addresses are as they are.
 std::string CapacityAdvice(const Capacity& capacity, bool rings);

@@ -128,16 +128,22 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
 
 absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFlags& flags,
                                                                  const TcpFlags& tcp) {
-  absl::StatusOr<Device> device = apps::OpenDevice(flags, tcp);
-  if (!device.ok()) return device.status();
+  absl::StatusOr<Devices> devices = OpenDevices(flags, tcp);
+  if (!devices.ok()) return devices.status();
   std::unique_ptr<LoadBench> bench(new LoadBench);
-  bench->device_ = *std::move(device);
-  bench->config_ = bench->device_->config;
-  bench->layers_ = bench->device_->layers;
-  bench->idle_ = bench->device_->idle;
-  bench->cpus_ = bench->device_->cpus;
-  if (bench->cpus_.empty()) bench->cpus_ = {-1};
+  bench->devices_ = *std::move(devices);
+  bench->places_ = bench->devices_->Places();
+  bench->layers_ = bench->devices_->layers;
+  bench->idle_ = bench->devices_->idle;
+  bench->cpus_ = bench->devices_->Cpus();
   return bench;
+}
+
+std::vector<stack::EngineConfig> LoadBench::configs() const {
+  if (rings()) return {config_};
+  std::vector<stack::EngineConfig> configs;
+  for (const Device& device : devices_->ports) configs.push_back(device.config);
+  return configs;
 }
 
 Endpoint LoadBench::RingTarget(Service service, const RingNetwork& network) {
@@ -152,32 +158,25 @@ std::string LoadBench::DpdkVersion() const {
 
 std::string LoadBench::Describe() {
   if (rings()) return std::to_string(2 * rings_.size()) + " rings in the process";
-  std::string text = port().Describe();
-  if (workers() == 1) return text;
-  return text + ", " + std::to_string(workers()) + " workers over " +
-         std::to_string(device_->port->queues()) + " queue(s)" + (port().rss() ? " with RSS" : "");
+  return devices_->Describe();
 }
 
 dpdk::DpdkPortCounters LoadBench::ReadCounters() {
-  dpdk::DpdkPortCounters sum = port().ReadCounters();
-  for (uint32_t i = 1; i < workers(); ++i) {
-    const dpdk::DpdkPortCounters own = port(i).ReadCounters();
+  if (!rings()) return devices_->ReadCounters();
+  dpdk::DpdkPortCounters sum;
+  for (const auto& pair : rings_) {
+    const dpdk::DpdkPortCounters own = pair->first().ReadCounters();
     sum.rx_linearize_failed += own.rx_linearize_failed;
     sum.tx_rejected += own.tx_rejected;
-    if (!rings()) continue;  // one device counts the rest for all its queues
-    sum.rx_packets += own.rx_packets;
-    sum.tx_packets += own.tx_packets;
-    sum.rx_missed += own.rx_missed;
-    sum.rx_errors += own.rx_errors;
-    sum.rx_no_packet += own.rx_no_packet;
-    sum.tx_errors += own.tx_errors;
+    sum.AddDevice(own);
   }
   return sum;
 }
 
 double LoadBench::FreePacketsShare() {
   double least = 1;
-  for (uint32_t i = 0; i < (rings() ? workers() : 1); ++i) {
+  for (uint32_t i = 0; i < workers(); ++i) {
+    if (!rings() && places_[i].index != 0) continue;  // workers of a port share its pool
     const dpdk::PacketPool& pool = *port(i).pool();
     least = std::min(least, 1 - static_cast<double>(pool.in_use()) / pool.capacity());
   }
@@ -212,62 +211,78 @@ absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
   return run;
 }
 
-// Of an end of a device, or of one of the pairs of rings; `closes`: it keeps TIME-WAIT.
-stack::EngineConfig LoadBench::ConfigOf(const RunPlan& plan, bool closes) const {
-  const auto pairs = static_cast<uint32_t>(std::max<size_t>(rings_.size(), 1));
-  stack::EngineConfig config = config_;
-  MakeRoom(PlanOf(plan, {0, pairs}), &config.limits);
+// Of the generators of a port, or of an end of one of the pairs of rings; `closes`: it keeps
+// TIME-WAIT.
+stack::EngineConfig LoadBench::ConfigOf(const RunPlan& plan, const stack::EngineConfig& base,
+                                        bool closes) const {
+  const auto parts = static_cast<uint32_t>(rings() ? rings_.size() : devices_->ports.size());
+  stack::EngineConfig config = base;
+  MakeRoom(PlanOf(plan, {0, parts}), &config.limits);
   config.limits.time_wait = 65'536;
   if (!closes) return config;
   const uint32_t time_waits = ring_options_.time_waits != 0
                                   ? ring_options_.time_waits
                                   : TimeWaitsFor(plan, config.tcp.time_wait);
-  config.limits.time_wait = (time_waits + pairs - 1) / pairs;
+  config.limits.time_wait = (time_waits + parts - 1) / parts;
   return config;
 }
 
 absl::Status LoadBench::AddMembers(LoadRun& run) {
-  const uint32_t count = workers();
   const bool closes = run.plan.close == CloseMode::kFin || run.plan.close == CloseMode::kHalf;
-  const stack::EngineConfig config = ConfigOf(run.plan, closes);
-  const stack::Steering* const steering = rings() ? nullptr : device_->port->steering();
-  if (steering != nullptr) {
-    const auto packets = static_cast<uint32_t>(port().pool()->capacity());
-    run.hand_over =
-        std::make_unique<stack::HandOver>(count, stack::HandOver::RingFramesFor(count, packets));
+  for (uint32_t i = 0; i < rings_.size(); ++i) {
+    absl::Status added = AddMember(run, layers_, ConfigOf(run.plan, config_, closes));
+    if (!added.ok()) return added;
   }
-  for (uint32_t i = 0; i < count; ++i) {
-    auto member = std::make_unique<LoadMember>();
-    member->plan = PlanOf(run.plan, {i, count});
-    if (count > 1 || run.plan.together) member->live.start_at_ns = LiveRun::kNotYet;
-    member->app = std::make_unique<LoadApp>(member->plan, pattern_, member->live);
+  for (const auto& [device, index] : places_) {
+    const stack::EngineConfig config = ConfigOf(run.plan, device->config, closes);
+    const stack::Steering* const steering = device->port->steering();
+    if (steering == nullptr) {
+      if (absl::Status added = AddMember(run, layers_, config); !added.ok()) return added;
+      continue;
+    }
+    if (index == 0) {
+      const uint32_t count = device->port->workers();
+      const auto packets = static_cast<uint32_t>(device->port->port().pool()->capacity());
+      run.hand_overs.push_back(
+          std::make_unique<stack::HandOver>(count, stack::HandOver::RingFramesFor(count, packets)));
+    }
     LayerOptions layers = layers_;
-    if (run.plan.capture_bytes > 0) {
-      member->recorder = std::make_unique<FlightRecorder>(FlightRecorder::Options{
-          .ring_bytes = kRecorderBytes / count, .kept_bytes = run.plan.capture_bytes / count});
-      if (!member->recorder->ok()) {
-        return absl::ResourceExhaustedError("--capture-failures: no memory for the packets");
-      }
-      layers.recorder = member->recorder.get();
-      member->app->SetRecorder(member->recorder.get());
-    }
-    stack::EngineConfig part = config;
-    if (steering != nullptr) {
-      layers.place = SteeredPlace{steering, run.hand_over.get(), i, device_->port->queues()};
-      part = config.ForWorker(*steering, i);
-    }
-    const dpdk::OnCpu on(cpus_[i]);
-    auto stack = HostedStack<LoadApp>::Create(port(i), *member->app, part, layers, run.clock.Now());
-    if (!stack.ok()) return stack.status();
-    member->stack = *std::move(stack);
-    run.members.push_back(std::move(member));
+    layers.place =
+        SteeredPlace{steering, run.hand_overs.back().get(), index, device->port->queues()};
+    absl::Status added = AddMember(run, layers, config.ForWorker(*steering, index));
+    if (!added.ok()) return added;
   }
+  return absl::OkStatus();
+}
+
+absl::Status LoadBench::AddMember(LoadRun& run, LayerOptions layers,
+                                  const stack::EngineConfig& config) {
+  const uint32_t count = workers();
+  const auto i = static_cast<uint32_t>(run.members.size());
+  auto member = std::make_unique<LoadMember>();
+  member->plan = PlanOf(run.plan, {i, count});
+  if (count > 1 || run.plan.together) member->live.start_at_ns = LiveRun::kNotYet;
+  member->app = std::make_unique<LoadApp>(member->plan, pattern_, member->live);
+  if (run.plan.capture_bytes > 0) {
+    member->recorder = std::make_unique<FlightRecorder>(FlightRecorder::Options{
+        .ring_bytes = kRecorderBytes / count, .kept_bytes = run.plan.capture_bytes / count});
+    if (!member->recorder->ok()) {
+      return absl::ResourceExhaustedError("--capture-failures: no memory for the packets");
+    }
+    layers.recorder = member->recorder.get();
+    member->app->SetRecorder(member->recorder.get());
+  }
+  const dpdk::OnCpu on(cpus_[i]);
+  auto stack = HostedStack<LoadApp>::Create(port(i), *member->app, config, layers, run.clock.Now());
+  if (!stack.ok()) return stack.status();
+  member->stack = *std::move(stack);
+  run.members.push_back(std::move(member));
   return absl::OkStatus();
 }
 
 absl::Status LoadBench::AddServer(LoadRun& run, uint32_t pair) {
   LoadMember& member = *run.members[pair];
-  stack::EngineConfig config = ConfigOf(run.plan, run.plan.close == CloseMode::kServer);
+  stack::EngineConfig config = ConfigOf(run.plan, config_, run.plan.close == CloseMode::kServer);
   ring_options_.network.SetServer(&config);
   member.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
   const dpdk::OnCpu on(apart() ? cpus_[1] : cpus_[pair]);

@@ -43,9 +43,10 @@ struct LoadMember {
 // One run: generators, servers (over rings), and the threads that poll them. Made by LoadBench.
 // Members end in reverse order: workers before what they poll.
 struct LoadRun {
-  RunPlan plan;                                      // the whole
-  dpdk::Clock clock = dpdk::Clock::Monotonic();      // of all workers
-  std::unique_ptr<stack::HandOver> hand_over;        // between several
+  RunPlan plan;                                  // the whole
+  dpdk::Clock clock = dpdk::Clock::Monotonic();  // of all workers
+  // Between the workers of a port that has several.
+  std::vector<std::unique_ptr<stack::HandOver>> hand_overs;
   std::vector<std::unique_ptr<LoadMember>> members;  // never empty
   dpdk::DpdkPortCounters nic_before;
 
@@ -86,17 +87,20 @@ class LoadBench {
   // Makes everything for a run and lets it go. The bench outlives it; one run at a time.
   absl::StatusOr<std::unique_ptr<LoadRun>> Start(const RunPlan& plan);
 
-  const stack::EngineConfig& config() const { return config_; }
+  // Of the generators, a port each.
+  std::vector<stack::EngineConfig> configs() const;
   bool rings() const { return !rings_.empty(); }
   bool huge_pages() const { return eal().huge_pages(); }
   // Of a generator.
   dpdk::DpdkPort& port(uint32_t worker = 0) {
-    return rings() ? rings_[worker]->first() : device_->port->port(worker);
+    if (rings()) return rings_[worker]->first();
+    return places_[worker].device->port->port(places_[worker].index);
   }
   uint32_t workers() const {
-    return rings() ? static_cast<uint32_t>(rings_.size()) : device_->port->workers();
+    return static_cast<uint32_t>(rings() ? rings_.size() : places_.size());
   }
-  uint32_t queues() const { return rings() ? 1 : device_->port->queues(); }
+  // Of the first port.
+  uint32_t queues() const { return rings() ? 1 : devices_->ports.front().port->queues(); }
   // Of the generators' side, for all workers. REQUIRES: none runs.
   dpdk::DpdkPortCounters ReadCounters();
   // Of the fullest pool of packets. Walks the caches of all threads: not for every tick.
@@ -112,18 +116,21 @@ class LoadBench {
   LoadBench() = default;
   // A CPU each for the one generator and its server over rings.
   bool apart() const { return rings() && cpus_.size() > workers(); }
-  const dpdk::Eal& eal() const { return rings() ? *eal_ : *device_->eal; }
-  stack::EngineConfig ConfigOf(const RunPlan& plan, bool closes) const;
+  const dpdk::Eal& eal() const { return rings() ? *eal_ : *devices_->eal; }
+  stack::EngineConfig ConfigOf(const RunPlan& plan, const stack::EngineConfig& base,
+                               bool closes) const;
   absl::Status AddMembers(LoadRun& run);
+  absl::Status AddMember(LoadRun& run, LayerOptions layers, const stack::EngineConfig& config);
   absl::Status AddServer(LoadRun& run, uint32_t pair);
   absl::Status StartWorkers(LoadRun& run);
 
   std::unique_ptr<dpdk::Eal> eal_;  // over rings
   std::vector<std::unique_ptr<dpdk::RingPair>> rings_;
   RingOptions ring_options_;
-  std::optional<Device> device_;
+  std::optional<Devices> devices_;
+  std::vector<Devices::Place> places_;  // of the workers, over devices
   LayerOptions layers_;
-  stack::EngineConfig config_;
+  stack::EngineConfig config_;  // over rings
   std::vector<int> cpus_;
   dpdk::IdleMode idle_ = dpdk::IdleMode::kYield;
   Pattern pattern_;

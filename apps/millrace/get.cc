@@ -115,14 +115,16 @@ bool Watch(const GetFlags& flags, GetWorkers& workers, const std::vector<LiveLoa
   return false;
 }
 
-int RunOn(const GetFlags& flags, Device& device, const FetchPlan& plan, StopSignals& signals) {
-  const uint32_t count = device.port->workers();
+int RunOn(const GetFlags& flags, Devices& devices, const FetchPlan& plan, StopSignals& signals) {
+  const uint32_t count = devices.workers();
   if (plan.count < count || plan.concurrency < count) {
-    return ReportUsage("--cores asks for " + std::to_string(count) +
+    return ReportUsage("--cores and --dev ask for " + std::to_string(count) +
                        " workers: give at least as many --connections and --concurrency");
   }
-  device.config.limits.connections = 2 * flags.concurrency + 1024 * count;
-  device.config.limits.half_open = 1024 * count;
+  for (Device& device : devices.ports) {
+    device.config.limits.connections = 2 * flags.concurrency + 1024 * count;
+    device.config.limits.half_open = 1024 * count;
+  }
   std::vector<LiveLoad> live(count);
   const auto fetcher = [&](uint32_t worker) {
     FetchPlan part = plan;
@@ -130,7 +132,7 @@ int RunOn(const GetFlags& flags, Device& device, const FetchPlan& plan, StopSign
     part.concurrency = stack::ShareOf(plan.concurrency, worker, count);
     return std::make_unique<HttpFetcher>(part, live[worker]);
   };
-  auto workers = GetWorkers::Create(device, fetcher, dpdk::Clock::Calibrate());
+  auto workers = GetWorkers::Create(devices, fetcher, dpdk::Clock::Calibrate());
   if (!workers.ok()) return Report(workers.status());
   if (absl::Status ready = (*workers)->AwaitAddress(); !ready.ok()) return Report(ready);
   if (absl::Status started = (*workers)->Start("get"); !started.ok()) return Report(started);
@@ -155,8 +157,8 @@ int Run(const GetFlags& flags, StopSignals& signals) {
   if (flags.connections > 1 && !flags.output.empty()) {
     return ReportUsage("-o keeps one body, but --connections asks for several");
   }
-  absl::StatusOr<Device> device = OpenDevice(flags.device, flags.tcp);
-  if (!device.ok()) return Report(device.status());
+  absl::StatusOr<Devices> devices = OpenDevices(flags.device, flags.tcp);
+  if (!devices.ok()) return Report(devices.status());
   std::unique_ptr<FILE, FileCloser> file;
   if (flags.connections == 1) {
     const bool to_stdout = flags.output.empty() || flags.output == "-";
@@ -166,7 +168,7 @@ int Run(const GetFlags& flags, StopSignals& signals) {
     }
     plan.body_out = file.get();
   }
-  const int code = RunOn(flags, *device, plan, signals);
+  const int code = RunOn(flags, *devices, plan, signals);
   if (file != nullptr && std::fflush(file.get()) != 0) {
     return Report(absl::FailedPreconditionError("the body could not be written"));
   }

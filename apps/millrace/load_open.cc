@@ -19,7 +19,7 @@ absl::Status Wrong(const std::string& flag, const std::string& what) {
 
 int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
   FILE* const out = flags.text();
-  const Capacity capacity = CapacityOf(setup.plan, bench.config());
+  const Capacity capacity = CapacityOf(setup.plan, bench.configs());
   std::fprintf(out, "target    %s  %s\nport      %s\naddresses %s\n",
                setup.plan.target_text.c_str(), DescribeLoad(setup.plan).c_str(),
                bench.Describe().c_str(), capacity.Text().c_str());

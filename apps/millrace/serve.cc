@@ -42,34 +42,30 @@ nlohmann::ordered_json ServicesJson(const ServeApp& app) {
           {"discard_bytes", app.discard().bytes()}};
 }
 
-void PrintListening(const Device& device, const std::vector<Listening>& services) {
+void PrintListening(const Devices& devices, const std::vector<Listening>& services) {
   std::string line = "listening on";
-  for (const IpPrefix& prefix : {device.config.address, device.config.host_v6.address}) {
-    if (prefix.length_bits == 0) continue;
-    for (size_t i = 0; i < services.size() && i < kShownMax; ++i) {
-      line += " " + Endpoint{prefix.address, services[i].port}.ToString() + " (" +
-              services[i].name + ")";
+  for (const Device& device : devices.ports) {
+    for (const IpPrefix& prefix : {device.config.address, device.config.host_v6.address}) {
+      if (prefix.length_bits == 0) continue;
+      for (size_t i = 0; i < services.size() && i < kShownMax; ++i) {
+        line += " " + Endpoint{prefix.address, services[i].port}.ToString() + " (" +
+                services[i].name + ")";
+      }
+      if (services.size() > kShownMax) {
+        line += " and " + std::to_string(services.size() - kShownMax) + " more ports";
+      }
+      const bool v4 = prefix.address.IsV4();
+      const int bits = v4 ? device.config.owned_bits : device.config.host_v6.owned_bits;
+      if (bits < (v4 ? 32 : 128)) line += " at all of /" + std::to_string(bits);
     }
-    if (services.size() > kShownMax) {
-      line += " and " + std::to_string(services.size() - kShownMax) + " more ports";
-    }
-    const bool v4 = prefix.address.IsV4();
-    const int bits = v4 ? device.config.owned_bits : device.config.host_v6.owned_bits;
-    if (bits < (v4 ? 32 : 128)) line += " at all of /" + std::to_string(bits);
   }
-  if (device.port->workers() > 1) {
-    line += ", " + std::to_string(device.port->workers()) + " workers over " +
-            std::to_string(device.port->queues()) + " queue(s)" +
-            (device.port->port().rss() ? " with RSS" : "");
-  }
-  std::printf("%s - %s\n", line.c_str(), device.port->port().Describe().c_str());
+  std::printf("%s - %s\n", line.c_str(), devices.Describe().c_str());
   std::fflush(stdout);
 }
 
 using ServeWorkers = WorkerGroup<ServeApp>;
 
-nlohmann::ordered_json DeviceJson(const dpdk::DpdkPort& port) {
-  const dpdk::DpdkPortCounters c = port.ReadCounters();
+nlohmann::ordered_json DeviceJson(const dpdk::DpdkPortCounters& c) {
   return {{"rx_packets", c.rx_packets},     {"tx_packets", c.tx_packets},
           {"rx_missed", c.rx_missed},       {"rx_errors", c.rx_errors},
           {"rx_no_packet", c.rx_no_packet}, {"tx_errors", c.tx_errors},
@@ -83,7 +79,7 @@ nlohmann::ordered_json OpenJson(const stack::Engine& engine) {
 }
 
 // Prints the counters of all workers together and writes them to `file` unless that is "".
-absl::Status FinishReport(ServeWorkers& workers, const Device& device, const std::string& file) {
+absl::Status FinishReport(ServeWorkers& workers, const Devices& devices, const std::string& file) {
   nlohmann::ordered_json services, counters, open, each = nlohmann::ordered_json::array();
   for (uint32_t i = 0; i < workers.size(); ++i) {
     const nlohmann::ordered_json counted = CountersJson(workers.engine(i), workers.layers(i));
@@ -92,7 +88,7 @@ absl::Status FinishReport(ServeWorkers& workers, const Device& device, const std
     AddUp(open, OpenJson(workers.engine(i)));
     each.push_back({{"services", ServicesJson(workers.app(i))}, {"counters", counted}});
   }
-  const nlohmann::ordered_json device_json = DeviceJson(device.port->port());
+  const nlohmann::ordered_json device_json = DeviceJson(devices.ReadCounters());
   std::printf("stopped\n");
   std::printf("%s%s%s", NumbersText(services).c_str(), NumbersText(counters).c_str(),
               NumbersText(device_json).c_str());
@@ -126,11 +122,12 @@ ServeOptions PartOf(const ServeOptions& options, uint32_t worker, uint32_t count
 std::unique_ptr<ServeControl> MakeControl(const ServeFlags& flags, const CLI::App& app,
                                           const std::vector<Listening>& services,
                                           std::unique_ptr<ControlSocket> socket,
-                                          const Device& device, ServeWorkers& workers) {
+                                          const Devices& devices, ServeWorkers& workers) {
   if (socket == nullptr) return nullptr;
+  const stack::EngineConfig& config = devices.ports.front().config;  // all have the same families
   ServeControlOptions options{.listening = services,
-                              .v4 = device.config.address.length_bits != 0,
-                              .v6 = device.config.host_v6.address.length_bits != 0,
+                              .v4 = config.address.length_bits != 0,
+                              .v6 = config.host_v6.address.length_bits != 0,
                               .grace = flags.grace,
                               .reload = [&app] { return ReloadServe(app); },
                               .change =
@@ -151,14 +148,14 @@ std::unique_ptr<ServeControl> MakeControl(const ServeFlags& flags, const CLI::Ap
 }
 
 absl::Status Serve(const ServeFlags& flags, const CLI::App& app, const ServeOptions& options,
-                   const std::vector<Listening>& services, Device& device,
+                   const std::vector<Listening>& services, Devices& devices,
                    std::unique_ptr<ControlSocket> socket, StopSignals& signals) {
   const Pattern pattern;
   const auto make = [&](uint32_t worker) {
-    return std::make_unique<ServeApp>(PartOf(options, worker, device.port->workers()), pattern);
+    return std::make_unique<ServeApp>(PartOf(options, worker, devices.workers()), pattern);
   };
   dpdk::Clock clock = dpdk::Clock::Calibrate();
-  auto workers = ServeWorkers::Create(device, make, clock);
+  auto workers = ServeWorkers::Create(devices, make, clock);
   if (!workers.ok()) return workers.status();
   for (uint32_t i = 0; i < (*workers)->size(); ++i) {
     if (absl::Status on = ListenOn((*workers)->engine(i), services); !on.ok()) return on;
@@ -166,8 +163,8 @@ absl::Status Serve(const ServeFlags& flags, const CLI::App& app, const ServeOpti
   if (absl::Status ready = (*workers)->AwaitAddress(); !ready.ok()) return ready;
   if (absl::Status started = (*workers)->Start("serve"); !started.ok()) return started;
   const std::unique_ptr<ServeControl> control =
-      MakeControl(flags, app, services, std::move(socket), device, **workers);
-  PrintListening(device, services);
+      MakeControl(flags, app, services, std::move(socket), devices, **workers);
+  PrintListening(devices, services);
   const Instant end = clock.Now() + flags.duration;
   while (
       !(*workers)->Watch(signals, control ? control->interval() : ServeWorkers::kWatchInterval)) {
@@ -176,7 +173,7 @@ absl::Status Serve(const ServeFlags& flags, const CLI::App& app, const ServeOpti
     if (flags.duration.ns() != 0 && now >= end) break;
   }
   (*workers)->Stop(flags.grace, signals);
-  return FinishReport(**workers, device, flags.stats);
+  return FinishReport(**workers, devices, flags.stats);
 }
 
 int Run(const ServeFlags& flags, const CLI::App& app, StopSignals& signals) {
@@ -189,11 +186,14 @@ int Run(const ServeFlags& flags, const CLI::App& app, StopSignals& signals) {
     if (!opened.ok()) return Report(opened.status());
     socket = *std::move(opened);
   }
-  absl::StatusOr<Device> device = OpenDevice(flags.device, flags.tcp);
-  if (!device.ok()) return Report(device.status());
-  device->config.limits.connections = flags.connections;
+  absl::StatusOr<Devices> devices = OpenDevices(flags.device, flags.tcp);
+  if (!devices.ok()) return Report(devices.status());
+  const auto ports = static_cast<uint32_t>(devices->ports.size());
+  for (uint32_t i = 0; i < ports; ++i) {
+    devices->ports[i].config.limits.connections = stack::ShareOf(flags.connections, i, ports);
+  }
   const absl::Status served =
-      Serve(flags, app, *options, services, *device, std::move(socket), signals);
+      Serve(flags, app, *options, services, *devices, std::move(socket), signals);
   return served.ok() ? kPass : Report(served);
 }
 

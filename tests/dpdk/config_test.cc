@@ -5,13 +5,16 @@
 
 #include <string>
 
+#include "millrace/dpdk/bond.h"
 #include "millrace/dpdk/port_config.h"
 
 namespace millrace::dpdk {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 PortConfig Parsed(const std::string& text) {
@@ -76,6 +79,27 @@ TEST(ParsePortConfig, PciAddressMayLeaveOutTheDomain) {
 
 TEST(ParsePortConfig, RawVdevKeepsItsCommas) {
   EXPECT_EQ(Parsed("vdev:net_null0,size=64,copy=1").target, "net_null0,size=64,copy=1");
+}
+
+TEST(ParsePortConfig, BondHasItsPorts) {
+  const PortConfig bond = Parsed("bond:pci:42:00.0+tap:mill0,mtu=1400");
+  EXPECT_EQ(bond.kind, DeviceKind::kBond);
+  EXPECT_EQ(bond.mtu, 1400);
+  ASSERT_EQ(bond.members.size(), 2u);
+  EXPECT_EQ(bond.members[0].target, "0000:42:00.0");
+  EXPECT_EQ(bond.members[1].kind, DeviceKind::kTap);
+  EXPECT_THAT(bond.PciAddresses(), ElementsAre("0000:42:00.0"));
+  EXPECT_THAT(Parsed("pci:41:00.1").PciAddresses(), ElementsAre("0000:41:00.1"));
+  EXPECT_THAT(Parsed("tap:t").PciAddresses(), IsEmpty());
+}
+
+TEST(ParsePortConfig, BondThatCannotBe) {
+  EXPECT_THAT(ParseError("bond:tap:a"), HasSubstr("two ports at least"));
+  EXPECT_THAT(ParseError("bond:tap:a+tap:a"), HasSubstr("tap:a stands there twice"));
+  EXPECT_THAT(ParseError("bond:tap:a+memif:/m"), HasSubstr("memif:/m cannot be bonded"));
+  EXPECT_THAT(ParseError("bond:tap:a+bond:tap:b"), HasSubstr("two ports at least"));
+  EXPECT_THAT(ParseError("bond:tap:a+eth1"), HasSubstr("'eth1' names no device"));
+  EXPECT_THAT(ParseError("bond"), HasSubstr("write it as bond:DEV+DEV"));
 }
 
 TEST(ParsePortConfig, OptionsReachThePort) {
@@ -214,6 +238,13 @@ TEST(CheckPortConfig, PciDeviceMustExistAndBeBound) {
   EXPECT_THAT(CheckError("pci:0000:43:00.0"), HasSubstr("bound to no driver"));
 }
 
+TEST(CheckPortConfig, EveryPortOfABondIsChecked) {
+  EXPECT_TRUE(CheckPortConfig(Parsed("bond:pci:41:00.1+pci:42:00.0"), Machine()).ok());
+  EXPECT_THAT(CheckError("bond:pci:41:00.1+pci:43:00.0"), HasSubstr("bound to no driver"));
+  EXPECT_THAT(CheckError("bond:pci:41:00.1+pci:01:00.0"), HasSubstr("default route"));
+  EXPECT_THAT(CheckError("bond:tap:mill0+tap:veth0"), HasSubstr("of that name exists"));
+}
+
 TEST(PortConfigWarning, KernelAddressOnAPacketSocketInterface) {
   EXPECT_THAT(PortConfigWarning(Parsed("afpacket:wan0"), Machine()), HasSubstr("RST"));
   EXPECT_EQ(PortConfigWarning(Parsed("afpacket:veth0"), Machine()), "");
@@ -233,6 +264,11 @@ TEST(VdevFor, EveryKindGetsItsDriver) {
   EXPECT_EQ(VdevFor(Parsed("tap:mill0"), host, 0).name, "net_tap0");
   EXPECT_EQ(VdevFor(Parsed("tap:mill0"), host, 0).arguments, "iface=mill0");
   EXPECT_EQ(VdevFor(Parsed("afxdp:veth0"), host, 1).name, "net_af_xdp1");
+  EXPECT_EQ(VdevFor(Parsed("afxdp:veth0"), host, 1, 1, 3).arguments,
+            "iface=veth0,start_queue=3,queue_count=1");
+  EXPECT_EQ(BondVdev(5, {"net_tap0", "0000:41:00.1"}).name, "net_bonding5");
+  EXPECT_EQ(BondVdev(5, {"net_tap0", "0000:41:00.1"}).arguments,
+            "mode=1,slave=net_tap0,slave=0000:41:00.1,primary=net_tap0");
   EXPECT_THAT(VdevFor(Parsed("memif:/tmp/m,role=server"), host, 2).arguments,
               AllOf(HasSubstr("role=server"), HasSubstr("socket=/tmp/m")));
   // The same address at every start, another at the other end.
@@ -265,6 +301,16 @@ TEST(AttachedPort, RawVdevOpensAndIsRemoved) {
     for (const auto& frame : frames) port.Free(std::span(&frame.packet, 1));
   }
   EXPECT_EQ(rte_eth_dev_count_avail(), 0);
+}
+
+TEST(AttachedPort, XdpQueuesThatNobodyWouldHearAreRefused) {
+  HostNetwork host = Machine();
+  host.interfaces[2].rx_queues = 4;
+  EXPECT_EQ(CheckXdpQueues(Parsed("afxdp:veth0"), host, 4).message(), "");
+  EXPECT_THAT(std::string(CheckXdpQueues(Parsed("afxdp:veth0"), host, 2).message()),
+              AllOf(HasSubstr("4 receive queues for 2 worker(s)"), HasSubstr("ethtool -L veth0")));
+  EXPECT_TRUE(CheckXdpQueues(Parsed("afxdp:veth0,queues=1"), host, 2).ok());
+  EXPECT_TRUE(CheckXdpQueues(Parsed("afpacket:veth0"), host, 1).ok());
 }
 
 TEST(AttachedPort, DeviceThatDpdkRefusesIsQuotedInOneLine) {

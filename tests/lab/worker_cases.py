@@ -14,8 +14,9 @@ import re
 import cases
 
 # Device, and what is written behind the interface's name: one queue for both workers, or one each.
+# An interface for AF_XDP has two, and every one has to be listened to.
 DEVICES = [("tap", ",queues=1"), ("tap", ",queues=2"), ("afpacket", ",queues=1"),
-           ("afpacket", ",queues=2")]
+           ("afpacket", ",queues=2"), ("afxdp", "")]
 
 
 def cores():

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "millrace/base/secret.h"
+#include "millrace/dpdk/bond.h"
 #include "millrace/dpdk/eal.h"
 #include "millrace/dpdk/port_config.h"
 
@@ -27,7 +28,8 @@ constexpr uint16_t kMemifRoomOctets = 2048;
 uint16_t MtuOf(const PortConfig& config, const HostNetwork& host) {
   if (config.mtu != 0) return config.mtu;
   const HostNetwork::Interface* interface = host.Find(config.target);
-  const uint16_t mtu = interface == nullptr ? uint16_t{1500} : interface->mtu;
+  uint16_t mtu = interface == nullptr ? uint16_t{1500} : interface->mtu;
+  for (const PortConfig& member : config.members) mtu = std::min(mtu, MtuOf(member, host));
   return std::clamp<uint16_t>(mtu, 68, 9216);
 }
 
@@ -40,14 +42,16 @@ absl::Status AttachError(const PortConfig& config, int error, const std::string&
 
 // A memif has one when nothing is said: the driver (22.11) takes a queue that the other end does
 // not have for the first one, which two workers would then read.
+// Of a bond the driver knows only later what its ports have.
 uint32_t QueuesMax(const PortConfig& config) {
   if (config.queues != 0) return config.queues;
-  return config.kind == DeviceKind::kMemif ? 1 : UINT32_MAX;
+  const bool one = config.kind == DeviceKind::kMemif || config.kind == DeviceKind::kBond;
+  return one ? 1 : UINT32_MAX;
 }
 
 // The same at every start, where the driver would draw one: a peer that still knows us from an
 // earlier run would send to that for half a minute.
-MacAddress MemifMac(const PortConfig& config) {
+MacAddress FixedMac(const PortConfig& config) {
   const uint64_t hash = std::hash<std::string>()(config.target);
   MacAddress mac{{2, static_cast<uint8_t>(config.memif_server ? 1 : 2)}};
   for (size_t i = 2; i < mac.octets.size(); ++i) {
@@ -58,12 +62,24 @@ MacAddress MemifMac(const PortConfig& config) {
 
 }  // namespace
 
+absl::Status CheckXdpQueues(const PortConfig& config, const HostNetwork& host, uint32_t workers) {
+  if (config.kind != DeviceKind::kAfXdp || config.queues != 0) return absl::OkStatus();
+  const HostNetwork::Interface* interface = host.Find(config.target);
+  const uint32_t queues = interface == nullptr ? 1 : interface->rx_queues;
+  if (queues <= workers) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      config.text, ": the interface has ", queues, " receive queues for ", workers,
+      " worker(s), and what comes in by the others goes to the kernel; give it as many --cores, "
+      "or ",
+      "run 'ethtool -L ", config.target, " combined ", workers, "' (a veth: rx ", workers, ")"));
+}
+
 uint32_t AfPacketFrameOctets(uint16_t mtu) {
   return std::bit_ceil(std::max<uint32_t>(mtu + kAfPacketOverhead, 2048));
 }
 
-VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index,
-                 uint32_t queues) {
+VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t index, uint32_t queues,
+                 uint32_t first_queue) {
   switch (config.kind) {
     case DeviceKind::kAfPacket: {
       // The driver assumes that frames lie side by side: the frame size divides the block size.
@@ -75,7 +91,8 @@ VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t ind
     }
     case DeviceKind::kAfXdp:
       return {absl::StrCat("net_af_xdp", index),
-              absl::StrCat("iface=", config.target, ",start_queue=0,queue_count=", queues)};
+              absl::StrCat("iface=", config.target, ",start_queue=", first_queue,
+                           ",queue_count=", queues)};
     case DeviceKind::kTap:
       return {absl::StrCat("net_tap", index), absl::StrCat("iface=", config.target)};
     case DeviceKind::kMemif:
@@ -83,7 +100,7 @@ VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t ind
               absl::StrCat("role=", config.memif_server ? "server" : "client",
                            ",socket-abstract=no,socket=", config.target, ",bsize=",
                            std::max<uint32_t>(kMemifRoomOctets, std::bit_ceil(config.mtu + 64u)),
-                           ",mac=", MemifMac(config).ToString())};
+                           ",mac=", FixedMac(config).ToString())};
     default:
       break;
   }
@@ -92,48 +109,59 @@ VdevName VdevFor(const PortConfig& config, const HostNetwork& host, uint32_t ind
           comma == std::string::npos ? "" : config.target.substr(comma + 1)};
 }
 
+// A virtual device for the port; for AF_XDP one per queue: the driver (22.11) refuses several where
+// the kernel counts queues for receiving apart from those for sending, as for a veth. Of a bond its
+// ports come first.
+absl::StatusOr<std::vector<std::string>> AttachedPort::MakeDevices(const PortConfig& config,
+                                                                   const HostNetwork& host,
+                                                                   uint32_t queues,
+                                                                   OutputCapture& capture) {
+  // tidy: allow(mutable-global) names of virtual devices are unique in the process
+  static std::atomic<uint32_t> next_index{0};
+  if (config.kind == DeviceKind::kPci) return std::vector{config.target};  // EAL has probed it
+  for (PortConfig member : config.members) {
+    member.mtu = config.mtu;
+    auto made = MakeDevices(member, host, queues, capture);
+    if (!made.ok()) return made.status();
+    bonded_.push_back(made->front());
+  }
+  const bool one_each = config.kind == DeviceKind::kAfXdp;
+  std::vector<std::string> names;
+  for (uint32_t queue = 0; queue < (one_each ? queues : 1); ++queue) {
+    const uint32_t index = next_index.fetch_add(1);
+    const VdevName vdev = config.kind == DeviceKind::kBond
+                              ? BondVdev(index, bonded_)
+                              : VdevFor(config, host, index, one_each ? 1 : queues, queue);
+    const int error = rte_eal_hotplug_add("vdev", vdev.name.c_str(), vdev.arguments.c_str());
+    if (error != 0) return AttachError(config, error, capture.Stop());
+    vdev_names_.push_back(vdev.name);
+    names.push_back(vdev.name);
+  }
+  return names;
+}
+
 absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfig& config,
                                                                  DpdkPortOptions options,
                                                                  uint32_t workers,
                                                                  bool dispatcher) {
   const HostNetwork host = ReadHostNetwork();
   if (absl::Status status = CheckPortConfig(config, host); !status.ok()) return status;
+  const uint32_t receivers = dispatcher ? 1 : workers;
+  if (absl::Status status = CheckXdpQueues(config, host, receivers); !status.ok()) return status;
 
   std::unique_ptr<AttachedPort> attached(new AttachedPort);
-  std::string device_name = config.target;  // what EAL calls the PCI device that it has probed
   OutputCapture capture;
-  if (config.kind != DeviceKind::kPci) {
-    // tidy: allow(mutable-global) names of virtual devices are unique in the process
-    static std::atomic<uint32_t> next_index{0};
-    const uint32_t queues = std::min(dispatcher ? 1 : workers, QueuesMax(config));
-    const VdevName vdev = VdevFor(config, host, next_index.fetch_add(1), queues);
-    device_name = vdev.name;
-    const int error = rte_eal_hotplug_add("vdev", vdev.name.c_str(), vdev.arguments.c_str());
-    if (error != 0) return AttachError(config, error, capture.Stop());
-    attached->vdev_name_ = vdev.name;
+  const auto names =
+      attached->MakeDevices(config, host, std::min(receivers, QueuesMax(config)), capture);
+  if (!names.ok()) return names.status();
+  std::vector<uint16_t> ids(names->size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (rte_eth_dev_get_port_by_name((*names)[i].c_str(), &ids[i]) != 0) {
+      return AttachError(config, ENODEV, capture.Stop());
+    }
   }
-  uint16_t port_id = 0;
-  if (rte_eth_dev_get_port_by_name(device_name.c_str(), &port_id) != 0) {
-    return AttachError(config, ENODEV, capture.Stop());
-  }
-  if (config.kind == DeviceKind::kAfPacket) {
-    if (options.mtu == 0) options.mtu = MtuOf(config, host);
-    options.mtu_set_outside = true;
-    options.room_octets_min = std::max(options.room_octets_min, AfPacketFrameOctets(options.mtu));
-  }
-  if (config.kind == DeviceKind::kTap && !options.mac.has_value()) {
-    // The device tells the address of the kernel's end. Ours has to be another one: the engine and
-    // the kernel both ignore ARP packets that claim to come from their own.
-    rte_ether_addr kernel_end{};
-    rte_eth_macaddr_get(port_id, &kernel_end);
-    MacAddress ours;
-    std::memcpy(ours.octets.data(), kernel_end.addr_bytes, ours.octets.size());
-    ours.octets[5] ^= 1;
-    options.mac = ours;
-  }
-  // The driver tells 1500, but what a packet may have is what the buffers were made for.
-  if (config.kind == DeviceKind::kMemif) options.mtu_set_outside = true;
-  const absl::Status opened = attached->OpenPorts(port_id, config, options, workers, dispatcher);
+  absl::Status opened = attached->Adapt(config, host, ids.front(), &options);
+  if (opened.ok()) opened = attached->OpenPorts(ids, config, options, workers, dispatcher);
   const std::string log = capture.Stop();
   if (!opened.ok() && config.kind == DeviceKind::kMemif && !config.memif_server) {
     // The driver connects when it starts, and calls every failure "not permitted".
@@ -149,40 +177,100 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   return attached;
 }
 
-absl::Status AttachedPort::OpenPorts(uint16_t port_id, const PortConfig& config,
+// What drivers want that do not say it themselves.
+absl::Status AttachedPort::Adapt(const PortConfig& config, const HostNetwork& host,
+                                 uint16_t port_id, DpdkPortOptions* options) {
+  if (config.kind == DeviceKind::kAfPacket) {
+    if (options->mtu == 0) options->mtu = MtuOf(config, host);
+    options->mtu_set_outside = true;
+    options->room_octets_min =
+        std::max(options->room_octets_min, AfPacketFrameOctets(options->mtu));
+  }
+  const bool bonds_taps =
+      std::any_of(config.members.begin(), config.members.end(),
+                  [](const PortConfig& member) { return member.kind == DeviceKind::kTap; });
+  if ((config.kind == DeviceKind::kTap || bonds_taps) && !options->mac.has_value()) {
+    // The device tells the address of the kernel's end. Ours has to be another one: the engine and
+    // the kernel both ignore ARP packets that claim to come from their own.
+    rte_ether_addr kernel_end{};
+    rte_eth_macaddr_get(port_id, &kernel_end);
+    MacAddress ours;
+    std::memcpy(ours.octets.data(), kernel_end.addr_bytes, ours.octets.size());
+    ours.octets[5] ^= 1;
+    options->mac = bonds_taps ? FixedMac(config) : ours;  // a bond has none yet
+  }
+  // The driver tells 1500, but what a packet may have is what the buffers were made for.
+  if (config.kind == DeviceKind::kMemif) options->mtu_set_outside = true;
+  if (config.kind != DeviceKind::kBond) return absl::OkStatus();
+  // The ports of a bond are closed behind it, and give their packets back then.
+  options->mtu = MtuOf(config, host);
+  const uint32_t room = std::max<uint32_t>(RTE_MBUF_DEFAULT_DATAROOM, options->mtu + 64u);
+  auto pool = PacketPool::Create(options->packets, room, SOCKET_ID_ANY);
+  if (!pool.ok()) return pool.status();
+  options->pool = bond_pool_ = *std::move(pool);
+  return absl::OkStatus();
+}
+
+absl::Status AttachedPort::OpenPorts(const std::vector<uint16_t>& ids, const PortConfig& config,
                                      DpdkPortOptions options, uint32_t workers, bool dispatcher) {
   if (workers > 1) {
-    const auto device = ReadDeviceQueues(port_id);
+    const auto device = ReadDeviceQueues(ids.front());
     if (!device.ok()) return device.status();
-    queues_ = std::min<uint32_t>(workers, device->pairs_max);
+    const auto pairs_max = std::max<uint32_t>(device->pairs_max, static_cast<uint32_t>(ids.size()));
+    queues_ = std::min<uint32_t>(workers, pairs_max);
     using stack::Steering;
     const bool hashes = device->table_entries >= Steering::kBucketsMin;
     // net_e1000_em offers a second pair that neither receives nor sends.
     if (config.kind == DeviceKind::kPci && !hashes) queues_ = 1;
-    if (config.queues != 0) queues_ = device->pairs_max;
+    if (config.queues != 0) queues_ = pairs_max;
     queues_ = std::min({queues_, QueuesMax(config), dispatcher ? 1 : workers});
     const uint32_t buckets = hashes
                                  ? std::min<uint32_t>(device->table_entries, Steering::kBucketsMax)
                                  : Steering::kBucketsMax;
     steering_.emplace(Steering::DrawPattern(RandomSipKey().k0, buckets), buckets, workers,
                       dispatcher ? 1 : 0);
-    options.queues = static_cast<uint16_t>(queues_);
+    options.queues = static_cast<uint16_t>(ids.size() > 1 ? 1 : queues_);
     options.steering = &*steering_;
   }
-  auto port = DpdkPort::Create(port_id, options);
+  auto port = DpdkPort::Create(ids.front(), options);
   if (!port.ok()) return port.status();
   port_ = *std::move(port);
+  options.pool = port_->pool();
   for (uint32_t worker = 1; worker < workers; ++worker) {
-    more_.push_back(DpdkPort::OfQueue(*port_, static_cast<uint16_t>(worker)));
+    if (worker >= ids.size()) {
+      more_.push_back(DpdkPort::OfQueue(*port_, static_cast<uint16_t>(worker)));
+      continue;
+    }
+    auto other = DpdkPort::Create(ids[worker], options);
+    if (!other.ok()) return other.status();
+    more_.push_back(*std::move(other));
   }
   return absl::OkStatus();
+}
+
+DpdkPortCounters AttachedPort::ReadCounters() const {
+  DpdkPortCounters sum = port_->ReadCounters();
+  for (const auto& port : more_) {
+    const DpdkPortCounters own = port->ReadCounters();
+    sum.rx_linearize_failed += own.rx_linearize_failed;
+    sum.tx_rejected += own.tx_rejected;
+    // A device counts the rest for all its queues.
+    if (port->port_id() != port_->port_id()) sum.AddDevice(own);
+  }
+  return sum;
 }
 
 AttachedPort::~AttachedPort() {
   OutputCapture capture;
   more_.clear();
   port_.reset();
-  if (!vdev_name_.empty()) rte_eal_hotplug_remove("vdev", vdev_name_.c_str());
+  for (const std::string& name : bonded_) {
+    uint16_t id = 0;
+    if (rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0) rte_eth_dev_close(id);
+  }
+  for (auto name = vdev_names_.rbegin(); name != vdev_names_.rend(); ++name) {
+    rte_eal_hotplug_remove("vdev", name->c_str());
+  }
 }
 
 }  // namespace millrace::dpdk

@@ -58,6 +58,16 @@ struct DpdkPortCounters {
   uint64_t rx_errors = 0;
   uint64_t rx_no_packet = 0;  // the pool was empty (rx_nombuf)
   uint64_t tx_errors = 0;
+
+  // Adds what another device has counted.
+  void AddDevice(const DpdkPortCounters& other) {
+    rx_packets += other.rx_packets;
+    tx_packets += other.tx_packets;
+    rx_missed += other.rx_missed;
+    rx_errors += other.rx_errors;
+    rx_no_packet += other.rx_no_packet;
+    tx_errors += other.tx_errors;
+  }
 };
 
 class DpdkPort {

@@ -1,6 +1,8 @@
 // dpdk/host_network.cc - reads what CheckPortConfig must know of this machine.
 #include <ifaddrs.h>
 #include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <sys/ioctl.h>
@@ -56,6 +58,16 @@ std::vector<std::string> DefaultRouteInterfaces() {
   return names;
 }
 
+// Of an interface that has no such notion, 1. `request` names it.
+uint16_t RxQueuesOf(int fd, ifreq request) {
+  ethtool_channels channels{};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  request.ifr_data = reinterpret_cast<char*>(&channels);
+  if (ioctl(fd, SIOCETHTOOL, &request) != 0) return 1;
+  return static_cast<uint16_t>(
+      std::clamp(channels.rx_count + channels.combined_count, 1u, uint32_t{UINT16_MAX}));
+}
+
 std::vector<HostNetwork::Interface> ReadInterfaces() {
   std::vector<HostNetwork::Interface> interfaces;
   const std::vector<std::string> routed = DefaultRouteInterfaces();
@@ -75,6 +87,7 @@ std::vector<HostNetwork::Interface> ReadInterfaces() {
           {.name = name,
            .up = (each->ifa_flags & IFF_UP) != 0,
            .mtu = static_cast<uint16_t>(std::min(mtu, 65'535)),
+           .rx_queues = fd >= 0 ? RxQueuesOf(fd, request) : uint16_t{1},
            .default_route = std::find(routed.begin(), routed.end(), name) != routed.end()});
       found = interfaces.end() - 1;
     }

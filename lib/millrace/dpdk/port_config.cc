@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "millrace/dpdk/bond.h"
 
 namespace millrace::dpdk {
 namespace {
@@ -28,10 +29,11 @@ constexpr KindName kKinds[] = {
     {"ring", DeviceKind::kRing, ""},        {"afpacket", DeviceKind::kAfPacket, "IFACE"},
     {"afxdp", DeviceKind::kAfXdp, "IFACE"}, {"tap", DeviceKind::kTap, "NAME"},
     {"memif", DeviceKind::kMemif, "PATH"},  {"pci", DeviceKind::kPci, "ADDRESS"},
-    {"vdev", DeviceKind::kVdev, "RAW"},
+    {"bond", DeviceKind::kBond, "DEV+DEV"}, {"vdev", DeviceKind::kVdev, "RAW"},
 };
 constexpr absl::string_view kForms =
-    "ring, afpacket:IFACE, afxdp:IFACE, tap:NAME, memif:PATH, pci:ADDRESS or vdev:RAW";
+    "ring, afpacket:IFACE, afxdp:IFACE, tap:NAME, memif:PATH, pci:ADDRESS, bond:DEV+DEV or "
+    "vdev:RAW";
 
 template <class... Parts>
 absl::Status Wrong(const PortConfig& config, const Parts&... parts) {
@@ -147,6 +149,8 @@ absl::Status CheckTarget(PortConfig& config) {
                      sizeof(sockaddr_un::sun_path) - 1, " characters");
       }
       return absl::OkStatus();
+    case DeviceKind::kBond:
+      return ParseBond(config);
     case DeviceKind::kVdev:
       if (!absl::StartsWith(config.target, "net_")) {
         return Wrong(config, "a network device of DPDK begins with net_, as in net_null0,size=64");
@@ -296,6 +300,8 @@ absl::Status CheckPortConfig(const PortConfig& config, const HostNetwork& host) 
       return CheckMemif(config);
     case DeviceKind::kPci:
       return CheckPci(config, host);
+    case DeviceKind::kBond:
+      return CheckBond(config, host);
     case DeviceKind::kAfPacket:
     case DeviceKind::kAfXdp:
       break;
