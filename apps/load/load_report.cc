@@ -189,19 +189,6 @@ std::vector<std::string> TargetLimits(const RunPlan& plan, const LoadOutcome& ou
   return limits;
 }
 
-void CheckObjectives(const std::vector<Slo>& slos, Result* result) {
-  Verdict& verdict = result->verdict;
-  for (const Slo& slo : slos) {
-    const Objective objective = Check(slo, *result);
-    result->objectives.push_back(objective);
-    if (objective.passed) continue;
-    verdict.reasons.push_back(objective.objective + (IsMeasured(slo, *result)
-                                                         ? " was not met"
-                                                         : ": nothing of it was measured"));
-    if (verdict.outcome == Outcome::kValid) verdict.outcome = Outcome::kFailObjective;
-  }
-}
-
 void Judge(const RunPlan& plan, const LoadOutcome& outcome, const std::vector<Slo>& slos,
            Result* result) {
   Verdict& verdict = result->verdict;

@@ -9,8 +9,8 @@
 #include "apps/load/load_bench.h"
 #include "apps/load/load_watch.h"
 #include "apps/load/plan.h"
-#include "apps/load/slo.h"
 #include "apps/result/result.h"
+#include "apps/result/slo.h"
 
 namespace millrace::apps {
 
@@ -32,9 +32,6 @@ std::vector<std::string> TargetLimits(const RunPlan& plan, const LoadOutcome& ou
 // Objectives and verdict. Without objectives a run fails when nothing of it succeeded.
 void Judge(const RunPlan& plan, const LoadOutcome& outcome, const std::vector<Slo>& slos,
            Result* result);
-
-// Adds what `result` says about each objective, and fails it when one is not met.
-void CheckObjectives(const std::vector<Slo>& slos, Result* result);
 
 // Of a demonstration: every connection has to succeed, and the generator may be the limit.
 void JudgeDemo(const LoadOutcome& outcome, Result* result);

@@ -7,26 +7,11 @@
 #include <cstdint>
 
 #include "apps/load/failure.h"
+#include "apps/result/latency_state.h"
 #include "millrace/base/histogram.h"
 #include "millrace/base/time.h"
 
 namespace millrace::apps {
-
-// Stages of a connection whose length is measured.
-enum class LatencyState : uint8_t {
-  kConnect,    // start to ESTABLISHED (SYN to SYN-ACK)
-  kFirstByte,  // request to the first octet of its response
-  kLastByte,   // request to the last octet of its response
-  kClose,      // FIN to CLOSED or TIME-WAIT
-  kTotal,      // start to end
-};
-inline constexpr size_t kLatencyStates = 5;
-
-constexpr const char* ToString(LatencyState state) {
-  constexpr std::array<const char*, kLatencyStates> kNames{"connect", "first_byte", "last_byte",
-                                                           "close", "total"};
-  return kNames[static_cast<size_t>(state)];
-}
 
 // A histogram of nanoseconds for each state.
 struct Latencies {

@@ -11,9 +11,9 @@
 #include "apps/common/stop_signals.h"
 #include "apps/load/live_view.h"
 #include "apps/load/load_bench.h"
-#include "apps/load/slo.h"
 #include "apps/ranks/session.h"
 #include "apps/result/result.h"
+#include "apps/result/slo.h"
 
 namespace millrace::apps {
 

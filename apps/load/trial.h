@@ -9,8 +9,8 @@
 #include "absl/status/statusor.h"
 #include "apps/load/interval_listener.h"
 #include "apps/load/measure.h"
-#include "apps/load/slo.h"
 #include "apps/result/result.h"
+#include "apps/result/slo.h"
 
 namespace millrace::apps {
 

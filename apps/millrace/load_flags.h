@@ -15,8 +15,8 @@
 #include "apps/load/live_view.h"
 #include "apps/load/load_bench.h"
 #include "apps/load/plan.h"
-#include "apps/load/slo.h"
 #include "apps/millrace/load_output.h"
+#include "apps/result/slo.h"
 
 namespace millrace::apps {
 

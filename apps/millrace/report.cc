@@ -76,7 +76,8 @@ Subcommand AddDiff(CLI::App& report) {
   app->add_flag("--json", flags->json, "JSON instead of text");
   app->footer(
       "Exit code 6 when a metric is worse, so sure that with 95 % probability none of the\n"
-      "verdicts is a false alarm. Give five repeats of each side.");
+      "verdicts is a false alarm. With fewer than three runs of a side nothing is judged; give\n"
+      "five of each.");
   return {app, [flags](StopSignals&) { return RunDiff(*flags); }};
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "apps/result/differences.h"
+#include "apps/result/resolution.h"
 #include "apps/result/statistics.h"
 #include "apps/result/text.h"
 
@@ -20,6 +21,7 @@ struct Metric {
   std::string name, unit;
   bool more_is_better;
   std::function<double(const Result&)> value;
+  std::function<double(const Result&)> error;  // result/resolution.h
 };
 
 bool AllHave(const Runs& runs, const std::function<bool(const Result&)>& has) {
@@ -45,7 +47,8 @@ void AddGoals(const Runs& runs, std::vector<Metric>& metrics) {
     };
     if (!AllHave(runs, [&](const Result& r) { return find(r) != nullptr; })) continue;
     metrics.push_back({"max conn/s (" + goal.goal + ")", "per_s", true,
-                       [find](const Result& r) { return find(r)->rate_per_s; }});
+                       [find](const Result& r) { return find(r)->rate_per_s; },
+                       [find](const Result& r) { return ErrorOfSearch(*find(r)); }});
   }
 }
 
@@ -59,10 +62,14 @@ void AddLatencies(const Runs& runs, std::vector<Metric>& metrics) {
     };
     if (!AllHave(runs, has)) continue;
     for (const auto& [name, quantile] : kCompared) {
-      metrics.push_back(
-          {state + " " + name, "ns", false, [state = state, quantile = quantile](const Result& r) {
-             return static_cast<double>(HistogramOf(r, state)->ValueAtQuantile(quantile));
-           }});
+      metrics.push_back({state + " " + name, "ns", false,
+                         [state = state, quantile = quantile](const Result& r) {
+                           return static_cast<double>(
+                               HistogramOf(r, state)->ValueAtQuantile(quantile));
+                         },
+                         [state = state, quantile = quantile](const Result& r) {
+                           return ErrorOfQuantile(*HistogramOf(r, state), quantile);
+                         }});
     }
   }
 }
@@ -73,9 +80,10 @@ std::vector<Metric> MetricsOf(const Runs& base, const Runs& now) {
   all.insert(all.end(), now.begin(), now.end());
   std::vector<Metric> metrics;
   AddGoals(all, metrics);
-  metrics.push_back({"ok conn/s", "per_s", true, [](const Result& r) { return r.load.ok_per_s; }});
   metrics.push_back(
-      {"failed share", "share", false, [](const Result& r) { return FailedShare(r.counts); }});
+      {"ok conn/s", "per_s", true, [](const Result& r) { return r.load.ok_per_s; }, ErrorOfRate});
+  metrics.push_back({"failed share", "share", false,
+                     [](const Result& r) { return FailedShare(r.counts); }, ErrorOfFailedShare});
   AddLatencies(all, metrics);
   return metrics;
 }
@@ -109,13 +117,23 @@ Compared CompareMetric(const Metric& metric, const Runs& base, const Runs& now,
   };
   c.base = mean(a);
   c.now = mean(b);
-  const MeanDifference d = Compare(a, b);
+  const auto ruler = [&](const Runs& runs) {
+    double most = 0;
+    for (const Result* r : runs) {
+      most = std::max(most, metric.error(*r) / (c.relative ? metric.value(*r) : 1));
+    }
+    return most;
+  };
+  const MeanDifference d = Compare(a, b, ruler(base), ruler(now));
   const auto part = [&c](double v) { return c.relative ? std::expm1(v) : v; };
   c.change = part(d.difference);
   if (!d.has_interval()) return compared;
+  c.has_interval = true;
+  c.by_ruler = d.by_ruler;
   const double half = d.HalfWidth(kLevel);
   c.low = part(d.difference - half);
   c.high = part(d.difference + half);
+  if (std::min(a.size(), b.size()) < kRunsMin) return compared;
   c.verdict = Change::kNoEvidence;
   // Without a ratio there is nothing to take a part of: any difference counts.
   const double allowed_part = metric.more_is_better ? 1 - max_regress : 1 + max_regress;

@@ -4,6 +4,8 @@
 // One value per run and metric, so that what varies from run to run is in the interval: more
 // connections per run do not make it narrower. Where all values are above 0 their logarithms are
 // compared, so a change is a ratio; else the difference itself is.
+// Repeats that are alike are no certainty: an interval is at least what one run can tell
+// (result/resolution.h) wide, and below kRunsMin repeats of a side nothing is judged.
 #ifndef MILLRACE_APPS_RESULT_DIFF_H_
 #define MILLRACE_APPS_RESULT_DIFF_H_
 
@@ -20,17 +22,22 @@ enum class Change : uint8_t {
   kNoEvidence,  // repeats vary as much
   kBetter,
   kWorse,
-  kUnknown,  // fewer than two repeats on a side
+  kUnknown,  // fewer than kRunsMin repeats on a side
 };
+
+// Repeats of a side that a verdict needs: of two, chance alone decides how far apart they are.
+inline constexpr size_t kRunsMin = 3;
 
 struct MetricChange {
   std::string metric;  // "connect p99", "ok connections/s"
   std::string unit;    // "ns", "per_s", "share"
   bool more_is_better = false;
-  bool relative = true;      // change, low and high are parts of the base; else in `unit`
-  double base = 0, now = 0;  // geometric means, or means when not relative
-  double change = 0;         // +0.045: 4.5 % more
-  double low = 0, high = 0;  // 95 % interval of `change`
+  bool relative = true;       // change, low and high are parts of the base; else in `unit`
+  double base = 0, now = 0;   // geometric means, or means when not relative
+  double change = 0;          // +0.045: 4.5 % more
+  bool has_interval = false;  // from two repeats of each side on
+  double low = 0, high = 0;   // 95 % interval of `change`
+  bool by_ruler = false;      // its width is what one run can tell: repeats vary less than that
   Change verdict = Change::kUnknown;
 };
 

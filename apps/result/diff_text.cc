@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -10,7 +11,7 @@ namespace millrace::apps {
 namespace {
 
 constexpr std::array<const char*, 4> kVerdicts{"no evidence", "better", "WORSE",
-                                               "unknown (one run)"};
+                                               "unknown (too few runs)"};
 constexpr std::array<const char*, 4> kJsonVerdicts{"no_evidence", "better", "worse", "unknown"};
 
 std::string Value(double value, const std::string& unit) {
@@ -31,8 +32,8 @@ std::string ChangeOf(const MetricChange& m) {
 }
 
 std::string IntervalOf(const MetricChange& m) {
-  if (m.verdict == Change::kUnknown) return "-";
-  return "[" + Signed(m.low) + ", " + Signed(m.high) + "]";
+  if (!m.has_interval) return "-";
+  return "[" + Signed(m.low) + ", " + Signed(m.high) + "]" + (m.by_ruler ? "*" : "");
 }
 
 }  // namespace
@@ -51,9 +52,15 @@ std::string DiffText(const ResultDiff& diff) {
   text += diff.different.empty() ? "different: nothing else that a result tells\n"
                                  : "everything else that a result tells is equal\n";
   for (const std::string& note : diff.notes) text += "note: " + Printable(note) + "\n";
-  if (diff.base_runs < 2 || diff.new_runs < 2) {
+  if (std::any_of(diff.metrics.begin(), diff.metrics.end(),
+                  [](const MetricChange& m) { return m.by_ruler; })) {
     text +=
-        "note: how sure a change is can be said from two runs of each side on; five are better\n";
+        "* alike beyond what one run can tell (bounds of a search, a counter's width, one "
+        "connection)\n";
+  }
+  if (std::min(diff.base_runs, diff.new_runs) < kRunsMin) {
+    text += "note: nothing is judged with fewer than " + std::to_string(kRunsMin) +
+            " runs of each side; five are better\n";
   } else {
     text += "each interval by itself; the verdicts hold together at 95 % (Welch, Holm)\n";
   }
@@ -72,9 +79,10 @@ nlohmann::ordered_json DiffJson(const ResultDiff& diff) {
     nlohmann::ordered_json row = {{"metric", m.metric},     {"unit", m.unit},
                                   {"base", m.base},         {"new", m.now},
                                   {"relative", m.relative}, {"change", m.change}};
-    if (m.verdict != Change::kUnknown) {
+    if (m.has_interval) {
       row["low_95"] = m.low;
       row["high_95"] = m.high;
+      row["spread_from"] = m.by_ruler ? "resolution" : "runs";
     }
     row["verdict"] = kJsonVerdicts[static_cast<size_t>(m.verdict)];
     json["metrics"].push_back(std::move(row));

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "apps/result/merge_series.h"
+#include "apps/result/slo.h"
 #include "apps/result/text.h"
 
 namespace millrace::apps {
@@ -139,18 +140,30 @@ void AddHealth(GeneratorHealth& sum, const GeneratorHealth& health, uint32_t ran
   sum.rx_missed += health.rx_missed;
 }
 
-// A percentile of the merged connections is at most the worst rank's, and so is a share; a rate is
-// the sum.
-void AddObjectives(std::vector<Objective>& all, const std::vector<Objective>& objectives) {
-  for (size_t i = 0; i < objectives.size(); ++i) {
-    if (all[i].unit == "per_s") {
-      all[i].measured += objectives[i].measured;
-      all[i].limit += objectives[i].limit;
-    } else {
-      all[i].measured = std::max(all[i].measured, objectives[i].measured);
-    }
-    all[i].passed = all[i].passed && objectives[i].passed;
+// Objectives of the whole, from the added counts and counters of histograms. What they were for
+// each rank alone is in its own result.
+absl::Status CheckMerged(const std::vector<Objective>& objectives, Result& sum) {
+  sum.objectives.clear();
+  std::vector<Slo> slos;
+  for (const Objective& objective : objectives) {
+    const std::string wrong = ParseSlos(objective.objective, &slos);
+    if (!wrong.empty()) return Refuse("an objective of the results: " + wrong);
   }
+  CheckObjectives(slos, &sum);
+  return absl::OkStatus();
+}
+
+// The verdict of a rank without what its objectives made of it.
+Verdict VerdictWithoutObjectives(const Result& r) {
+  Verdict verdict = r.verdict;
+  const size_t erased = std::erase_if(verdict.reasons, [&r](const std::string& reason) {
+    return IsOfObjectives(reason, r.objectives);
+  });
+  const bool nothing_else = erased > 0 && verdict.reasons.empty();
+  if (nothing_else && verdict.outcome == Outcome::kFailObjective) {
+    verdict.outcome = Outcome::kValid;
+  }
+  return verdict;
 }
 
 // Invalid before failed: what the generator spoiled says nothing about objectives.
@@ -185,7 +198,7 @@ void AddRank(Result& sum, const Result& r, uint32_t rank) {
   AddByName(sum.counters, r.counters);
   AddByName(sum.nic, r.nic);
   AddHealth(sum.generator, r.generator, rank);
-  AddVerdict(sum.verdict, r.verdict, rank);
+  AddVerdict(sum.verdict, VerdictWithoutObjectives(r), rank);
   sum.ranks.push_back(RowOf(r, rank));
   for (const std::string& note : r.notes) {
     if (std::find(sum.notes.begin(), sum.notes.end(), note) == sum.notes.end()) {
@@ -197,7 +210,6 @@ void AddRank(Result& sum, const Result& r, uint32_t rank) {
     sum.latency[i].second.intended.Add(r.latency[i].second.intended);
     sum.latency[i].second.actual.Add(r.latency[i].second.actual);
   }
-  AddObjectives(sum.objectives, r.objectives);
 }
 
 }  // namespace
@@ -239,6 +251,7 @@ absl::StatusOr<Result> MergeResults(std::span<const Result> results) {
   for (size_t i = 0; i < sorted.size(); ++i) AddRank(sum, *sorted[i], static_cast<uint32_t>(i));
   sum.series = MergedSeries(sorted, *common);
   sum.load = MergedRates(sorted, *common);
+  if (absl::Status ok = CheckMerged(sorted.front()->objectives, sum); !ok.ok()) return ok;
   sum.notes.push_back("counts and histograms are of all windows, rates of the common one");
   return sum;
 }

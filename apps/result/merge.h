@@ -19,8 +19,10 @@ namespace millrace::apps {
 // - a rank is missing or there twice (results of rank 0 of 1 each stand for as many ranks),
 // - the loads differ: target, loop, arrival, close, or configuration but for what names a machine,
 // - histograms have other layouts or states,
-// - the windows have less than half of the longest in common.
-// Latencies of the merged series, and of objectives, are the worst of the ranks: an upper bound.
+// - the windows have less than half of the longest in common,
+// - an objective is none that this version knows.
+// Objectives are those of the whole, whatever each rank's own verdict about them was. Latencies of
+// the merged series are the worst of the ranks, an upper bound: rows have no histograms.
 absl::StatusOr<Result> MergeResults(std::span<const Result> results);
 
 // `configuration` without what says where a rank runs: what ranks that share a load have in common.

@@ -89,12 +89,16 @@ double MeanDifference::ChanceBelow(double bound) const {
   return StudentBelow((difference - bound) / error, freedom);
 }
 
-MeanDifference Compare(std::span<const double> a, std::span<const double> b) {
+MeanDifference Compare(std::span<const double> a, std::span<const double> b, double a_error,
+                       double b_error) {
   MeanDifference compared;
   if (a.empty() || b.empty()) return compared;
   compared.difference = Mean(b) - Mean(a);
   if (a.size() < 2 || b.size() < 2) return compared;
-  const double va = MeanVariance(a), vb = MeanVariance(b);
+  double va = MeanVariance(a), vb = MeanVariance(b);
+  compared.by_ruler = va < a_error * a_error || vb < b_error * b_error;
+  va = std::max(va, a_error * a_error);
+  vb = std::max(vb, b_error * b_error);
   compared.error = std::sqrt(va + vb);
   const double na = static_cast<double>(a.size()) - 1, nb = static_cast<double>(b.size()) - 1;
   const double spread = va * va / na + vb * vb / nb;

@@ -17,8 +17,9 @@ double StudentQuantile(double p, double freedom);
 // The difference of two means, as far as some values of each tell.
 struct MeanDifference {
   double difference = 0;  // mean of `b` minus mean of `a`
-  double error = 0;       // standard error; 0 when all values of a side are alike
+  double error = 0;       // standard error; 0 when all values of each side are alike
   double freedom = 0;     // degrees of freedom (Welch-Satterthwaite); 0: there is no estimate
+  bool by_ruler = false;  // the values of a side vary less than what measured them can tell
 
   bool has_interval() const { return freedom > 0; }
   // Half the width of the interval that holds the true difference with probability `level`.
@@ -28,8 +29,11 @@ struct MeanDifference {
   double ChanceBelow(double bound) const;
 };
 
-// There is no estimate when a side has fewer than two values.
-MeanDifference Compare(std::span<const double> a, std::span<const double> b);
+// There is no estimate when a side has fewer than two values. `a_error`, `b_error`: what the mean
+// of a side is uncertain by at least, however alike its values: they were all measured by one
+// ruler.
+MeanDifference Compare(std::span<const double> a, std::span<const double> b, double a_error = 0,
+                       double b_error = 0);
 
 // Holm's method: which of these tests fail their hypothesis so clearly that with probability
 // 1 - alpha not a single one of them is wrong.

@@ -51,7 +51,6 @@ ResultDiff DiffOf(const std::vector<Result>& base, const std::vector<Result>& no
 TEST(Diff, EqualRepeatsShowNoEvidence) {
   const ResultDiff diff = DiffOf(Repeats(1, 1), Repeats(1, 1));
   for (const MetricChange& m : diff.metrics) {
-    if (m.metric == "failed share") continue;
     EXPECT_EQ(m.verdict, Change::kNoEvidence) << m.metric;
     EXPECT_NEAR(m.change, 0, 1e-9) << m.metric;
     EXPECT_LT(m.low, 0) << m.metric;
@@ -93,9 +92,72 @@ TEST(Diff, NoiseHidesASmallChange) {
 
 TEST(Diff, OneRunOfASideJudgesNothing) {
   const ResultDiff diff = DiffOf({RunOf(1, 1)}, {RunOf(0.5, 3)});
-  for (const MetricChange& m : diff.metrics) EXPECT_EQ(m.verdict, Change::kUnknown) << m.metric;
+  for (const MetricChange& m : diff.metrics) {
+    EXPECT_EQ(m.verdict, Change::kUnknown) << m.metric;
+    EXPECT_FALSE(m.has_interval) << m.metric;
+  }
   EXPECT_FALSE(diff.regression());
-  EXPECT_THAT(DiffText(diff), HasSubstr("from two runs of each side on"));
+  EXPECT_THAT(DiffText(diff), HasSubstr("fewer than 3 runs of each side"));
+}
+
+// Of two runs that are alike nobody knows how far apart the next two are.
+TEST(Diff, TwoRunsOfASideHaveAnIntervalAndNoVerdict) {
+  const std::vector<Result> base(2, RunOf(1, 1)), now(2, RunOf(0.5, 3));
+  const ResultDiff diff = DiffOf(base, now);
+  for (const MetricChange& m : diff.metrics) {
+    EXPECT_EQ(m.verdict, Change::kUnknown) << m.metric;
+    EXPECT_TRUE(m.has_interval) << m.metric;
+    EXPECT_LT(m.low, m.high) << m.metric;
+  }
+  EXPECT_FALSE(diff.regression());
+  EXPECT_THAT(DiffText(diff), HasSubstr("unknown (too few runs)"));
+  const std::vector<Result> three(3, RunOf(0.5, 3));
+  EXPECT_FALSE(DiffOf(base, three).regression());
+  EXPECT_TRUE(DiffOf(std::vector<Result>(3, RunOf(1, 1)), three).regression());
+}
+
+// Three searches of each side that ended at the same two rates, half a percent apart: the maxima
+// may lie anywhere between them.
+TEST(Diff, RepeatsThatAreAlikeAreAsUncertainAsTheirSearch) {
+  const auto searched = [](double rate, double above) {
+    Result r = RunOf(1, 1);
+    r.search =
+        Search{.goals = {{.goal = "ndr", .rate_per_s = rate, .above_per_s = above}}, .trials = {}};
+    return std::vector<Result>(3, r);
+  };
+  const std::vector<Result> base = searched(1'000'000, 1'005'000);
+  const ResultDiff step = DiffOf(base, searched(995'012, 1'000'000));
+  EXPECT_EQ(step.metrics[0].verdict, Change::kNoEvidence);
+  EXPECT_TRUE(step.metrics[0].by_ruler);
+  EXPECT_LT(step.metrics[0].low, -0.005);
+  EXPECT_GT(step.metrics[0].high, 0);
+  EXPECT_FALSE(step.regression());
+  EXPECT_THAT(DiffText(step), HasSubstr("]*"));
+  EXPECT_EQ(DiffJson(step)["metrics"][0]["spread_from"], "resolution");
+  EXPECT_EQ(DiffOf(base, searched(900'000, 904'500)).metrics[0].verdict, Change::kWorse);
+}
+
+// A latency that is the same to the last counter, and the next counter.
+TEST(Diff, RepeatsThatAreAlikeAreAsUncertainAsACounterOfTheirHistogram) {
+  const auto of = [](uint64_t ns) {
+    Result r = RunOf(1, 1);
+    Latency latency;
+    for (int i = 0; i < 100; ++i) latency.intended.Record(ns);
+    r.latency = {{"connect", latency}};
+    return std::vector<Result>(3, r);
+  };
+  const MetricChange next = MetricOf(DiffOf(of(1'000'000), of(1'000'600)), "connect p99");
+  EXPECT_EQ(next.verdict, Change::kNoEvidence);
+  EXPECT_TRUE(next.by_ruler);
+  EXPECT_EQ(MetricOf(DiffOf(of(1'000'000), of(1'020'000)), "connect p99").verdict, Change::kWorse);
+}
+
+// One failure in each of three runs where there was none before is chance.
+TEST(Diff, OneFailureMoreIsNoEvidence) {
+  std::vector<Result> base = Repeats(1, 1), now = Repeats(1, 1);
+  for (Result& r : base) r.counts.failed = 0;
+  for (Result& r : now) r.counts.failed = 1;
+  EXPECT_EQ(MetricOf(DiffOf(base, now), "failed share").verdict, Change::kNoEvidence);
 }
 
 // Nothing to take a part of: the difference itself, in percentage points.

@@ -7,11 +7,14 @@
 #include <vector>
 
 #include "apps/result/result_json.h"
+#include "apps/result/slo.h"
 #include "unit/result/sample.h"
 
 namespace millrace::apps {
 namespace {
 
+using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr int64_t kSecond = 1'000'000'000;
@@ -30,6 +33,15 @@ Result RankOf(uint32_t index, uint32_t count, int64_t late_ms = 0) {
 std::string Refusal(const std::vector<Result>& results) {
   const auto merged = MergeResults(results);
   return merged.ok() ? "" : std::string(merged.status().message());
+}
+
+// These objectives in place of what the result had, and the verdict that they make.
+void CheckAgain(const char* objectives, Result& r) {
+  r.verdict = {};
+  r.objectives.clear();
+  std::vector<Slo> slos;
+  ASSERT_EQ(ParseSlos(objectives, &slos), "");
+  CheckObjectives(slos, &r);
 }
 
 TEST(Merge, CountsHistogramsAndCountersAreAdded) {
@@ -105,17 +117,66 @@ TEST(Merge, RatesOfRanksWithoutSeriesAreTheirAverages) {
 
 TEST(Merge, TheWorstRankDecidesTheVerdict) {
   std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
-  ranks[0].objectives[0].measured = 250'000;
   ranks[1].verdict = {.outcome = Outcome::kInvalidGenerator, .reasons = {"lag"}};
   ranks[1].generator.worst_lag_ns = 9'000'000;
   ranks[1].generator.packet_pool_low_share = 0.01;
   const auto merged = MergeResults(ranks);
   ASSERT_TRUE(merged.ok()) << merged.status();
   EXPECT_EQ(merged->verdict.outcome, Outcome::kInvalidGenerator);
-  EXPECT_EQ(merged->verdict.reasons.back(), "rank 1: lag");
+  EXPECT_THAT(merged->verdict.reasons, Contains("rank 1: lag"));
   EXPECT_EQ(merged->generator.worst_lag_ns, 9'000'000u);
   EXPECT_EQ(merged->generator.packet_pool_low_share, 0.01);
-  EXPECT_EQ(merged->objectives[0].measured, 250'000.0);
+}
+
+// Rank 1 has a hundredth of the connections; all of them are slow, and a tenth failed.
+TEST(Merge, ObjectivesAreThoseOfTheWhole) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  for (Result& r : ranks) {
+    const uint64_t ok = r.rank.index == 0 ? 9'900 : 90;
+    r.counts = {.due = r.rank.index == 0 ? 9'900u : 100u, .ok = ok};
+    r.counts.failed = r.counts.due - ok;
+    Latency latency;
+    for (uint64_t i = 0; i < r.counts.due; ++i) {
+      latency.intended.Record(r.rank.index == 0 ? 100'000 : 10'000'000);
+    }
+    r.latency = {{"connect", latency}};
+    CheckAgain("connect.p99<1ms; errors<1%; connect.max<1s; connect.mean>1s", r);
+  }
+  EXPECT_FALSE(ranks[1].objectives[0].passed);
+  EXPECT_FALSE(ranks[1].objectives[1].passed);
+  const auto merged = MergeResults(ranks);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  ASSERT_EQ(merged->objectives.size(), 4u);
+  EXPECT_NEAR(merged->objectives[0].measured, 100'000, 100);
+  EXPECT_TRUE(merged->objectives[0].passed);
+  EXPECT_DOUBLE_EQ(merged->objectives[1].measured, 0.001);
+  EXPECT_TRUE(merged->objectives[1].passed);
+  EXPECT_EQ(merged->objectives[2].measured, 10'000'000);
+  EXPECT_EQ(merged->verdict.outcome, Outcome::kFailObjective);
+  EXPECT_THAT(merged->verdict.reasons, ElementsAre("connect.mean>1s was not met"));
+  for (Result& r : ranks) CheckAgain("connect.p99<1ms; errors<1%", r);
+  EXPECT_EQ(ranks[1].verdict.outcome, Outcome::kFailObjective);
+  EXPECT_EQ(MergeResults(ranks)->verdict.outcome, Outcome::kValid);
+}
+
+// What a rank's failure has besides stays one of the whole.
+TEST(Merge, FailureThatIsNoObjectiveStays) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  for (Result& r : ranks) {
+    r.objectives.clear();
+    r.verdict = {};
+  }
+  ranks[1].verdict = {.outcome = Outcome::kFailObjective, .reasons = {"no connection succeeded"}};
+  const auto merged = MergeResults(ranks);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  EXPECT_EQ(merged->verdict.outcome, Outcome::kFailObjective);
+  EXPECT_THAT(merged->verdict.reasons, ElementsAre("rank 1: no connection succeeded"));
+}
+
+TEST(Merge, ObjectivesThatNobodyKnowsAreRefused) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  for (Result& r : ranks) r.objectives[0].objective = "conect.p99<1ms";
+  EXPECT_THAT(Refusal(ranks), HasSubstr("did you mean \"connect.p99\"?"));
 }
 
 TEST(Merge, ResultsOfNoRanksStandForARankEach) {

@@ -65,6 +65,18 @@ TEST(Compare, ValuesThatAreAllAlikeAreCertain) {
   EXPECT_EQ(Compare(a, a).ChanceAbove(0), 1.0);
 }
 
+// The ruler is the same for all of a side, so more values make it no finer.
+TEST(Compare, ValuesThatAreAlikeAreAsUncertainAsTheirRuler) {
+  const std::vector<double> a = {5, 5, 5}, b = {6, 6, 6};
+  const MeanDifference d = Compare(a, b, 0.3, 0.4);
+  EXPECT_TRUE(d.by_ruler);
+  EXPECT_NEAR(d.error, 0.5, 1e-12);
+  EXPECT_NEAR(d.freedom, 0.0625 / ((0.0081 + 0.0256) / 2), 1e-9);
+  const std::vector<double> apart = {5, 9, 1}, more = {2, 16, 6};
+  EXPECT_FALSE(Compare(apart, more, 0.3, 0.4).by_ruler);
+  EXPECT_EQ(Compare(apart, more, 0.3, 0.4).error, Compare(apart, more).error);
+}
+
 // What a 95 % interval promises: of 2,000 pairs of five values with one true mean and different
 // spreads, it holds 0 in 95 %. Six standard errors of room.
 TEST(Compare, IntervalHoldsTheTruthAsOftenAsItSays) {

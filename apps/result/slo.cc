@@ -1,10 +1,11 @@
-#include "apps/load/slo.h"
+#include "apps/result/slo.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
 #include "apps/common/units.h"
-#include "apps/load/load_result.h"
+#include "apps/result/latency_state.h"
 
 namespace millrace::apps {
 namespace {
@@ -142,6 +143,11 @@ double ShareOf(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+std::string NotMet(const std::string& objective) { return objective + " was not met"; }
+std::string NotMeasured(const std::string& objective) {
+  return objective + ": nothing of it was measured";
+}
+
 }  // namespace
 
 std::string ParseSlos(std::string_view text, std::vector<Slo>* slos) {
@@ -191,6 +197,23 @@ Objective Check(const Slo& slo, const Result& result) {
   objective.passed = IsMeasured(slo, result) && (slo.below ? objective.measured < objective.limit
                                                            : objective.measured > objective.limit);
   return objective;
+}
+
+void CheckObjectives(const std::vector<Slo>& slos, Result* result) {
+  Verdict& verdict = result->verdict;
+  for (const Slo& slo : slos) {
+    const Objective objective = Check(slo, *result);
+    result->objectives.push_back(objective);
+    if (objective.passed) continue;
+    verdict.reasons.push_back(IsMeasured(slo, *result) ? NotMet(slo.text) : NotMeasured(slo.text));
+    if (verdict.outcome == Outcome::kValid) verdict.outcome = Outcome::kFailObjective;
+  }
+}
+
+bool IsOfObjectives(const std::string& reason, const std::vector<Objective>& objectives) {
+  return std::any_of(objectives.begin(), objectives.end(), [&reason](const Objective& o) {
+    return reason == NotMet(o.objective) || reason == NotMeasured(o.objective);
+  });
 }
 
 }  // namespace millrace::apps

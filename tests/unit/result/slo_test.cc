@@ -1,4 +1,4 @@
-#include "apps/load/slo.h"
+#include "apps/result/slo.h"
 
 #include <gtest/gtest.h>
 
