@@ -89,8 +89,9 @@ absl::StatusOr<ServeOptions> OptionsOf(const ServeFlags& flags, std::vector<List
   }
   const bool http = services->front().service == Service::kHttp;
   if (http && flags.close_after > 0) {
-    options.http_close_after = static_cast<uint32_t>(flags.close_after);
+    options.http.close_after = static_cast<uint32_t>(flags.close_after);
   }
+  options.http.idle_timeout = flags.idle_timeout;
   if (!flags.delay.empty()) {
     const std::optional<Quantiles> delay = Quantiles::Parse(flags.delay);
     if (!delay) {
@@ -121,6 +122,8 @@ void ServeFlags::AddTo(CLI::App& app) {
            {"--close-after", "N",
             "close after N answers (--http, --respond); alone: after N octets, on port 4000", ""},
            &close_after, 0, 1'000'000'000);
+  AddDuration(app, {"--idle-timeout", "TIME", "HTTP: reset what is idle so long; 0: never", "60s"},
+              &idle_timeout, Duration(), Duration::Seconds(1'000'000));
   app.add_option("--delay", delay,
                  "of answers: 2ms, or by percentiles, linear in between: p50:0,p99:2ms")
       ->type_name("DISTRIBUTION");

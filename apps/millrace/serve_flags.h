@@ -19,6 +19,7 @@ struct ServeFlags {
   bool http = false, echo = false, discard = false, chargen = false;
   std::string respond, delay, error;
   int64_t close_after = -1;  // not given
+  Duration idle_timeout = HttpOptions().idle_timeout;
   std::string ports;
   double rate_cap_per_s = 0;
   uint64_t seed = 1;

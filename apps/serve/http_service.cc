@@ -68,7 +68,7 @@ size_t HttpService::TakeRequest(const stack::Socket& socket, Connection& c, std:
     case HeadResult::kDone:
       break;
   }
-  c.last_life = now_;  // not for parts of a head: who trickles one has kIdle for all of it
+  c.last_life = now_;  // not for parts of a head: who trickles one has idle_timeout for all
   c.skip = parsed.request.content_length;
   Handle(socket, c, parsed.request);
   c.head.clear();
@@ -77,7 +77,7 @@ size_t HttpService::TakeRequest(const stack::Socket& socket, Connection& c, std:
 
 void HttpService::Handle(const stack::Socket& socket, Connection& c, const HttpRequest& request) {
   ++counters_.requests;
-  Answer answer{.close = !request.keep_alive || ++c.requests == close_after_};
+  Answer answer{.close = !request.keep_alive || ++c.requests == options_.close_after};
   answer.head_only = request.method == "HEAD";
   if (request.method != "GET" && !answer.head_only) {
     answer.status = 405;
@@ -188,7 +188,7 @@ void HttpService::Continue(const stack::Socket& socket, Connection& c) {
   }
   if (!c.close_after || c.draining) return;
   // Not Close: input that was not read would make a reset of it, which can overtake the response
-  // (RFC 9112 9.6). The peer's FIN, or kIdle, ends the connection.
+  // (RFC 9112 9.6). The peer's FIN, or idle_timeout, ends the connection.
   c.draining = true;
   socket.Shutdown();
 }
@@ -230,13 +230,30 @@ void HttpService::OnPoll(stack::Engine& engine, Instant now) {
       OnWritable(stack::Socket(&engine, id));
     }
   }
-  if (now < next_sweep_) return;
-  next_sweep_ = now + Duration::Seconds(1);
-  for (const Connection& c : connections_) {
-    if (c.id.generation == 0 || now - c.last_life < kIdle) continue;
+  if (options_.idle_timeout != Duration()) EndIdle(engine);
+}
+
+// Once a second, in portions: what a poll looks at does not grow with the connections.
+void HttpService::EndIdle(stack::Engine& engine) {
+  if (!sweeping_) {
+    if (now_ < next_sweep_) return;
+    next_sweep_ = now_ + Duration::Seconds(1);
+    swept_ = 0;
+  }
+  const size_t end = std::min(swept_ + kSweptPerPoll, connections_.size());
+  for (; swept_ < end; ++swept_) {
+    const Connection& c = connections_[swept_];
+    if (c.id.generation == 0 || now_ - c.last_life < options_.idle_timeout) continue;
     ++counters_.idle_aborted;
     stack::Socket(&engine, c.id).Abort();
   }
+  sweeping_ = swept_ < connections_.size();
+}
+
+Instant HttpService::NextDeadline() const {
+  const bool sweeps = options_.idle_timeout != Duration() && !connections_.empty();
+  const Instant sweep = !sweeps ? Instant::Never() : sweeping_ ? now_ : next_sweep_;
+  return std::min(delayed_.NextDue(), sweep);
 }
 
 }  // namespace millrace::apps

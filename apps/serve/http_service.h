@@ -3,7 +3,7 @@
 // Persistent connections and pipelining: requests are answered in order, and the next one is not
 // read while a body waits for room (the peer's window closes). Bounded per connection: a head of
 // kHeadBytesMax, one body; connections themselves are bounded by the engine. A connection that
-// shows no life for kIdle is aborted.
+// shows no life for HttpOptions::idle_timeout is aborted, at most a second later.
 // Body octet i is Pattern::At(i). Answers may be delayed and spoilt on purpose
 // (serve/disturbance.h). Threading: one worker.
 #ifndef MILLRACE_APPS_SERVE_HTTP_SERVICE_H_
@@ -37,13 +37,16 @@ struct HttpCounters {
 // What a path asks for: the octets of "/1k", or nullopt when it is no size. The bound is 1 TiB.
 std::optional<uint64_t> BodySizeOf(std::string_view path);
 
+struct HttpOptions {
+  uint32_t close_after = 0;  // requests, then the answer says that the connection is closed
+  Duration idle_timeout = Duration::Seconds(60);  // 0: never
+};
+
 class HttpService {
  public:
-  static constexpr Duration kIdle = Duration::Seconds(60);
-
-  // `close_after`: requests, then the answer says that the connection is closed; 0: never.
-  HttpService(const Pattern& pattern, const DisturbanceOptions& disturbance, uint32_t close_after)
-      : pattern_(pattern), disturbance_(disturbance), close_after_(close_after) {}
+  HttpService(const Pattern& pattern, const DisturbanceOptions& disturbance,
+              const HttpOptions& options)
+      : pattern_(pattern), disturbance_(disturbance), options_(options) {}
 
   // What is asked from now on is answered so.
   void Disturb(const DisturbanceOptions& options) { disturbance_ = Disturbance(options); }
@@ -55,9 +58,11 @@ class HttpService {
   void OnPoll(stack::Engine& engine, Instant now);
 
   const HttpCounters& counters() const { return counters_; }
-  Instant NextDeadline() const { return delayed_.NextDue(); }
+  Instant NextDeadline() const;
 
  private:
+  static constexpr size_t kSweptPerPoll = 128;
+
   // What a request is answered with.
   struct Answer {
     int status = 200;
@@ -92,15 +97,18 @@ class HttpService {
   void AnswerOrDelay(const stack::Socket& socket, Connection& c, const Answer& answer);
   void AnswerDelayed(stack::Engine& engine);
   void Continue(const stack::Socket& socket, Connection& c);
+  void EndIdle(stack::Engine& engine);
 
   const Pattern& pattern_;
   Disturbance disturbance_;
-  uint32_t close_after_;
+  HttpOptions options_;
   DelayLine delayed_;
   HttpCounters counters_;
   std::vector<Connection> connections_;       // by index of the engine
   std::vector<stack::ConnectionId> starved_;  // wait for room although nothing of theirs is unsent
   Instant now_, next_sweep_, next_retry_;
+  size_t swept_ = 0;  // of connections_, by the search for idle ones that is under way
+  bool sweeping_ = false;
 };
 
 }  // namespace millrace::apps

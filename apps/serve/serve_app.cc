@@ -3,7 +3,7 @@
 namespace millrace::apps {
 
 ServeApp::ServeApp(const ServeOptions& options, const Pattern& pattern)
-    : http_(pattern, options.disturbance, options.http_close_after),
+    : http_(pattern, options.disturbance, options.http),
       exchange_(options.exchange, options.disturbance, pattern),
       capped_(options.rate_cap_per_s != 0),
       cap_(options.rate_cap_per_s, kCapBurst) {}

@@ -27,7 +27,7 @@ enum class Service : uint8_t { kHttp, kEcho, kDiscard, kExchange };
 
 struct ServeOptions {
   ExchangeOptions exchange;
-  uint32_t http_close_after = 0;
+  HttpOptions http;
   DisturbanceOptions disturbance;  // of HTTP and exchanges
   uint64_t rate_cap_per_s = 0;     // connections beyond it are reset; 0: none is
 };

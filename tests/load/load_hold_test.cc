@@ -105,5 +105,39 @@ TEST(LoadHold, OnesThatAreClosedByTheServerAreFailures) {
   EXPECT_EQ(rig.counts().held, 5u);
 }
 
+// More than the server looks at in one poll.
+TEST(LoadHold, HttpServerEndsWhatIsIdle) {
+  LoadRigOptions options = Held(700, 0);
+  options.service = apps::Service::kHttp;
+  options.plan.duration = Duration::Seconds(10);
+  options.serve.http.idle_timeout = Duration::Seconds(3);
+  LoadRig rig(options);
+  ASSERT_TRUE(rig.Run());
+  ExpectAllCounted(rig, 700);
+  EXPECT_EQ(rig.counts().failures[LoadFailure::kRstAfterEstablished], 700u);
+  EXPECT_EQ(rig.server().app().http().counters().idle_aborted, 700u);
+}
+
+TEST(LoadHold, HttpServerKeepsWhatIsNotIdle) {
+  LoadRigOptions options = Held(700, 700);
+  options.service = apps::Service::kHttp;
+  options.plan.duration = Duration::Seconds(10);
+  options.serve.http.idle_timeout = Duration::Seconds(3);
+  LoadRig rig(options);
+  ASSERT_TRUE(rig.Run());
+  EXPECT_EQ(rig.counts().ok, 700u);
+  EXPECT_EQ(rig.server().app().http().counters().idle_aborted, 0u);
+}
+
+TEST(LoadHold, HttpServerKeepsWhatIsIdleWhenAsked) {
+  LoadRigOptions options = Held(10, 0);
+  options.service = apps::Service::kHttp;
+  options.plan.duration = Duration::Seconds(600);
+  options.serve.http.idle_timeout = Duration();
+  LoadRig rig(options);
+  ASSERT_TRUE(rig.Run(Duration::Seconds(1'000)));
+  EXPECT_EQ(rig.counts().ok, 10u);
+}
+
 }  // namespace
 }  // namespace millrace::testing
