@@ -1,6 +1,9 @@
 // apps/common/load_client.h - opens connections, sends a request on each, takes the response,
-// closes, and measures: the application of `millrace demo` and bench/rate.
+// closes, and measures: the client of bench/rate, bench/scale and bench/stages.
 //
+// Leaner than the generator of `millrace load` (apps/load/load_app.h), so that what bench/ measures
+// is the engine: no phases with deadlines, no schedule, no reasons for failures. `get` keeps its
+// figures in the same LiveLoad and LoadResult.
 // Closed loop: `concurrency` connections are always under way. Open loop (`rate_per_s`): they start
 // evenly spaced, and every latency counts from the instant a connection was meant to start, so a
 // slow server cannot hide behind a waiting client.

@@ -43,7 +43,7 @@ std::optional<std::string> ParsePlace(const std::string& where) {
   uint16_t number = 0;
   const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
   if (parsed.ec != std::errc() || parsed.ptr != port.data() + port.size()) return std::nullopt;
-  if (host.empty()) return std::to_string(number);
+  if (host.empty()) host = "127.0.0.1";
   std::array<unsigned char, 16> address{};
   const bool v6 = host.starts_with('[') && host.ends_with(']');
   const std::string bare = v6 ? host.substr(1, host.size() - 2) : host;
@@ -127,19 +127,20 @@ absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(const st
   const std::optional<std::string> place = ParsePlace(where);
   if (!place) {
     return absl::InvalidArgumentError("\"" + where +
-                                      "\" is no place for metrics; write :9100 or 127.0.0.1:9100");
+                                      "\" is no place for metrics; write :9100, or 0.0.0.0:9100 "
+                                      "for other machines to read them");
   }
   try {
-    return std::unique_ptr<MetricsEndpoint>(
-        new MetricsEndpoint(std::make_unique<prometheus::Exposer>(*place)));
+    return std::unique_ptr<MetricsEndpoint>(new MetricsEndpoint(
+        std::make_unique<prometheus::Exposer>(*place), place->substr(0, place->rfind(':'))));
   } catch (const std::exception&) {
     return absl::UnavailableError("cannot serve metrics on " + where +
                                   ": is the port in use, and the address ours?");
   }
 }
 
-MetricsEndpoint::MetricsEndpoint(std::unique_ptr<prometheus::Exposer> exposer)
-    : metrics_(std::make_shared<Metrics>()), exposer_(std::move(exposer)) {
+MetricsEndpoint::MetricsEndpoint(std::unique_ptr<prometheus::Exposer> exposer, std::string host)
+    : metrics_(std::make_shared<Metrics>()), exposer_(std::move(exposer)), host_(std::move(host)) {
   exposer_->RegisterCollectable(metrics_);
 }
 
@@ -147,6 +148,10 @@ MetricsEndpoint::~MetricsEndpoint() = default;
 
 uint16_t MetricsEndpoint::port() const {
   return static_cast<uint16_t>(exposer_->GetListeningPorts().front());
+}
+
+std::string MetricsEndpoint::url() const {
+  return "http://" + host_ + ":" + std::to_string(port()) + "/metrics";
 }
 
 void MetricsEndpoint::OnInterval(const Interval& interval, const Latencies& intended,

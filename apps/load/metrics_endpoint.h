@@ -22,21 +22,24 @@ namespace millrace::apps {
 
 class MetricsEndpoint : public IntervalListener {
  public:
-  // `where`: "9100" or ":9100" on every address, "127.0.0.1:9100", "[::1]:9100"; port 0 for any
-  // that is free. kInvalidArgument for another text, kUnavailable when it cannot listen there.
+  // `where`: "9100" or ":9100" on the loopback, for this machine alone; "0.0.0.0:9100" on every
+  // address, or "10.0.0.1:9100", "[::1]:9100"; port 0 for any that is free. kInvalidArgument for
+  // another text, kUnavailable when it cannot listen there.
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Start(const std::string& where);
   ~MetricsEndpoint() override;
 
   uint16_t port() const;
+  std::string url() const;  // "http://127.0.0.1:9100/metrics"
   void OnInterval(const Interval& interval, const Latencies& intended, LoadStage stage) override;
 
  private:
   class Metrics;
 
-  MetricsEndpoint(std::unique_ptr<prometheus::Exposer> exposer);
+  MetricsEndpoint(std::unique_ptr<prometheus::Exposer> exposer, std::string host);
 
   std::shared_ptr<Metrics> metrics_;
   std::unique_ptr<prometheus::Exposer> exposer_;
+  std::string host_;
 };
 
 }  // namespace millrace::apps

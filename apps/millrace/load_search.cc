@@ -48,8 +48,8 @@ class Trials {
     return RunTrial(measurement_, plan, setup_.slos, streams_.listeners());
   }
 
-  // Prints the row and keeps it; `verdict`: ok, fail or void.
-  void Add(TrialOutcome&& trial, const char* verdict) {
+  // Prints the row and keeps it; `verdict`: ok, fail or void. `again`: the next is the same.
+  void Add(TrialOutcome&& trial, const char* verdict, bool again = false) {
     trial.row.verdict = verdict;
     if (result_.search->trials.empty()) {
       std::fprintf(out_, "%5s %11s %11s %8s %10s %12s %9s  %s\n", "trial", "offered", "achieved",
@@ -57,11 +57,11 @@ class Trials {
     }
     const Trial& row = trial.row;
     std::fprintf(
-        out_, "%5zu %11s %11s %7.3gs %9.3g%% %12s %8ld%%  %s\n", result_.search->trials.size() + 1,
-        FormatCount(row.offered_per_s).c_str(), FormatCount(row.achieved_per_s).c_str(),
-        row.length_s, row.failed_share * 100,
+        out_, "%5zu %11s %11s %7.3gs %9.3g%% %12s %8ld%%  %s%s\n",
+        result_.search->trials.size() + 1, FormatCount(row.offered_per_s).c_str(),
+        FormatCount(row.achieved_per_s).c_str(), row.length_s, row.failed_share * 100,
         FormatDuration(Duration::Nanoseconds(static_cast<int64_t>(row.connect_p99_ns))).c_str(),
-        std::lround(row.generator_busy_share * 100), verdict);
+        std::lround(row.generator_busy_share * 100), verdict, again ? ", tried again" : "");
     std::fflush(out_);
     streams_.OnTrial(row);
     std::optional<Search> search = std::move(result_.search);
@@ -147,7 +147,10 @@ absl::Status Search(const FindMaxFlags& flags, const std::vector<SearchGoal>& go
     const char* const verdict = trial->is_void ? "void" : all ? "ok" : "fail";
     const bool stop = trial->interrupted;
     if (!stop) trial->is_void ? search.OnVoid(*next) : search.OnTrial(*next, passed);
-    trials.Add(*std::move(trial), verdict);
+    const std::optional<RateSearch::Trial> after = search.Next();
+    const bool good = all && !trial->is_void;
+    const bool again = !stop && !good && after && after->rate_per_s == next->rate_per_s;
+    trials.Add(*std::move(trial), verdict, again);
     if (stop) break;
   }
   for (size_t i = 0; i < goals.size(); ++i) {
@@ -246,6 +249,10 @@ Subcommand AddFindMax(CLI::App& load) {
   AddDuration(*app, {"--trial", "TIME", "length of the first trials", "1s"},
               &flags->search.first_length, Duration::Milliseconds(50), Duration::Seconds(3600));
   app->get_option("--duration")->description("length of the trials that decide");
+  app->footer(
+      "A trial that did not do what was asked is made again at once: only a rate that failed "
+      "twice\n"
+      "is out of reach, so that what disturbs the machine for a moment decides nothing.");
   return {app, [app, flags](StopSignals& signals) {
             flags->search.final_length = flags->load.plan.duration;
             return FindMax(*flags, *app, signals);

@@ -15,7 +15,7 @@ absl::StatusOr<LoadStreams> LoadStreams::Open(const LoadFlags& flags, const Load
     auto endpoint = MetricsEndpoint::Start(flags.prometheus);
     if (!endpoint.ok()) return endpoint.status();
     streams.metrics_ = *std::move(endpoint);
-    std::fprintf(flags.text(), "metrics   port %u, /metrics\n", streams.metrics_->port());
+    std::fprintf(flags.text(), "metrics   %s\n", streams.metrics_->url().c_str());
     std::fflush(flags.text());
   }
   if (!flags.json_stream.empty()) {

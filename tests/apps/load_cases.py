@@ -169,6 +169,8 @@ def bad_input_is_one_message():
             (["run", "ring", "--request", "/nonexistent"], "--request"),
             (["run", "ring", "--json", "-", "--json-stream", "-"], "--json-stream"),
             (["run", "ring", "--prom", "nowhere"], "no place for metrics"),
+            (["run", "ring", "--eal", "--nonsense"], "unrecognized option '--nonsense'"),
+            (["run", "ring", "--eal", "nonsense"], "neither option nor value"),
             (["run", "ring", "--duratoin", "1s"], "--duration"),
             (["sweep", "ring", "--rate", "5..1/1"], "--rate"),
             (["find-max", "ring", "--goal", "best"], "--goal"),

@@ -20,12 +20,15 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace millrace::dpdk {
 namespace {
 
 constexpr uint32_t kMemoryMbMin = 32;
+constexpr absl::string_view kProgram = "millrace: ";  // before what getopt complains of
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 std::string FilePrefix(int process_id) { return absl::StrCat("millrace-", process_id); }
@@ -66,15 +69,25 @@ absl::StatusOr<bool> ChooseHugePages(const EalOptions& options) {
       (options.memory_mb + 1) / 2, "', or run without huge pages"));
 }
 
+absl::Status ExtraError(absl::string_view extra, absl::string_view why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("extra EAL arguments \"", extra, "\": ", why.empty() ? "refused" : why));
+}
+
 absl::Status StartError(int error, const EalOptions& options, bool huge_pages,
                         const std::string& log) {
   if (error == EALREADY) {
     return absl::FailedPreconditionError(
         "DPDK was started in this process before and can be started only once");
   }
+  const std::string line = MostRelevantLine(log);
+  const std::string found = line.empty() ? "" : absl::StrCat(" (", line, ")");
+  const std::string extra = absl::StrJoin(options.extra, " ");
+  if (error == EINVAL && !extra.empty())
+    return ExtraError(extra, absl::StripPrefix(line, kProgram));
   std::string advice;
   if (!options.extra.empty()) {
-    advice = "check the extra EAL arguments, or leave them out";
+    advice = absl::StrCat("check the extra arguments \"", extra, "\", or leave them out");
   } else if (!options.vdevs.empty()) {
     advice = "check the virtual devices named";
   } else if (!options.pci_allowed.empty()) {
@@ -86,9 +99,7 @@ absl::Status StartError(int error, const EalOptions& options, bool huge_pages,
   } else {
     advice = absl::StrCat("check that ", options.memory_mb, " MB of memory can be had");
   }
-  const std::string line = MostRelevantLine(log);
-  return absl::InternalError(absl::StrCat("DPDK does not start: ", advice,
-                                          line.empty() ? "" : absl::StrCat(" (", line, ")")));
+  return absl::FailedPreconditionError(absl::StrCat("DPDK does not start: ", advice, found));
 }
 
 }  // namespace
@@ -159,6 +170,12 @@ absl::StatusOr<std::unique_ptr<Eal>> Eal::Start(const EalOptions& options) {
     log = capture.Stop();
   }
   if (result < 0) return StartError(error, options, *huge, log);
+  // EAL says how many words it took, and is silent about those that are no options.
+  if (static_cast<size_t>(result) + 1 < args.size()) {
+    const OutputCapture quiet;
+    rte_eal_cleanup();
+    return ExtraError(absl::StrJoin(options.extra, " "), "some of it is neither option nor value");
+  }
   RemoveRuntimeDirectory(getpid());
   // Errors stay visible to a developer who asks for them by `extra`; users read our own messages.
   const bool wants_log = std::any_of(options.extra.begin(), options.extra.end(), [](const auto& a) {

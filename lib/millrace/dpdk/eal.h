@@ -38,7 +38,8 @@ struct EalOptions {
 class Eal {
  public:
   // REQUIRES: not called before in this process (EAL cannot be started twice); a second call
-  // returns kFailedPrecondition, even after the first Eal has ended.
+  // returns kFailedPrecondition, even after the first Eal has ended. kInvalidArgument when EAL does
+  // not understand `extra`.
   static absl::StatusOr<std::unique_ptr<Eal>> Start(const EalOptions& options);
   ~Eal();  // REQUIRES: every port, pool and ring is gone
   Eal(const Eal&) = delete;

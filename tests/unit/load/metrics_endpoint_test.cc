@@ -104,6 +104,18 @@ TEST(MetricsEndpoint, IsReadWhileItIsWritten) {
   EXPECT_THAT(Get(endpoint->port(), "/metrics"), HasSubstr("\nmillrace_load_ok_total 200\n"));
 }
 
+TEST(MetricsEndpoint, IsForThisMachineAloneUnlessAnAddressIsGiven) {
+  for (const char* const where : {":0", "0", "127.0.0.1:0"}) {
+    const auto endpoint = MetricsEndpoint::Start(where);
+    ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+    const std::string url = "http://127.0.0.1:" + std::to_string((*endpoint)->port()) + "/metrics";
+    EXPECT_EQ((*endpoint)->url(), url);
+    // Where every address would be listened at, one more of the loopback would be free no more.
+    const auto beside = MetricsEndpoint::Start("127.0.0.2:" + std::to_string((*endpoint)->port()));
+    EXPECT_TRUE(beside.ok()) << beside.status();
+  }
+}
+
 TEST(MetricsEndpoint, WhereItCannotListenIsSaid) {
   for (const char* bad : {"", "x", ":", ":99999", "nowhere:1", "1.2.3:4", ":1x", ":80s", "[::1:1",
                           "::1:80", "1.2.3.4:-1"}) {

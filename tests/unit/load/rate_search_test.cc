@@ -106,6 +106,28 @@ TEST(RateSearch, OneFailureIsTriedAgainAndTwoAreABound) {
   EXPECT_GT(search.BoundsOf(0).upper_per_s, 30'000);
 }
 
+// A trial below the limit fails in one of fifty by the machine's doing; within 0.3 % of the limit
+// chance alone decides. Two such failures in a row are a wrong bound, so a search in a hundred may
+// end lower; none ends higher.
+TEST(RateSearch, NoiseIsNoLimit) {
+  constexpr double kLimit = 41'234;
+  int off = 0;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Prng dice(seed);
+    RateSearch search({}, 1);
+    while (const auto trial = search.Next()) {
+      const double part = trial->rate_per_s / kLimit;
+      const bool near = part > 0.997 && part < 1.003;
+      search.OnTrial(*trial, {near ? dice.Chance(0.5) : part < 1 && !dice.Chance(0.02)});
+    }
+    const RateSearch::Bounds bounds = search.BoundsOf(0);
+    EXPECT_LT(bounds.lower_per_s, kLimit * 1.01) << seed;
+    EXPECT_EQ(bounds.limit, Limit::kTarget) << seed;
+    off += bounds.lower_per_s < kLimit * 0.99 ? 1 : 0;
+  }
+  EXPECT_LE(off, 10);
+}
+
 TEST(RateSearch, TrialsHaveEnoughStarts) {
   const RateSearchOptions options{.first_per_s = 5, .starts_min = 800};
   RateSearch search(options, 1);
