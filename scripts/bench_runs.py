@@ -2,6 +2,8 @@
 
 import os
 
+import bench_load
+
 LAST_CPU = max(os.sched_getaffinity(0))
 
 # Name, as in bench/results/rate.json, and arguments of bench/rate.
@@ -86,6 +88,8 @@ def figures(part, result):
         return rate_figures(result)
     if part == "micro":
         return result["figures"]
+    if part == "load":
+        return bench_load.figures(result)
     if part == "stages":
         return {f"{step['text']}, ns": step["ns"] for step in result["steps"]}
     return {f"{point['size']} {kind}, ns": point["connection_cpu_ns"]

@@ -9,6 +9,7 @@
 #include "apps/common/addresses.h"
 #include "apps/common/port_flags.h"
 #include "apps/common/setup.h"
+#include "millrace/dpdk/auto_device.h"
 #include "millrace/dpdk/cpus.h"
 
 namespace millrace::apps {
@@ -29,7 +30,13 @@ absl::StatusOr<PortPlan> PlanPort(const DeviceFlags& flags, const TcpFlags& tcp,
   plan.device.config.pages = flags.machine.pages();
   absl::Status set = SetAddresses(flags, &plan.device.config);
   if (!set.ok()) return set;
-  absl::StatusOr<dpdk::PortConfig> port = dpdk::ParsePortConfig(flags.dev);
+  std::string name = flags.dev;
+  if (name == "auto") {
+    absl::StatusOr<std::string> chosen = dpdk::ChooseDevice(dpdk::ReadEnvironment(), host);
+    if (!chosen.ok()) return chosen.status();
+    name = *std::move(chosen);
+  }
+  absl::StatusOr<dpdk::PortConfig> port = dpdk::ParsePortConfig(name);
   if (!port.ok()) return port.status();
   if (port->kind == dpdk::DeviceKind::kRing) {
     return absl::InvalidArgumentError(

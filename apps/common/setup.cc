@@ -85,7 +85,8 @@ uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
 void DeviceFlags::AddTo(CLI::App& app, bool required) {
   app.add_option("--dev", dev,
                  "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS, "
-                 "bond:DEV+DEV; again for another port, with an --ip of its own")
+                 "bond:DEV+DEV; auto: what PCIDEVICE_* names, or the one NIC that is bound to "
+                 "vfio-pci; again for another port, with an --ip of its own")
       ->type_name("DEV")
       ->join(';')
       ->required(required);

@@ -24,7 +24,7 @@ const char* NameOf(LoadStage stage) {
     case LoadStage::kHolding:
       return "opening held connections";
     case LoadStage::kReady:
-      return "waiting for the others";
+      return "waiting for the start";
     case LoadStage::kLeading:
       return "warming up";
     case LoadStage::kMeasuring:
@@ -71,7 +71,7 @@ void LiveView::ShowInterval(const Interval& interval, LoadStage stage) {
   if (mode_ == LiveMode::kQuiet && end_s >= shown_until_s_ + kQuietEvery_s) {
     show = true;
   }
-  std::array<char, 192> line;
+  std::array<char, 256> line;
   if (!head_shown_ && show) {
     std::snprintf(line.data(), line.size(), "%7s %9s %9s %7s %6s %8s  %-22s %s\n", "t", "conn/s",
                   "ok/s", "failed", "retx", "open", "connect p50/p99", "busy");
@@ -84,13 +84,21 @@ void LiveView::ShowInterval(const Interval& interval, LoadStage stage) {
   };
   const std::string connect =
       TimeOf(interval.connect_p50_ns) + "/" + TimeOf(interval.connect_p99_ns);
-  std::snprintf(line.data(), line.size(), "%6.1fs %9s %9s %7s %6s %8s  %-22s %ld%%%s\n", end_s,
+  std::snprintf(line.data(), line.size(), "%6.1fs %9s %9s %7s %6s %8s  %-22s %ld%%%s%s\n", end_s,
                 per_s(interval.opened).c_str(), per_s(interval.ok).c_str(),
                 GroupDigits(interval.failed).c_str(), GroupDigits(interval.retransmits).c_str(),
                 GroupDigits(interval.open).c_str(), connect.c_str(),
                 std::lround(interval.busiest_core_share * 100),
-                stage == LoadStage::kMeasuring ? "" : "  (not measured)");
+                stage == LoadStage::kMeasuring ? "" : "  (not measured)", group_.c_str());
   Print(line.data(), show);
+}
+
+void LiveView::SetGroup(uint64_t ok, uint64_t failed, uint64_t open) {
+  group_.clear();
+  group_ += "  all ranks so far: ";
+  group_ += GroupDigits(ok) + " ok, ";
+  group_ += GroupDigits(failed) + " failed, ";
+  group_ += GroupDigits(open) + " open";
 }
 
 void LiveView::ShowProgress(LoadStage stage, Duration since_start) {

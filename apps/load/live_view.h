@@ -37,6 +37,8 @@ class LiveView {
   // Tells the listeners, and prints a row when this mode shows one now. `intended`: latencies of
   // the interval.
   void OnInterval(const Interval& interval, const Latencies& intended, LoadStage stage);
+  // What all ranks of a group have come to; stands behind the rows of this one.
+  void SetGroup(uint64_t ok, uint64_t failed, uint64_t open);
   // The line of progress: how far, how long still.
   void ShowProgress(LoadStage stage, Duration since_start);
   // Nothing more comes: takes the line of progress away.
@@ -55,7 +57,7 @@ class LiveView {
   FILE* out_;
   Duration length_;
   std::vector<IntervalListener*> listeners_;
-  std::string log_;
+  std::string log_, group_;
   double shown_until_s_ = -1e9;
   bool head_shown_ = false, progress_shown_ = false;
 };

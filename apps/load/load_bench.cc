@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "apps/common/units.h"
 #include "apps/load/capacity.h"
 #include "millrace/dpdk/cpus.h"
 
@@ -54,45 +55,6 @@ uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait) {
   return static_cast<uint32_t>(std::min(wanted, stack::FlowRef::kIndexMax / 2.0));
 }
 
-LoadStage LoadRun::stage() const {
-  LoadStage stage = LoadStage::kDone;
-  for (const auto& member : members) {
-    stage = std::min(stage, member->live.stage.load(std::memory_order_acquire));
-  }
-  return stage;
-}
-
-bool LoadRun::GaveUp() const {
-  return std::any_of(members.begin(), members.end(), [](const auto& member) {
-    return member->live.stage.load(std::memory_order_acquire) >= LoadStage::kDraining;
-  });
-}
-
-void LoadRun::Release(Instant start) {
-  if (GaveUp()) AskToStop();
-  for (auto& member : members) {
-    member->live.start_at_ns.store(start.ns(), std::memory_order_release);
-  }
-}
-
-void LoadRun::AskToStop() {
-  for (auto& member : members) member->live.stop.store(true, std::memory_order_relaxed);
-}
-
-void LoadRun::Stop() {
-  std::vector<dpdk::Worker*> workers;
-  for (auto& member : members) {
-    workers.push_back(member->server_worker.get());
-    workers.push_back(member->worker.get());
-  }
-  for (dpdk::Worker* worker : workers) {
-    if (worker != nullptr) worker->RequestStop();
-  }
-  for (dpdk::Worker* worker : workers) {
-    if (worker != nullptr) worker->Join();
-  }
-}
-
 absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOptions& options,
                                                                 const MachineFlags& machine,
                                                                 const TcpFlags& tcp) {
@@ -124,6 +86,30 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
     bench->rings_.push_back(*std::move(pair));
   }
   return bench;
+}
+
+std::optional<SourcePortChoice> ParseSourcePorts(std::string_view text) {
+  SourcePortChoice choice{.sequential = text == "sequential"};
+  if (choice.sequential || text == "random" || text == "hash-local") return choice;
+  const size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto low = ParseCount(text.substr(0, dash)), high = ParseCount(text.substr(dash + 1));
+  if (!low || !high || *low == 0 || *high > 65'535 || *low > *high) return std::nullopt;
+  choice.range = {static_cast<uint16_t>(*low), static_cast<uint16_t>(*high)};
+  return choice;
+}
+
+void LoadBench::SetSourcePorts(const SourcePortChoice& choice) {
+  std::vector<stack::EngineConfig*> configs = {&config_};
+  if (!rings()) {
+    for (Device& device : devices_->ports) configs.push_back(&device.config);
+  }
+  for (stack::EngineConfig* const config : configs) {
+    config->source_ports_sequential = choice.sequential;
+    if (!choice.range) continue;
+    config->source_port_min = choice.range->first;
+    config->source_port_max = choice.range->second;
+  }
 }
 
 absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFlags& flags,

@@ -12,6 +12,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -54,6 +56,9 @@ struct LoadRun {
   LoadStage stage() const;
   // Whether a member has given up before its clock: its target is not there.
   bool GaveUp() const;
+  // RunPlan::start_unix_ns as an instant of `clock`, when it is `unix_ns` now; `soonest` when that
+  // is past, with how late it is, or when nothing was asked for.
+  Instant AskedStart(Instant soonest, int64_t unix_ns, Duration* late);
   // Several members wait for each other, and in a group of ranks all do: lets the clock of all
   // start at an instant of `clock`. Ends the run when one has given up.
   void Release(Instant start);
@@ -62,6 +67,14 @@ struct LoadRun {
   // Ends the workers; everything they wrote is visible then.
   void Stop();
 };
+
+// Which local ports connections are opened from.
+struct SourcePortChoice {
+  bool sequential = false;                             // else as RFC 6056 has it
+  std::optional<std::pair<uint16_t, uint16_t>> range;  // else that of the engine's configuration
+};
+// "random", "sequential", "1024-65535"; nullopt for anything else.
+std::optional<SourcePortChoice> ParseSourcePorts(std::string_view text);
 
 struct RingOptions {
   RingNetwork network;
@@ -89,6 +102,8 @@ class LoadBench {
 
   // Of the generators, a port each.
   std::vector<stack::EngineConfig> configs() const;
+  // From the next run on.
+  void SetSourcePorts(const SourcePortChoice& choice);
   bool rings() const { return !rings_.empty(); }
   bool huge_pages() const { return eal().huge_pages(); }
   // Of a generator.

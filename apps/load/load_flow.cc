@@ -84,10 +84,11 @@ void LoadApp::Give(uint32_t index) {
 }
 
 void LoadApp::RecordLag(Instant intended, Instant behind, uint64_t* waited) {
+  if (intended <= behind) ++*waited;
+  if (!plan_.timed) return;
   const uint64_t lag_ns = NsBetween(intended, now_);
   result_.lag_ns.Record(lag_ns);
   result_.own_lag_ns.Record(NsBetween(std::max(intended, behind), now_));
-  if (intended <= behind) ++*waited;
   uint64_t& worst_ns = live_.intervals.current().worst_lag_ns;
   worst_ns = std::max(worst_ns, lag_ns);
 }
@@ -97,7 +98,7 @@ void LoadApp::RecordLatency(const Flow& flow, LatencyState state, Instant intend
   // A request counts by its own start: one of a connection that lasts may be in the window though
   // the connection began before it, and behind its end though it began inside.
   const bool of_request = state == LatencyState::kFirstByte || state == LatencyState::kLastByte;
-  if (!(of_request ? Measured(intended) : flow.measured)) return;
+  if (!plan_.timed || !(of_request ? Measured(intended) : flow.measured)) return;
   live_.intervals.current().intended[state].Record(NsBetween(intended, now_));
   result_.actual[state].Record(NsBetween(started, now_));
 }

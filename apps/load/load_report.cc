@@ -78,6 +78,13 @@ void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench,
           std::to_string(bench.queues()) + ": start it with as many --cores, or add queues=1 here");
     }
   }
+  if (outcome.started_late > Duration()) {
+    result->notes.push_back("the clock started " + FormatDuration(outcome.started_late) +
+                            " after --start-at: that was too soon to get ready");
+  }
+  if (!plan.timed) {
+    result->notes.emplace_back("nothing was timed: whether starts were late is not judged");
+  }
   if (outcome.time_waits_evicted > 0) {
     result->notes.push_back(GroupDigits(outcome.time_waits_evicted) +
                             " TIME-WAIT entries went early: the pool was full");
@@ -113,7 +120,7 @@ Result ResultOf(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& benc
   counts.failures.ForEach([&](LoadFailure failure, uint64_t count) {
     result.failures.emplace_back(ToString(failure), count);
   });
-  for (size_t i = 0; i < kLatencyStates; ++i) {
+  for (size_t i = 0; plan.timed && i < kLatencyStates; ++i) {
     result.latency.push_back(
         {ToString(static_cast<LatencyState>(i)),
          {.intended = outcome.intended.intended.states[i], .actual = load.actual.states[i]}});

@@ -123,6 +123,7 @@ class Watcher {
       if (ranks_ != nullptr) {
         ranks_->SetAlive(
             {Sum(&LiveRun::started), Sum(&LiveRun::ok), Sum(&LiveRun::failed), Open()});
+        if (const auto sum = ranks_->Sum()) view_.SetGroup(sum->ok, sum->failed, sum->open);
       }
     }
   }
@@ -131,7 +132,7 @@ class Watcher {
   void Release() {
     // Long enough for every worker to see it in time.
     constexpr Duration kNotice = Duration::Milliseconds(1);
-    Instant start = run_.clock.Now() + kNotice;
+    Instant start = run_.AskedStart(run_.clock.Now() + kNotice, UnixNs(), &outcome_.started_late);
     if (ranks_ != nullptr && !run_.GaveUp()) {
       ranks_->SetReady();
       const std::optional<int64_t> unix_ns = ranks_->start_unix_ns();

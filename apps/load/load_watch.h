@@ -26,7 +26,8 @@ struct LoadOutcome {
   ByName<uint64_t> counters;   // of the generators' engines, those not zero
   uint64_t server_time_waits = 0, time_waits_evicted = 0;
   bool interrupted = false;
-  bool overdue = false;  // the generator had to be stopped
+  bool overdue = false;   // the generator had to be stopped
+  Duration started_late;  // after RunPlan::start_unix_ns
 
   double BusiestShare() const;
 };

@@ -118,14 +118,34 @@ std::optional<Exchange> ParseExchange(std::string_view text) {
   return exchange;
 }
 
+static std::string AddExchange(const std::string& text, std::vector<Exchange>* mix) {
+  const std::optional<Exchange> exchange = ParseExchange(text);
+  if (!exchange) return "\"" + text + "\": write REQUEST:RESPONSE*WEIGHT, as in 64:1k*3";
+  mix->push_back(*exchange);
+  return "";
+}
+
 std::string ParseMix(std::string_view text, std::vector<Exchange>* mix) {
   mix->clear();
   for (const std::string& part : SplitList(text)) {
-    const std::optional<Exchange> exchange = ParseExchange(part);
-    if (!exchange) return "\"" + part + "\": write REQUEST:RESPONSE*WEIGHT, as in 64:1k*3";
-    mix->push_back(*exchange);
+    if (std::string wrong = AddExchange(part, mix); !wrong.empty()) return wrong;
   }
   return mix->empty() ? "the mix is empty: write 64:1k*3,64:100k" : "";
+}
+
+std::string ParseMixLines(std::string_view text, std::vector<Exchange>* mix) {
+  mix->clear();
+  for (size_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string line(text.substr(0, std::min(text.find('#'), end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });
+    if (line.empty()) continue;
+    if (std::string wrong = AddExchange(line, mix); !wrong.empty()) {
+      return "line " + std::to_string(number) + ": " + wrong;
+    }
+  }
+  return mix->empty() ? "no line of it has an exchange: write 64:1k*3" : "";
 }
 
 RunPlan PlanOf(const RunPlan& plan, LoadRank rank) {

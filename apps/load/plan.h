@@ -86,11 +86,13 @@ struct RunPlan {
   PhaseTimeouts timeouts;
   uint64_t expected_body_bytes = 0;  // HTTP: any other length is a failure; 0: any will do
   bool check_payload = false;        // octet i of every response is Pattern::At(i)
+  bool timed = true;                 // latencies and late starts are recorded, not only counted
   uint8_t dscp = 0;                  // Diffserv field of what we send, 0 to 63
   uint64_t capture_bytes = 0;        // for packets of failed connections; 0: none are kept
   uint64_t seed = 1;
   LoadRank rank;
   bool together = false;  // the clock starts when LoadRun::Release says, even that of one generator
+  int64_t start_unix_ns = 0;  // when it does, with `together`; 0: when all are ready
 
   bool open_loop() const { return rate_per_s > 0; }
   // From the first start to the first measured one, and to the last start.
@@ -121,6 +123,9 @@ std::string ParseTimeouts(std::string_view text, PhaseTimeouts* timeouts);
 std::optional<Exchange> ParseExchange(std::string_view text);
 // "1:1k*3,64:100k": request:response*weight, octets. Returns "" or what is wrong.
 std::string ParseMix(std::string_view text, std::vector<Exchange>* mix);
+// The same with one on a line, as a file has them; empty lines and what follows a # count for
+// nothing. "line 3: ...".
+std::string ParseMixLines(std::string_view text, std::vector<Exchange>* mix);
 
 }  // namespace millrace::apps
 

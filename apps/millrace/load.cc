@@ -65,7 +65,7 @@ Subcommand AddRun(CLI::App& load) {
   flags->AddTo(*app);
   flags->AddLoadTo(*app);
   flags->AddBaselineTo(*app);
-  flags->AddCaptureTo(*app);
+  flags->AddOneRunTo(*app);
   return {app, [app, flags](StopSignals& signals) { return Run(*flags, *app, signals); }};
 }
 
@@ -74,7 +74,7 @@ Subcommand AddHold(CLI::App& load) {
       "hold", "hold --conns connections open while --rate more come and go each second");
   auto flags = std::make_shared<LoadFlags>();
   flags->AddTo(*app);
-  flags->AddCaptureTo(*app);
+  flags->AddOneRunTo(*app);
   AddCount(*app, {"--conns", "N", "held open", ""}, &flags->plan.hold, 1, 50'000'000)->required();
   AddRate(*app, {"--rate", "N", "connections a second besides", ""}, &flags->plan.rate_per_s);
   AddRate(*app, {"--rps", "N", "requests a second over all held connections", ""},

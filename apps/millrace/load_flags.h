@@ -27,11 +27,11 @@ struct LoadFlags {
   uint32_t request_bytes = 1, response_bytes = 1;
   bool response_given = false, conns_given = false;
   std::string paced_by_clock;  // a flag that was given and needs a rate
-  std::string ranks, coordinator;
+  std::string ranks, coordinator, start_at;
   Duration rank_timeout = Duration::Seconds(60);
   DeviceFlags device;
   TcpFlags tcp;
-  std::string src;
+  std::string src, src_port = "random";
   uint32_t spread = 1;
   std::string latency = "both", capture;
   Duration interval = Duration::Seconds(1);
@@ -47,9 +47,11 @@ struct LoadFlags {
   void AddLoadTo(CLI::App& app);
   // `--baseline` and `--max-regress`.
   void AddBaselineTo(CLI::App& app);
-  // `--capture-failures`, of one run.
-  void AddCaptureTo(CLI::App& app);
+  // `--capture-failures` and `--start-at`, of one run.
+  void AddOneRunTo(CLI::App& app);
 
+  // Of AddTo: where connections come from and go to.
+  void AddSourcesTo(CLI::App& app);
   // Of AddTo: what is shown and written, and what decides about it.
   void AddOutputTo(CLI::App& app);
   // Where text for people goes: not where the results do.

@@ -1,8 +1,10 @@
 // apps/millrace/load_open.cc - from the flags of a load run to its ports, and what is said before
 // it.
 
+#include <algorithm>
 #include <cstdio>
 
+#include "absl/strings/str_split.h"
 #include "apps/common/exit_code.h"
 #include "apps/load/capacity.h"
 #include "apps/millrace/load_flags.h"
@@ -15,23 +17,7 @@ absl::Status Wrong(const std::string& flag, const std::string& what) {
   return absl::InvalidArgumentError(flag + ": " + what);
 }
 
-}  // namespace
-
-int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
-  FILE* const out = flags.text();
-  const Capacity capacity = CapacityOf(setup.plan, bench.configs());
-  std::fprintf(out, "target    %s  %s\nport      %s\naddresses %s\n",
-               setup.plan.target_text.c_str(), DescribeLoad(setup.plan).c_str(),
-               bench.Describe().c_str(), capacity.Text().c_str());
-  std::fflush(out);
-  if (!capacity.Lasts()) return ReportUsage(CapacityAdvice(capacity, bench.rings()));
-  if (!flags.folder.empty()) {
-    if (absl::Status made = MakeRunFolder(flags.folder); !made.ok()) return Report(made);
-  }
-  return kPass;
-}
-
-absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan) {
+absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, RunPlan* plan) {
   if (!plan->targets.front().ring) {
     if (flags.device.dev.empty() || flags.device.ip.empty()) {
       return absl::InvalidArgumentError(
@@ -59,8 +45,43 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, Run
   ring.serve.exchange = {.request_bytes = sizes.request_bytes,
                          .response_bytes = sizes.response_bytes,
                          .close_after = plan->close == CloseMode::kServer ? plan->requests : 0};
+  ring.serve.http.idle_timeout = Duration();  // connections may be held for as long as it takes
   for (Target& target : plan->targets) target.endpoint = LoadBench::RingTarget(ring.service);
   return LoadBench::OpenRings(ring, flags.device.machine, flags.tcp);
+}
+
+}  // namespace
+
+int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
+  FILE* const out = flags.text();
+  const Capacity capacity = CapacityOf(setup.plan, bench.configs());
+  std::fprintf(out, "target    %s  %s\nport      %s\naddresses %s\n",
+               setup.plan.target_text.c_str(), DescribeLoad(setup.plan).c_str(),
+               bench.Describe().c_str(), capacity.Text().c_str());
+  std::fflush(out);
+  if (!capacity.Lasts()) return ReportUsage(CapacityAdvice(capacity, bench.rings()));
+  if (!flags.folder.empty()) {
+    if (absl::Status made = MakeRunFolder(flags.folder); !made.ok()) return Report(made);
+  }
+  return kPass;
+}
+
+absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan) {
+  const std::optional<SourcePortChoice> ports = ParseSourcePorts(flags.src_port);
+  if (!ports) {
+    return Wrong("--src-port", "\"" + flags.src_port +
+                                   "\" is none of random, sequential and a range as 1024-65535");
+  }
+  const std::vector<std::string> sources = absl::StrSplit(flags.src, ',');
+  const bool named = std::any_of(sources.begin(), sources.end(), [](const std::string& source) {
+    return source.find('.') != std::string::npos && source.find(':') != std::string::npos;
+  });
+  if (ports->range && named) {
+    return Wrong("--src-port", "--src says which ports: give the range once");
+  }
+  auto bench = OpenPorts(flags, plan);
+  if (bench.ok()) (*bench)->SetSourcePorts(*ports);
+  return bench;
 }
 
 }  // namespace millrace::apps

@@ -39,6 +39,8 @@ class RankSession {
   virtual std::optional<int64_t> start_unix_ns() const = 0;
   // Of this machine's clock before rank 0's.
   virtual int64_t clock_ahead_ns() const = 0;
+  // What all ranks together have come to, as far as they said; nullopt: only rank 0 knows.
+  virtual std::optional<AliveMessage> Sum() const = 0;
   // What ended the group before its time.
   virtual const std::optional<GroupFailure>& failure() const = 0;
 };
@@ -66,6 +68,7 @@ class Coordinator final : public RankSession, private LineHandler {
   bool stopped() const override { return group_.stopped() || group_.failure().has_value(); }
   std::optional<int64_t> start_unix_ns() const override { return group_.start_unix_ns(); }
   int64_t clock_ahead_ns() const override { return 0; }
+  std::optional<AliveMessage> Sum() const override { return group_.Sum(); }
   const std::optional<GroupFailure>& failure() const override { return group_.failure(); }
 
   RankGroup& group() { return group_; }
@@ -97,6 +100,7 @@ class RankClient final : public RankSession, private LineHandler {
   bool stopped() const override { return member_.stopped() || member_.end().has_value(); }
   std::optional<int64_t> start_unix_ns() const override { return member_.start_unix_ns(); }
   int64_t clock_ahead_ns() const override { return member_.clock().ahead_ns(); }
+  std::optional<AliveMessage> Sum() const override { return std::nullopt; }
   // Also set, with code 0, when all is over as it should be.
   const std::optional<GroupFailure>& failure() const override { return member_.end(); }
 

@@ -171,6 +171,7 @@ def bad_input_is_one_message():
             (["run", "ring", "--prom", "nowhere"], "no place for metrics"),
             (["run", "ring", "--eal", "--nonsense"], "unrecognized option '--nonsense'"),
             (["run", "ring", "--eal", "nonsense"], "neither option nor value"),
+            (["run", "ring", "--eal", "-m"], "requires an argument"),
             (["run", "ring", "--duratoin", "1s"], "--duration"),
             (["sweep", "ring", "--rate", "5..1/1"], "--rate"),
             (["find-max", "ring", "--goal", "best"], "--goal"),

@@ -79,9 +79,11 @@ def until(condition, seconds=60):
 def runs_as_one():
     with tempfile.TemporaryDirectory() as out:
         ended = Group(3, "run", *SHORT, "--duration", "2s", "--slo", "errors<0.5",
-                      "-o", out).start().end()
+                      "-o", out, live="plain").start().end()
         assert ended[0][0] in VALID_OR_BUSY, ended
         assert ended[1][0] == ended[2][0] == 0, ended
+        assert "all ranks so far: " in ended[0][1], ended[0][1]
+        assert "all ranks so far: " not in ended[1][1], ended[1][1]
         merged = read(out)
         assert merged["run"]["command"] == "load run"
         assert merged["counts"]["due"] == 1200, merged["counts"]

@@ -116,6 +116,7 @@ TEST(ParsePortConfig, UnknownDeviceListsTheForms) {
   EXPECT_THAT(ParseError("eth0"), AllOf(HasSubstr("'eth0' names no device"),
                                         HasSubstr("afpacket:IFACE"), HasSubstr("ring")));
   EXPECT_THAT(ParseError(""), HasSubstr("names no device"));
+  EXPECT_THAT(ParseError("kernel"), HasSubstr("afpacket:IFACE"));
 }
 
 TEST(ParsePortConfig, MissingTargetSaysHowToWriteIt) {

@@ -249,8 +249,8 @@ OutputCapture::~OutputCapture() { Stop(); }
 
 std::string MostRelevantLine(absl::string_view log) {
   static constexpr absl::string_view kSigns[] = {
-      "cannot",  "could not", "fail",      "invalid",       "error",  "unable",      "unknown",
-      "no such", "not found", "not exist", "not permitted", "denied", "unrecognized"};
+      "cannot",  "could not", "fail",      "invalid",       "error",  "unable",       "unknown",
+      "no such", "not found", "not exist", "not permitted", "denied", "unrecognized", "requires"};
   std::string last, relevant;
   for (absl::string_view line : absl::StrSplit(absl::string_view(log), '\n')) {
     line = absl::StripAsciiWhitespace(line);

@@ -263,6 +263,11 @@ absl::StatusOr<PortConfig> ParsePortConfig(absl::string_view text) {
   const absl::string_view name = text.substr(0, text.find_first_of(":,"));
   const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds),
                                  [&](const KindName& each) { return each.name == name; });
+  if (name == "kernel") {
+    return absl::InvalidArgumentError(
+        "kernel: this is a TCP of its own and does not load with Linux's; afpacket:IFACE or "
+        "tap:NAME go over the kernel's interfaces, and the program wrk or h2load uses its TCP");
+  }
   if (kind == std::end(kKinds)) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' names no device; write ", kForms));
   }

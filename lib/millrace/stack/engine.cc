@@ -39,6 +39,7 @@ SourcePortConfig PortsOf(const EngineConfig& config, const IpPrefix& addresses,
           .first_port = config.source_port_min,
           .last_port = config.source_port_max,
           .secret = secrets.ports,
+          .sequential = config.source_ports_sequential,
           .all_addresses = IsInside(config, addresses),
           .steering = config.steering,
           .worker = config.worker};

@@ -42,8 +42,9 @@ struct EngineConfig {
   uint32_t gateway_v4 = 0;  // 0: none, only the attached network is reached
   // Local ports of active opens, per source address (RFC 6056 3.2: the whole range 1024-65535).
   uint16_t source_port_min = 1024, source_port_max = 65535;
-  HostV6Config host_v6;  // without an address: no IPv6
-  uint8_t ttl = 64;      // MUST-49; the hop limit too
+  bool source_ports_sequential = false;  // stack/source_port.h
+  HostV6Config host_v6;                  // without an address: no IPv6
+  uint8_t ttl = 64;                      // MUST-49; the hop limit too
   // Answers to nobody's segments and packets: RST to closed ports, ICMP errors.
   uint32_t stateless_replies_per_s = 1000;
   uint32_t stateless_replies_burst = 100;

@@ -115,6 +115,10 @@ SourcePorts::SourcePorts(const SourcePortConfig& config)
       }
     }
   }
+  if (config.sequential) {
+    permutation_.MakeIdentity();
+    return;
+  }
   // RFC 6056 3.3.4: the counters start at random values.
   for (uint64_t i = 0; i < kCounters; ++i) {
     counters_[i] = SipHash24(secret_, i, kCounters) % permutation_.size();

@@ -42,6 +42,11 @@ class KeyedPermutation {
   // REQUIRES: n < size.
   uint64_t operator()(uint64_t key, uint64_t n) const;
   uint64_t size() const { return size_; }
+  // From now on every number is its own image.
+  void MakeIdentity() {
+    low_bits_ = 0;
+    low_mask_ = high_mask_ = 0;
+  }
 
  private:
   uint64_t Once(uint64_t key, uint64_t n) const;
@@ -59,6 +64,9 @@ struct SourcePortConfig {
   uint16_t first_port = 1024;  // RFC 6056 3.2: "SHOULD use the range 1024-65535"
   uint16_t last_port = 65535;  // inclusive
   SipKey secret;
+  // In order, address by address, from the first port on, instead of by permutation: for tests that
+  // have to foresee tuples. Whoever sees one knows the next.
+  bool sequential = false;
   // The prefix lies inside of a network: its first and last address are those of hosts too.
   bool all_addresses = false;
   // Several workers: how tuples are shared out, copied; and which of them this is. Only whole

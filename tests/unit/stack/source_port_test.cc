@@ -12,6 +12,8 @@ namespace millrace::stack {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 SourcePortConfig Config(const char* prefix, uint16_t first_port = 1024,
                         uint16_t last_port = 65535) {
@@ -40,6 +42,25 @@ double ChiSquare64(const std::vector<uint32_t>& values) {
   return sum;
 }
 constexpr double kChiSquareMax = 114;
+
+TEST(SourcePorts, AreInOrderWhenAsked) {
+  SourcePortConfig config = Config("10.0.0.0/30", 5'000, 5'002);
+  config.sequential = true;
+  SourcePorts ports(config);
+  std::vector<std::pair<uint32_t, uint32_t>> seen;
+  for (int i = 0; i < 7; ++i) {
+    const auto choice = ports.Choose(
+        Server(1), [](auto) { return uint64_t{0}; },
+        // The third is in use.
+        [](auto candidate, auto) { return candidate.port != 5'002; });
+    ASSERT_TRUE(choice);
+    seen.emplace_back(choice->candidate.address_low & 0xFF, choice->candidate.port);
+  }
+  EXPECT_THAT(seen, ElementsAre(Pair(1, 5'000), Pair(1, 5'001), Pair(2, 5'000), Pair(2, 5'001),
+                                Pair(1, 5'000), Pair(1, 5'001), Pair(2, 5'000)));
+  // Each destination has an order of its own.
+  EXPECT_EQ(ports.Next(Server(2)).port, 5'000);
+}
 
 TEST(KeyedPermutation, IsABijectionForEverySmallSize) {
   for (uint64_t size = 1; size <= 300; ++size) {
