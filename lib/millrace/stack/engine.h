@@ -57,6 +57,7 @@ class Engine {
   // Passive OPEN on an address of ours, or on all of a family (0.0.0.0 or ::). `backlog` bounds
   // half-open connections. Accepted sockets start with `user_data`.
   ListenResult Listen(const Endpoint& local, uint32_t backlog, uint64_t user_data = 0);
+  // The listener on exactly this; half-open connections of it go on. Nothing when there is none.
   void CloseListener(const Endpoint& local);
   // Active OPEN from an address and port of the engine's choice. On kOk *socket is the connection,
   // in SYN-SENT; OnOpen or OnClose follows.

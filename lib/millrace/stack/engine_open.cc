@@ -73,7 +73,10 @@ ListenResult Engine::Listen(const Endpoint& local, uint32_t backlog, uint64_t us
 
 void Engine::CloseListener(const Endpoint& local) {
   const uint16_t index = listeners_.Find(local.address, local.port);
-  if (index != ListenerTable::kNone) listeners_.Close(index);
+  // Find also gives the listener on all addresses, which is another one.
+  if (index != ListenerTable::kNone && listeners_[index].address == local.address) {
+    listeners_.Close(index);
+  }
 }
 
 bool Engine::Check(const Endpoint& remote, ConnectResult* why) const {
