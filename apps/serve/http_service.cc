@@ -123,7 +123,7 @@ bool HttpService::Spoil(const stack::Socket& socket, Connection& c, const Answer
     case Fate::kAnswer:
       break;
     case Fate::kStatus:
-      Respond(socket, c, {.status = 503, .close = answer.close});
+      Respond(socket, c, {.status = 503, .head_only = answer.head_only, .close = answer.close});
       break;
     case Fate::kReset:
       socket.Abort();
