@@ -153,6 +153,24 @@ TEST(SynFlood, CookieLivesFifteenToThirtySeconds) {
   }
 }
 
+// SFL-04: a quiet time in which no cookie was made or checked drops both keys.
+TEST(SynFlood, CookieOfADroppedKeyIsRefusedUnderNewPressure) {
+  for (const int quiet_s : {35, 60, 600}) {
+    SCOPED_TRACE(quiet_s);
+    Trace t(WithGateway());
+    Crowd(t);
+    t.Receives({.flags = kSyn, .seq = 0});
+    t.ForgetSent();
+    t.Advance(Duration::Seconds(quiet_s));
+    Flood(t, 3);  // the listener believes cookies again
+    t.ForgetSent();
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1});
+    EXPECT_EQ(t.FlowState(), State::kClosed);
+    EXPECT_THAT(t.Sent(), IsSegment({.flags = kRst, .seq = 1}));
+    EXPECT_EQ(t.counters().syncookies_failed, 1u);
+  }
+}
+
 // SFL-05: an ACK that nobody was asked for, and one for the tuple of another.
 TEST(SynFlood, WrongCookiesAreCountedAndReset) {
   Trace t(WithGateway());
@@ -180,8 +198,9 @@ TEST(SynFlood, CookieIsNotLookedAtWithoutPressure) {
   h.irs = SeqNum(t.options().peer_isn);
   h.peer_mss = 536;
   const stack::FlowKey key = t.key();
+  tcp::SynCookieKeys keys({9, 10}, t.now());  // the engine's own, by its seed and epoch
   const SeqNum cookie =
-      tcp::MakeSynCookie({{9, 10}, key.addresses(), key.ports()}, h, t.engine().env());
+      tcp::MakeSynCookie(keys, {key.addresses(), key.ports()}, h, t.engine().env());
   t.Receives({.flags = kAck, .seq = 1, .ack = (cookie + 1).Since(t.host_isn())});
   EXPECT_EQ(t.FlowState(), State::kClosed);
   EXPECT_EQ(t.Sent()->flags, kRst);

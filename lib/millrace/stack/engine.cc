@@ -112,6 +112,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
       source_limit_(config.syns_per_source_per_s, config.syns_per_source_burst,
                     secrets.source_limit),
       fast_open_cache_(config.tcp.fast_open_client),
+      syn_cookie_keys_(secrets.syn_cookie, now),
       stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {
   const auto keys_of = [](const auto& slab) {
     const auto* first = slab.objects();
@@ -119,6 +120,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
     return KeyPlace{reinterpret_cast<const std::byte*>(&first->key), sizeof *first};
   };
   ExcludeFromCoreDump(this, sizeof *this);
+  secrets_.syn_cookie = {};  // the seed would tell the keys that have been dropped
   key_places_[static_cast<size_t>(FlowKind::kHalfOpen)] = keys_of(half_opens_);
   key_places_[static_cast<size_t>(FlowKind::kConnection)] = keys_of(connections_);
   key_places_[static_cast<size_t>(FlowKind::kTimeWait)] = keys_of(time_waits_);

@@ -38,7 +38,7 @@
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
 #include "millrace/tcp/isn.h"
-#include "millrace/tcp/syn_cookie.h"
+#include "millrace/tcp/syn_cookie_keys.h"
 #include "millrace/wire/plain_frame.h"
 
 namespace millrace::stack {
@@ -194,7 +194,6 @@ class Engine {
   bool MayTakeSyn(const FlowKey& key, const Listener& listener);
   void CountSynDrop(const Listener& listener);
   bool OnCookieAck(Parsed& parsed, uint16_t listener);
-  tcp::SynCookieKey CookieKeyOf(const FlowKey& key) const;
 
   // engine_ipv6.cc
   bool TakeTcpV6(Parsed& parsed);
@@ -276,6 +275,7 @@ class Engine {
   ListenerTable listeners_;
   SourceLimit source_limit_;
   FastOpenCache fast_open_cache_;
+  tcp::SynCookieKeys syn_cookie_keys_;
   TokenBucket stateless_limit_;
   Counters counters_;
   bool ok_ = false;

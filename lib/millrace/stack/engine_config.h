@@ -68,7 +68,7 @@ struct EngineSecrets {
   SipKey isn;
   FlowTable::Key table;
   SipKey ports;
-  SipKey syn_cookie;
+  SipKey syn_cookie;  // the engine forgets it: tcp/syn_cookie_keys.h
   SipKey address_pairs;
   SipKey fast_open;
   SipKey source_limit;

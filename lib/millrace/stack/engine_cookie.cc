@@ -3,12 +3,9 @@
 #include "millrace/stack/engine.h"
 #include "millrace/tcp/half_open.h"
 #include "millrace/tcp/isn.h"
+#include "millrace/tcp/syn_cookie.h"
 
 namespace millrace::stack {
-
-tcp::SynCookieKey Engine::CookieKeyOf(const FlowKey& key) const {
-  return {secrets_.syn_cookie, key.addresses(), key.ports()};
-}
 
 void Engine::CountSynDrop(const Listener& listener) {
   ++(listener.half_open < listener.backlog_wanted() ? env_.counters.half_open_full
@@ -44,7 +41,8 @@ void Engine::OnListenerFull(const Parsed& p, uint16_t index, SeqNum iss_floor, b
   const tcp::HalfOpen half_open = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
   listener.cookies_until = env_.now + tcp::kSynCookieLife;
   ++env_.counters.syncookies_sent;
-  Reply(p.key, Neighbors::kNone, tcp::SynAckWithCookie(CookieKeyOf(p.key), half_open, env_));
+  const tcp::SynCookieTuple tuple{p.key.addresses(), p.key.ports()};
+  Reply(p.key, Neighbors::kNone, tcp::SynAckWithCookie(syn_cookie_keys_, tuple, half_open, env_));
 }
 
 // False: it is an ACK like any other, and the packet is still the caller's.
@@ -53,8 +51,9 @@ bool Engine::OnCookieAck(Parsed& p, uint16_t listener) {
   if (segment.Has(wire::kSyn)) return false;
   const tcp::TupleSecrets secrets =
       tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses(), p.key.ports(), env_.now);
+  const tcp::SynCookieTuple tuple{p.key.addresses(), p.key.ports()};
   tcp::HalfOpen half_open;
-  if (!tcp::CheckSynCookie(CookieKeyOf(p.key), segment, secrets.ts_offset, env_, &half_open)) {
+  if (!tcp::CheckSynCookie(syn_cookie_keys_, tuple, segment, secrets.ts_offset, env_, &half_open)) {
     ++env_.counters.syncookies_failed;
     return false;
   }

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstddef>
 
+#include "millrace/base/siphash.h"
+
 namespace millrace::tcp {
 namespace {
 
@@ -20,42 +22,56 @@ uint32_t IndexNotAbove(const std::array<T, 8>& table, uint32_t first, uint32_t v
   return index;
 }
 
-uint64_t EpochOf(Instant now) { return static_cast<uint64_t>(now.ns() / kSynCookieEpoch.ns()); }
+constexpr uint32_t kMssShift = 4, kScaleShift = 1, kSackBit = 1;
 
-uint32_t PropertiesOf(const HalfOpen& h, uint64_t epoch) {
+// Seven bits.
+uint32_t PropertiesOf(const HalfOpen& h) {
   const bool scaling = (h.options & wire::kWindowScaleOption) != 0;
   const uint32_t scale = scaling ? IndexNotAbove(kScaleTable, 1, h.peer_window_scale) : 0;
   const uint32_t mss = IndexNotAbove(kMssTable, 0, h.peer_mss);
-  const uint32_t sack = (h.options & wire::kSackPermittedOption) != 0 ? 1 : 0;
-  return static_cast<uint32_t>(epoch & 1) | sack << 1 | scale << 2 | mss << 5;
+  const uint32_t sack = (h.options & wire::kSackPermittedOption) != 0 ? kSackBit : 0;
+  return sack | scale << kScaleShift | mss << kMssShift;
 }
 
-// 24 bits that vouch for the properties, and in the low half of the result a mask for them.
-uint64_t Mac(const SynCookieKey& k, SeqNum irs, uint64_t epoch, uint32_t properties) {
-  return SipHash24(k.key, k.addresses, k.ports,
-                   uint64_t{irs.value()} << 32 ^ epoch << 8 ^ properties);
-}
+// One key's view of one tuple and one SYN.
+class Sealer {
+ public:
+  Sealer(const SynCookieKeys& keys, uint32_t parity, const SynCookieTuple& tuple, SeqNum irs)
+      : key_(keys.key(parity)), parity_(parity), tuple_(tuple), irs_(irs.value()) {}
 
-// The mask must not depend on what it hides.
-uint32_t Mask(const SynCookieKey& k, SeqNum irs) {
-  return static_cast<uint32_t>(SipHash24(k.key, k.addresses, k.ports + irs.value())) & 0xFF;
-}
+  SeqNum Seal(uint32_t properties) const {
+    const uint64_t mac =
+        SipHash24(key_, tuple_.addresses, tuple_.ports, uint64_t{irs_} << 32 | 1 << 8 | properties);
+    return SeqNum(static_cast<uint32_t>(mac) << 8 | parity_ << 7 | (properties ^ Mask()));
+  }
+  uint32_t PropertiesIn(SeqNum cookie) const { return (cookie.value() ^ Mask()) & 0x7F; }
 
-SeqNum Assemble(const SynCookieKey& k, SeqNum irs, uint64_t epoch, uint32_t properties) {
-  const uint32_t mac = static_cast<uint32_t>(Mac(k, irs, epoch, properties)) << 8;
-  return SeqNum(mac | (properties ^ Mask(k, irs)));
-}
+ private:
+  // Not of the properties, which it hides: the third word is none of Seal's.
+  uint32_t Mask() const {
+    return static_cast<uint32_t>(
+               SipHash24(key_, tuple_.addresses, tuple_.ports, uint64_t{irs_} << 32)) &
+           0x7F;
+  }
+
+  const SipKey& key_;
+  uint32_t parity_;
+  const SynCookieTuple& tuple_;
+  uint32_t irs_;
+};
 
 }  // namespace
 
-SeqNum MakeSynCookie(const SynCookieKey& key, const HalfOpen& h, const Env& env) {
-  const uint64_t epoch = EpochOf(env.now);
-  return Assemble(key, h.irs, epoch, PropertiesOf(h, epoch));
+SeqNum MakeSynCookie(SynCookieKeys& keys, const SynCookieTuple& tuple, const HalfOpen& h,
+                     const Env& env) {
+  keys.Advance(env.now);
+  return Sealer(keys, keys.parity(), tuple, h.irs).Seal(PropertiesOf(h));
 }
 
-TxSegment SynAckWithCookie(const SynCookieKey& key, HalfOpen h, const Env& env) {
+TxSegment SynAckWithCookie(SynCookieKeys& keys, const SynCookieTuple& tuple, HalfOpen h,
+                           const Env& env) {
   h.ecn = false;  // the cookie has no room to remember it
-  h.iss = MakeSynCookie(key, h, env);
+  h.iss = MakeSynCookie(keys, tuple, h, env);
   TxSegment segment = SynAckOf(h, env);
   if ((segment.options & wire::kTimestampsOption) != 0) {
     // Never above the clock, so that what follows is not older than it.
@@ -66,14 +82,14 @@ TxSegment SynAckWithCookie(const SynCookieKey& key, HalfOpen h, const Env& env) 
   return segment;
 }
 
-bool CheckSynCookie(const SynCookieKey& key, const wire::Segment& segment, uint32_t ts_offset,
-                    const Env& env, HalfOpen* out) {
+bool CheckSynCookie(SynCookieKeys& keys, const SynCookieTuple& tuple, const wire::Segment& segment,
+                    uint32_t ts_offset, const Env& env, HalfOpen* out) {
   const SeqNum cookie = segment.ack - 1;
   const SeqNum irs = segment.seq - 1;
-  const uint32_t properties = (cookie.value() ^ Mask(key, irs)) & 0xFF;
-  uint64_t epoch = EpochOf(env.now);
-  if ((epoch & 1) != (properties & 1)) --epoch;
-  if (Assemble(key, irs, epoch, properties) != cookie) return false;
+  keys.Advance(env.now);
+  const Sealer sealer(keys, cookie.value() >> 7 & 1, tuple, irs);
+  const uint32_t properties = sealer.PropertiesIn(cookie);
+  if (sealer.Seal(properties) != cookie) return false;
   HalfOpen h{};
   h.iss = cookie;
   h.irs = irs;
@@ -81,14 +97,14 @@ bool CheckSynCookie(const SynCookieKey& key, const wire::Segment& segment, uint3
   h.sent_us = env.us;
   h.answers = 1;  // when it went out is not known: nothing to time
   h.options = wire::kMssOption;
-  h.peer_mss = kMssTable[properties >> 5];
-  if ((properties >> 1 & 1) != 0) h.options |= wire::kSackPermittedOption;
+  h.peer_mss = kMssTable[properties >> kMssShift];
+  if ((properties & kSackBit) != 0) h.options |= wire::kSackPermittedOption;
   // RFC 7323 3.2: once agreed, every segment has it, so this one tells.
   if (env.config.timestamps && segment.HasOption(wire::kTimestampsOption)) {
     h.options |= wire::kTimestampsOption;
     h.ts_recent = segment.tsval;
   }
-  const uint8_t scale = kScaleTable[properties >> 2 & 7];
+  const uint8_t scale = kScaleTable[properties >> kScaleShift & 7];
   if (scale != kNoScaling) {
     const bool exact = (h.options & wire::kTimestampsOption) != 0;
     h.options |= wire::kWindowScaleOption;
