@@ -109,6 +109,7 @@ void HttpService::AnswerDelayed(stack::Engine& engine) {
     if (c.id != id) continue;
     const stack::Socket socket(&engine, id);
     c.waiting = false;
+    c.last_life = now_;
     const Answer answer = c.delayed;
     if (!Spoil(socket, c, answer, disturbance_.DrawFate())) Respond(socket, c, answer);
     if (!c.Busy()) socket.Resume();
@@ -176,6 +177,7 @@ void HttpService::Respond(const stack::Socket& socket, Connection& c, const Answ
 
 // Sends on what is left of the response, as far as there is room, and ends the exchange.
 void HttpService::Continue(const stack::Socket& socket, Connection& c) {
+  c.sending = true;
   if (!c.pending.empty()) {
     c.pending.erase(0, socket.Send(Octets(c.pending)));
   }
@@ -233,7 +235,8 @@ void HttpService::OnPoll(stack::Engine& engine, Instant now) {
   if (options_.idle_timeout != Duration()) EndIdle(engine);
 }
 
-// Once a second, in portions: what a poll looks at does not grow with the connections.
+// Once a second, in portions: what a poll looks at does not grow with the connections. Of those
+// that send nothing the engine's record is not looked at.
 void HttpService::EndIdle(stack::Engine& engine) {
   if (!sweeping_) {
     if (now_ < next_sweep_) return;
@@ -242,10 +245,19 @@ void HttpService::EndIdle(stack::Engine& engine) {
   }
   const size_t end = std::min(swept_ + kSweptPerPoll, connections_.size());
   for (; swept_ < end; ++swept_) {
-    const Connection& c = connections_[swept_];
-    if (c.id.generation == 0 || now_ - c.last_life < options_.idle_timeout) continue;
+    Connection& c = connections_[swept_];
+    if (c.id.generation == 0 || c.waiting) continue;  // a delay of the answer is our own doing
+    const stack::Socket socket(&engine, c.id);
+    if (c.sending) {
+      // What was added since counts as life too: it was asked for.
+      const uint32_t unacknowledged = socket.unsent_bytes();
+      if (unacknowledged != c.unacknowledged) c.last_life = now_;
+      c.unacknowledged = unacknowledged;
+      c.sending = unacknowledged > 0;
+    }
+    if (now_ - c.last_life < options_.idle_timeout) continue;
     ++counters_.idle_aborted;
-    stack::Socket(&engine, c.id).Abort();
+    socket.Abort();
   }
   sweeping_ = swept_ < connections_.size();
 }

@@ -2,8 +2,9 @@
 //
 // Persistent connections and pipelining: requests are answered in order, and the next one is not
 // read while a body waits for room (the peer's window closes). Bounded per connection: a head of
-// kHeadBytesMax, one body; connections themselves are bounded by the engine. A connection that
-// shows no life for HttpOptions::idle_timeout is aborted, at most a second later.
+// kHeadBytesMax, one body; connections themselves are bounded by the engine. A connection whose
+// peer shows no life for HttpOptions::idle_timeout (no request, no octet of a request's body, no
+// acknowledgment of something new) is aborted, at most two seconds later.
 // Body octet i is Pattern::At(i). Answers may be delayed and spoilt on purpose
 // (serve/disturbance.h). Threading: one worker.
 #ifndef MILLRACE_APPS_SERVE_HTTP_SERVICE_H_
@@ -79,10 +80,12 @@ class HttpService {
     BodySender body;
     Instant last_life;
     uint32_t requests = 0;
-    bool close_after = false;  // this response is the last
-    bool draining = false;     // our side is closed; what still comes is ignored
-    bool starved = false;      // in starved_
-    bool waiting = false;      // `delayed` is to be sent when its time has come
+    uint32_t unacknowledged = 0;  // octets, when EndIdle last looked
+    bool sending = false;         // there may be some that are not acknowledged
+    bool close_after = false;     // this response is the last
+    bool draining = false;        // our side is closed; what still comes is ignored
+    bool starved = false;         // in starved_
+    bool waiting = false;         // `delayed` is to be sent when its time has come
     Answer delayed;
 
     bool Busy() const { return waiting || !pending.empty() || !body.done(); }
