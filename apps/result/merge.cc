@@ -38,6 +38,11 @@ absl::Status CheckRanks(const std::vector<const Result*>& sorted) {
   for (size_t i = 0; i < sorted.size(); ++i) {
     const Result& r = *sorted[i];
     if (!r.ranks.empty()) return Refuse(NameOf(r) + " was merged already");
+    if (r.search) {
+      return Refuse(NameOf(r) +
+                    " is of find-max or sweep, whose trials ran without those of other ranks: "
+                    "start the ranks with --coordinator, then rank 0 writes the result of all");
+    }
     if (r.rank.count != count) {
       return Refuse(NameOf(r) + " is of " + std::to_string(r.rank.count) + " ranks, " +
                     NameOf(*sorted.front()) + " of " + std::to_string(count));

@@ -16,6 +16,8 @@ namespace millrace::apps {
 
 // In the order of their ranks, whatever that of `results`. kInvalidArgument, with the ids, when
 // - there is none, or one was merged already,
+// - one is of find-max or sweep: ranks that search alone try other rates at other times (those of a
+//   coordinator are merged trial by trial, and have no search of their own),
 // - a rank is missing or there twice (results of rank 0 of 1 each stand for as many ranks),
 // - the loads differ: target, loop, arrival, close, or configuration but for what names a machine,
 // - histograms have other layouts or states,

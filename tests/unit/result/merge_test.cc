@@ -214,6 +214,14 @@ TEST(Merge, OneMergedTwiceRefused) {
   EXPECT_THAT(Refusal({*merged, RankOf(0, 1)}), HasSubstr("was merged already"));
 }
 
+// Ranks that searched alone tried other rates, whose trials say nothing about the sum.
+TEST(Merge, RefusesResultsOfASearch) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  ranks[1].search.emplace();
+  EXPECT_THAT(Refusal(ranks),
+              AllOf(HasSubstr("(rank 1) is of find-max or sweep"), HasSubstr("--coordinator")));
+}
+
 TEST(Merge, RefusesRanksThatAreMissingOrThereTwice) {
   EXPECT_EQ(Refusal({}), "there is no result to merge");
   EXPECT_EQ(Refusal({RankOf(0, 3), RankOf(2, 3)}), "rank 1 of 3 is missing");
