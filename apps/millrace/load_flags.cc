@@ -70,6 +70,7 @@ void LoadFlags::AddSourcesTo(CLI::App& app) {
       ->default_str("random");
   AddCount(app, {"--dst-spread", "N", "the target is there at N addresses in a row", "1"}, &spread,
            1, 4096);
+  app.add_flag("--ipv6", ipv6, "target ring: over IPv6 instead of IPv4");
 }
 
 void LoadFlags::AddOutputTo(CLI::App& app) {

@@ -19,6 +19,9 @@ absl::Status Wrong(const std::string& flag, const std::string& what) {
 
 absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, RunPlan* plan) {
   if (!plan->targets.front().ring) {
+    if (flags.ipv6) {
+      return Wrong("--ipv6", "is for a target of `ring`; an address is of one family");
+    }
     if (flags.device.dev.empty() || flags.device.ip.empty()) {
       return absl::InvalidArgumentError(
           "--dev and --ip say which port to use and who we are there; without a network: "
@@ -38,7 +41,7 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, Run
   }
   absl::StatusOr<dpdk::IdleMode> idle = ParseIdle(flags.device.idle);
   if (!idle.ok()) return idle.status();
-  RingOptions ring{.cores = flags.device.cores, .idle = *idle};
+  RingOptions ring{.network = {.ipv6 = flags.ipv6}, .cores = flags.device.cores, .idle = *idle};
   const bool http = plan->targets.front().http();
   ring.service = http ? Service::kHttp : Service::kExchange;
   const Exchange& sizes = plan->mix.front();
@@ -46,7 +49,9 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, Run
                          .response_bytes = sizes.response_bytes,
                          .close_after = plan->close == CloseMode::kServer ? plan->requests : 0};
   ring.serve.http.idle_timeout = Duration();  // connections may be held for as long as it takes
-  for (Target& target : plan->targets) target.endpoint = LoadBench::RingTarget(ring.service);
+  for (Target& target : plan->targets) {
+    target.endpoint = LoadBench::RingTarget(ring.service, ring.network);
+  }
   return LoadBench::OpenRings(ring, flags.device.machine, flags.tcp);
 }
 

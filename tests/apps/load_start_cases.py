@@ -42,6 +42,18 @@ def ports_are_chosen():
     assert "once" in said, said
 
 
+def rings_are_of_either_family():
+    for target in "ring", "http://ring/10k":
+        result = run("run", target, "--ipv6", "--rate", "500", "-n", "400", "--duration", "50s",
+                     *QUICK, "--json", "-", code=VALID_OR_BUSY)
+        assert adds_up(result)["ok"] == 400, (result["counts"], result["failures"])
+    said = run("run", "ring", "--ipv6", "--rate", "100", "--duration", "200ms", *QUICK,
+               code=VALID_OR_BUSY)
+    assert "511 addresses" in said, said  # with IPv4 510
+    said = run("run", "tcp://10.1.0.9:80", "--ipv6", code=2)
+    assert "--ipv6: " in said, said
+
+
 def devices_are_named():
     said = run("run", "tcp://10.1.0.9:80", "--dev", "kernel", "--ip", "10.1.0.1/16", code=2)
     assert "afpacket:IFACE" in said, said
@@ -77,7 +89,8 @@ def counts_alone_have_no_latencies():
 
 
 def main():
-    for case in (the_clock_starts_when_asked, ports_are_chosen, devices_are_named,
+    for case in (the_clock_starts_when_asked, ports_are_chosen,
+                 rings_are_of_either_family, devices_are_named,
                  a_mix_is_read_from_a_file, counts_alone_have_no_latencies):
         case()
         print(f"{case.__name__}: ok", flush=True)
