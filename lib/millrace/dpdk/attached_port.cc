@@ -191,13 +191,18 @@ absl::Status AttachedPort::Adapt(const PortConfig& config, const HostNetwork& ho
                   [](const PortConfig& member) { return member.kind == DeviceKind::kTap; });
   if ((config.kind == DeviceKind::kTap || bonds_taps) && !options->mac.has_value()) {
     // The device tells the address of the kernel's end. Ours has to be another one: the engine and
-    // the kernel both ignore ARP packets that claim to come from their own.
-    rte_ether_addr kernel_end{};
-    rte_eth_macaddr_get(port_id, &kernel_end);
+    // the kernel both ignore ARP packets that claim to come from their own. A bond has none yet: it
+    // draws one, as the driver of a tap does, because its text is the same on other machines.
     MacAddress ours;
-    std::memcpy(ours.octets.data(), kernel_end.addr_bytes, ours.octets.size());
-    ours.octets[5] ^= 1;
-    options->mac = bonds_taps ? FixedMac(config) : ours;  // a bond has none yet
+    if (bonds_taps) {
+      rte_eth_random_addr(ours.octets.data());
+    } else {
+      rte_ether_addr kernel_end{};
+      rte_eth_macaddr_get(port_id, &kernel_end);
+      std::memcpy(ours.octets.data(), kernel_end.addr_bytes, ours.octets.size());
+      ours.octets[5] ^= 1;
+    }
+    options->mac = ours;
   }
   // The driver tells 1500, but what a packet may have is what the buffers were made for.
   if (config.kind == DeviceKind::kMemif) options->mtu_set_outside = true;
