@@ -35,7 +35,8 @@ bool Matches(const Seg& e, const Seg& a) {
          Given(e.window, a.window) && Given(e.mss, a.mss) &&
          Given(e.window_scale, a.window_scale) && Given(e.tsval, a.tsval) &&
          Given(e.tsecr, a.tsecr) && Given(e.ecn, a.ecn) && Given(e.cookie, a.cookie) &&
-         (e.sack.empty() || e.sack == a.sack) && (!e.sack_permitted || a.sack_permitted);
+         e.cookie_experiment == a.cookie_experiment && (e.sack.empty() || e.sack == a.sack) &&
+         (!e.sack_permitted || a.sack_permitted);
 }
 
 }  // namespace
@@ -50,7 +51,9 @@ std::ostream& operator<<(std::ostream& out, const Seg& seg) {
   if (seg.mss) out << " mss " << *seg.mss;
   if (seg.window_scale) out << " wscale " << int{*seg.window_scale};
   if (seg.sack_permitted) out << " sackOK";
-  if (seg.cookie) out << " cookie[" << seg.cookie->size() << ']';
+  if (seg.cookie) {
+    out << (seg.cookie_experiment ? " experiment[" : " cookie[") << seg.cookie->size() << ']';
+  }
   if (seg.tsval) out << " TS " << *seg.tsval << ':' << seg.tsecr.value_or(0);
   for (const SackRange& range : seg.sack) out << " sack " << range.left << ':' << range.right;
   if (seg.ecn.value_or(0) != 0) out << " ecn " << int{*seg.ecn};

@@ -60,6 +60,7 @@ struct Seg {
   std::vector<SackRange> sack = {};   // relative to the data sender's ISN
   std::optional<uint8_t> ecn;         // field of the IP header; Receives sends 0 by default
   std::optional<std::string> cookie;  // Fast Open; empty: a request
+  bool cookie_experiment = false;     // in the form of the experiment, kind 254
 };
 std::ostream& operator<<(std::ostream& out, const Seg& seg);
 

@@ -47,10 +47,11 @@ std::vector<std::byte> Trace::FrameOf(const Seg& seg, uint32_t address_v4, uint1
   std::array<wire::SackBlock, 2> cookie;
   if (seg.cookie) {
     o.present |= wire::kFastOpenOption;
+    if (seg.cookie_experiment) o.present |= wire::kFastOpenExperiment;
     std::memcpy(cookie.data(), seg.cookie->data(), seg.cookie->size());
     o.sack = cookie.data();
     o.sack_count = static_cast<uint8_t>(2 + seg.cookie->size());
-    more_bytes = (o.sack_count + 3u) / 4 * 4;
+    more_bytes = (o.sack_count + (seg.cookie_experiment ? 2u : 0u) + 3u) / 4 * 4;
   }
   const uint32_t header = wire::TcpHeaderLength(o.present) + more_bytes;
   const uint16_t tcp_length = static_cast<uint16_t>(header + seg.data.size());
@@ -165,6 +166,7 @@ void Trace::OnFrame(sim::Frame frame) {
   }
   seg.ecn = s.ecn;
   if (s.HasOption(wire::kFastOpenOption)) {
+    seg.cookie_experiment = s.HasOption(wire::kFastOpenExperiment);
     seg.cookie.emplace(reinterpret_cast<const char*>(s.fast_open), s.fast_open_length);
   }
   sent_.push_back(std::move(seg));

@@ -158,6 +158,26 @@ TEST(Habits, WhatIsNoSingleSegmentOfASackConnectionTimesOut) {
 }
 
 // Linux's window probe lies before what was acknowledged and has no octet.
+// Nagle as Minshall has it: full segments in flight do not hold the end of a write, small ones do.
+TEST(Habits, EndOfALongWriteWaitsForSmallSegmentsOnly) {
+  for (const bool minshall : {false, true}) {
+    SCOPED_TRACE(minshall);
+    TraceOptions options;
+    options.config.tcp.nagle_minshall = minshall;
+    Trace t(options);
+    t.AcceptFromPeer({.mss = 1000});
+    t.Send(Octets(2500));
+    EXPECT_EQ(t.AllSent().size(), minshall ? 3u : 2u);
+    t.Send(Octets(10, 2500));  // behind a small one, or what was held
+    EXPECT_TRUE(t.SentNothing());
+    t.Receives({.flags = kAck, .seq = 1, .ack = minshall ? 2501u : 2001u});
+    const uint32_t from = minshall ? 2501 : 2001;
+    EXPECT_THAT(
+        t.Sent(),
+        IsSegment({.flags = kAck, .seq = from, .ack = 1, .data = Octets(2511 - from, from - 1)}));
+  }
+}
+
 TEST(Habits, WindowProbesMayBeEmpty) {
   TraceOptions options;
   options.config.tcp.empty_window_probes = true;

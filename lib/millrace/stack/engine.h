@@ -37,6 +37,7 @@
 #include "millrace/stack/timer_wheel.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
+#include "millrace/tcp/fast_open.h"
 #include "millrace/tcp/isn.h"
 #include "millrace/tcp/syn_cookie_keys.h"
 #include "millrace/wire/plain_frame.h"
@@ -67,6 +68,11 @@ class Engine {
   // Fast Open (Config::fast_open_client): octets that a SYN to `remote` could carry now, when they
   // are sent before the next poll; 0 without a cookie.
   uint32_t FastOpenRoom(const IpAddress& local, const IpAddress& remote) const;
+  // Fast Open cookies under keys that other servers have too, so that they take each other's
+  // (RFC 7413 6.3.4): made under the first, believed under each. Until the next call; with none,
+  // under a key of this engine's own, which expire. REQUIRES: at most kFastOpenKeysMax.
+  void SetFastOpenKeys(std::span<const SipKey> keys);
+  static constexpr size_t kFastOpenKeysMax = 2;
   // Share of the tuples (source address and port of this worker) for a destination that are not to
   // be had, in thousandths, from 256 samples: a gauge, exact to about 4. Cost: 20 us.
   uint32_t SourcePortFill(const Endpoint& remote);
@@ -226,6 +232,8 @@ class Engine {
   // engine_fast_open.cc
   bool OnSynWithMore(Parsed& parsed, uint16_t listener);
   bool AcceptFastOpen(Parsed& parsed, uint16_t listener);
+  tcp::FastOpenCookie MakeFastOpenCookie(const FlowKey& key) const;
+  bool CheckFastOpenCookie(const FlowKey& key, std::span<const std::byte> cookie) const;
   void BeginFastOpen(Connection& connection);
   void LearnFastOpen(const Parsed& parsed, const Connection& connection);
 
@@ -275,6 +283,8 @@ class Engine {
   ListenerTable listeners_;
   SourceLimit source_limit_;
   FastOpenCache fast_open_cache_;
+  std::array<SipKey, kFastOpenKeysMax> fast_open_keys_{};
+  size_t fast_open_key_count_ = 0;
   tcp::SynCookieKeys syn_cookie_keys_;
   TokenBucket stateless_limit_;
   Counters counters_;

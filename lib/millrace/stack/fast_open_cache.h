@@ -21,7 +21,6 @@ namespace millrace::stack {
 class FastOpenCache {
  public:
   static constexpr size_t kEntries = 1024, kWays = 4;
-  static constexpr Duration kBlocked = Duration::Seconds(3600);
 
   struct Entry {
     uint64_t addresses = 0;  // of FlowKey; 0: free
@@ -48,7 +47,8 @@ class FastOpenCache {
     entry.length = static_cast<uint8_t>(cookie.size());
     entry.mss = mss;
   }
-  void Block(uint64_t addresses, Instant now) { At(addresses).blocked_until = now + kBlocked; }
+  void LearnMss(uint64_t addresses, uint16_t mss) { At(addresses).mss = mss; }
+  void Block(uint64_t addresses, Instant until) { At(addresses).blocked_until = until; }
 
  private:
   static size_t SetOf(uint64_t addresses) {

@@ -89,6 +89,9 @@ struct Config {
   // Also for a single segment in flight: its probe takes the place of the first time-out, as Linux
   // has it; the window is not cut to one segment then. False: it has the time-out alone.
   bool probe_single_segments = false;
+  // Nagle as Minshall has it: the end of a long write waits only for a small segment in flight, not
+  // for full ones. Told from what is in flight: a multiple of the MSS has no small segment.
+  bool nagle_minshall = false;
   // RFC 8985 7.2, TLP.max_ack_delay: how long a peer may hold back the ACK of a single segment.
   Duration max_ack_delay = Duration::Milliseconds(200);
   // Copied octets that Send accepts before it returns short; static octets cost only an extent.
@@ -116,6 +119,12 @@ struct Config {
   // delivered twice (RFC 7413 6.1).
   bool fast_open_server = false;
   bool fast_open_client = false;
+  // RFC 7413 7.3: data on SYNs without cookies, for networks where nobody forges addresses.
+  bool fast_open_server_cookieless = false;  // taken from everybody
+  bool fast_open_client_cookieless = false;  // sent to everybody
+  // For how long a destination whose SYN-ACK came only for a bare SYN gets no other (RFC 7413
+  // 4.1.3.1); 0: the next SYN tries again, as with Linux after one loss.
+  Duration fast_open_blocked = Duration::Seconds(3600);
   uint32_t fast_open_pending_max = 256;  // PendingFastOpenRequests of a core (RFC 7413 5.1)
   uint8_t r1_retransmits = 3;            // RFC 9293 3.8.3 (SHLD-10); at most 7
   Duration r2 = Duration::Seconds(120);  // RFC 9293 3.8.3 (SHLD-11): at least 100 s

@@ -52,9 +52,10 @@ struct TxSegment {
   std::array<SackBlock, kSackBlocksMax> sack;
 
   // Adds a Fast Open option to a SYN, which has no SACK blocks: the cookie lies in their place.
+  // `form` is kFastOpenOption, with kFastOpenExperiment for a peer that spoke so.
   // REQUIRES: at most 16 octets; none is a request.
-  void SetCookie(std::span<const std::byte> cookie) {
-    options |= wire::kFastOpenOption;
+  void SetCookie(std::span<const std::byte> cookie, wire::OptionBits form) {
+    options |= form;
     sack_count = static_cast<uint8_t>(cookie.size() + 2);
     std::memcpy(sack.data(), cookie.data(), cookie.size());
   }

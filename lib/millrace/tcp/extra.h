@@ -39,12 +39,14 @@ struct Extra {
   uint32_t tuning_start_us;  // ... this Env::us
   // The SYN of an active Fast Open (tcp/fast_open.h).
   uint16_t syn_mss;
-  uint8_t cookie_bytes;
+  uint8_t cookie_bytes;  // 0: one is asked for
   uint8_t diffserv;      // for the upper six bits of the traffic class, where they are
   SoftError soft_error;  // the last one that the application has not taken
   bool urgent;           // octets before urgent_end (RCV.UP) were not read when a segment came last
   SeqNum urgent_end;
   std::array<std::byte, 16> cookie;
+
+  static constexpr uint8_t kNoCookieNeeded = 0xFF;  // of cookie_bytes: no option at all
 
   static uint32_t Span(Duration d) {
     return static_cast<uint32_t>(std::min<int64_t>(d.ns() >> kTickShift, kSpanMax));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "millrace/base/endian.h"
 #include "millrace/tcp/internal.h"
 #include "millrace/tcp/liveness.h"
 #include "millrace/tcp/window.h"
@@ -14,11 +15,14 @@ constexpr Duration kEpoch = Duration::Seconds(3600);
 // What options can take at most, as Linux counts.
 constexpr uint16_t kOptionBytesMax = 40;
 
-FastOpenCookie CookieOf(SipKey key, uint64_t addresses, uint64_t epoch) {
-  const uint64_t mac = SipHash24(key, addresses, epoch);
+FastOpenCookie ToCookie(uint64_t mac) {
   FastOpenCookie cookie;
   std::memcpy(cookie.data(), &mac, cookie.size());
   return cookie;
+}
+
+FastOpenCookie CookieOf(SipKey key, uint64_t addresses, uint64_t epoch) {
+  return ToCookie(SipHash24(key, addresses, epoch));
 }
 
 uint64_t EpochOf(Instant now) { return static_cast<uint64_t>(now.ns() / kEpoch.ns()); }
@@ -38,6 +42,27 @@ bool CheckFastOpenCookie(SipKey key, uint64_t addresses, Instant now,
   return is(EpochOf(now)) || is(EpochOf(now) - 1);
 }
 
+FastOpenCookie MakeSharedFastOpenCookie(SipKey key, const IpAddress& client,
+                                        const IpAddress& server) {
+  std::array<std::byte, 32> octets;
+  size_t length = 0;
+  const auto add = [&](uint32_t word) {
+    StoreBe32(octets.data() + length, word);
+    length += 4;
+  };
+  for (const IpAddress& address : {client, server}) {
+    if (address.IsV4()) {
+      add(address.v4());
+      continue;
+    }
+    for (const uint64_t half : {address.high(), address.low()}) {
+      add(static_cast<uint32_t>(half >> 32));
+      add(static_cast<uint32_t>(half));
+    }
+  }
+  return ToCookie(SipHash24(key, octets.data(), length));
+}
+
 bool AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& syn, Env& env,
                     PayloadFate* fate) {
   // RFC 7413 5.1: "the server MUST limit ... the number of pending connections"; falls back then.
@@ -50,7 +75,9 @@ bool AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& sy
   ++env.counters.fast_open_passive;
   ++env.fast_open_pending;
   tcb.snd_nxt = tcb.rtx_nxt = tcb.iss;  // the SYN-ACK is due
-  tcb.snd_wnd = tcb.snd_wnd_max = syn.window;
+  // The peer offers it for what follows our SYN, which lies at SND.UNA.
+  tcb.snd_wnd = uint32_t{syn.window} + 1;
+  tcb.snd_wnd_max = syn.window;
   tcb.snd_wl1 = syn.seq;
   tcb.snd_wl2 = tcb.iss;
   tcb.congestion.Open(tcb.snd_mss, env.config, false);
@@ -69,11 +96,16 @@ bool AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& sy
   return true;
 }
 
-void UseFastOpen(Tcb& tcb, std::span<const std::byte> cookie, uint16_t peer_mss, Env& env) {
+void UseFastOpen(Tcb& tcb, std::optional<std::span<const std::byte>> cookie, uint16_t peer_mss,
+                 Env& env) {
   Extra* const extra = TakeExtra(tcb, env);
-  if (extra == nullptr || cookie.size() > extra->cookie.size()) return;
-  std::copy(cookie.begin(), cookie.end(), extra->cookie.begin());
-  extra->cookie_bytes = static_cast<uint8_t>(cookie.size());
+  if (extra == nullptr) return;
+  extra->cookie_bytes = Extra::kNoCookieNeeded;
+  if (cookie.has_value()) {
+    if (cookie->size() > extra->cookie.size()) return;
+    std::copy(cookie->begin(), cookie->end(), extra->cookie.begin());
+    extra->cookie_bytes = static_cast<uint8_t>(cookie->size());
+  }
   extra->syn_mss = std::min(peer_mss, tcb.snd_mss);
   tcb.Set(kFastOpen);
 }
@@ -84,8 +116,10 @@ void AddFastOpen(Tcb& tcb, TxSegment& syn, Env& env) {
   // RFC 7413 4.1.3: "the client SHOULD NOT send ... the Fast Open option or data" again.
   if (tcb.Has(kSynRetransmitted)) return;
   const Extra& extra = env.extras[tcb.extra - 1];
-  syn.SetCookie({extra.cookie.data(), extra.cookie_bytes});
-  if (extra.cookie_bytes == 0) return;  // a request: data needs a cookie
+  if (extra.cookie_bytes != Extra::kNoCookieNeeded) {
+    syn.SetCookie({extra.cookie.data(), extra.cookie_bytes}, wire::kFastOpenOption);
+    if (extra.cookie_bytes == 0) return;  // a request: data needs a cookie
+  }
   const uint32_t room = FastOpenRoom(extra.syn_mss);
   const uint32_t length = std::min(room, tcb.send.size_bytes());
   ++env.counters.fast_open_active;

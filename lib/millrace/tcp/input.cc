@@ -89,9 +89,10 @@ void OnReset(Tcb& tcb, const Segment& segment, Env& env) {
   }
   ++env.counters.rst_received;
   if (tcb.state == State::kSynReceived) {
-    // Only an active open has its SYN-RECEIVED here: "the connection was refused".
+    // An active open has its SYN-RECEIVED here: "the connection was refused". And a passive one
+    // with Fast Open, which the application knows and may have answered.
     ++env.counters.attempt_fails;
-    CloseNow(tcb, CloseReason::kRefused, env);
+    CloseNow(tcb, tcb.Has(kPassiveOpen) ? CloseReason::kReset : CloseReason::kRefused, env);
   } else if (tcb.state == State::kClosing || tcb.state == State::kLastAck) {
     // "enter the CLOSED state, delete the TCB, and return": both sides were done.
     CloseNow(tcb, CloseReason::kReset, env);

@@ -83,14 +83,17 @@ void FillSyn(Tcb& tcb, Env& env, TxSegment& segment) {
 
 // True when a segment of `length` of `pending` octets, less than the effective MSS, may go now:
 // Nagle (RFC 9293 3.7.4, SHLD-7) and the sender's SWS avoidance (3.8.6.2.1, MUST-38).
-bool MaySendSmall(const Tcb& tcb, uint32_t length, uint32_t pending, bool fin) {
+bool MaySendSmall(const Tcb& tcb, const Env& env, uint32_t length, uint32_t pending, bool fin) {
   if (tcb.rtx_nxt < tcb.snd_nxt) return true;  // a retransmission repeats what went before
   if (fin) return true;                        // nothing will ever be added to it
   if (tcb.Has(kCork | kFastOpen)) [[unlikely]] {
     return !tcb.Has(kCork);  // what a cork holds back the override time-out sends in the end
   }
   const bool idle = tcb.snd_una == tcb.snd_nxt;
-  if (length == pending) return idle || tcb.Has(kNoDelay);
+  if (length == pending) {
+    if (idle || tcb.Has(kNoDelay)) return true;
+    return env.config.nagle_minshall && tcb.flight() % tcb.snd_mss == 0;
+  }
   // The window cut it: worth sending if it is half of the largest window ever offered.
   return length >= tcb.snd_wnd_max / 2 && length > 0 && tcb.snd_wnd < tcb.congestion.cwnd;
 }
@@ -149,7 +152,7 @@ bool SendNext(Tcb& tcb, Env& env, Outbox& out, uint32_t cwnd) {
   const uint32_t length = std::min({pending, uint32_t{tcb.snd_mss}, static_cast<uint32_t>(usable)});
   const bool fin = fin_due && length == pending && length < static_cast<uint32_t>(usable);
   if (length == 0 && !fin) return false;
-  if (length < tcb.snd_mss && !MaySendSmall(tcb, length, pending, fin)) return false;
+  if (length < tcb.snd_mss && !MaySendSmall(tcb, env, length, pending, fin)) return false;
   if (tcb.rtx_nxt < tcb.snd_nxt && tcb.Has(kTimeoutRecovery)) ++env.counters.slow_start_retrans;
   SendText(tcb, env, out, tcb.rtx_nxt, length, fin);
   tcb.rtx_nxt += length + (fin ? 1 : 0);

@@ -79,7 +79,7 @@ enum Event : uint8_t {
 enum class CloseReason : uint8_t {
   kNormal,       // both FINs acknowledged (MUST-12: told from an abort)
   kRefused,      // RST in SYN-SENT or SYN-RECEIVED of an active open
-  kReset,        // RST from the peer
+  kReset,        // RST from the peer, in SYN-RECEIVED of a passive Fast Open too
   kTimedOut,     // R2 (RFC 9293 3.8.3), or SYN retries used up
   kAborted,      // by the application, or because its close lost data (SHLD-3)
   kUnreachable,  // no neighbour answers, or ICMP in SYN-SENT

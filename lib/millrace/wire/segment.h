@@ -30,6 +30,8 @@ inline constexpr OptionBits kMssOption = 0x01, kWindowScaleOption = 0x02;
 inline constexpr OptionBits kSackPermittedOption = 0x04, kTimestampsOption = 0x08;
 inline constexpr OptionBits kSackOption = 0x10;
 inline constexpr OptionBits kFastOpenOption = 0x20, kUserTimeoutOption = 0x40;
+// With kFastOpenOption: in the form from before RFC 7413, kind 254 with 0xF989 (RFC 6994).
+inline constexpr OptionBits kFastOpenExperiment = 0x80;
 
 // Those whose octets have a fixed number and value: what TcpOptionsLength counts.
 inline constexpr OptionBits kFixedOptions = 0x0F;

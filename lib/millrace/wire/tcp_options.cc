@@ -3,6 +3,16 @@
 namespace millrace::wire {
 namespace {
 
+// RFC 7413 4.1.1: a cookie of 4 to 16 octets, an even number, or none. Of two options the first
+// counts.
+void TakeFastOpen(const std::byte* cookie, uint32_t length, OptionBits form, Segment& out) {
+  if (length != 0 && (length < 4 || length > 16 || length % 2 != 0)) return;
+  if (out.HasOption(kFastOpenOption)) return;
+  out.fast_open = cookie;
+  out.fast_open_length = static_cast<uint8_t>(length);
+  out.options |= form;
+}
+
 // Takes over one option of `length` octets (at least 2) at `p` that lies inside the header.
 void TakeOption(const std::byte* p, uint32_t length, Segment& out) {
   switch (static_cast<TcpOptionKind>(LoadU8(p))) {
@@ -33,13 +43,10 @@ void TakeOption(const std::byte* p, uint32_t length, Segment& out) {
       out.options |= kTimestampsOption;
       return;
     case TcpOptionKind::kFastOpen:
-      // RFC 7413 2: two octets, or two and a cookie of 4 to 16, an even number.
-      if (length != 2 && (length < 6 || length > 18 || length % 2 != 0)) return;
-      if (out.HasOption(kFastOpenOption)) return;
-      out.fast_open = p + 2;
-      out.fast_open_length = static_cast<uint8_t>(length - 2);
-      out.options |= kFastOpenOption;
-      return;
+      return TakeFastOpen(p + 2, length - 2, kFastOpenOption, out);
+    case TcpOptionKind::kExperiment:
+      if (length < 4 || LoadBe16(p + 2) != kFastOpenExperimentId) return;
+      return TakeFastOpen(p + 4, length - 4, kFastOpenOption | kFastOpenExperiment, out);
     case TcpOptionKind::kUserTimeout:
       if (length != kUserTimeoutOptionBytes || out.HasOption(kUserTimeoutOption)) return;
       out.user_timeout = LoadBe16(p + 2);

@@ -29,6 +29,7 @@ enum class TcpOptionKind : uint8_t {
   kTimestamps = 8,
   kUserTimeout = 28,  // RFC 5482
   kFastOpen = 34,     // RFC 7413
+  kExperiment = 254,  // RFC 6994: two octets say which
 };
 
 // Octets of an option, kind and length included.
@@ -36,6 +37,7 @@ inline constexpr uint8_t kMssOptionBytes = 4, kWindowScaleOptionBytes = 3;
 inline constexpr uint8_t kSackPermittedOptionBytes = 2, kTimestampsOptionBytes = 10;
 inline constexpr uint8_t kUserTimeoutOptionBytes = 4;
 inline constexpr uint32_t kTcpOptionsBytesMax = 40;
+inline constexpr uint16_t kFastOpenExperimentId = 0xF989;
 
 // First four octets of the layout that nearly every segment has: NOP NOP timestamps (RFC 7323
 // appendix A), 12 octets in all.
@@ -79,10 +81,14 @@ constexpr uint32_t TcpOptionsLength(OptionBits present) {
 
 // Writes the Fast Open option (RFC 7413 2) with NOPs behind it to four octets; returns the end.
 inline std::byte* EmitFastOpen(std::byte* at, const TcpOptionValues& options, uint64_t& sum) {
-  const uint32_t length = options.sack_count;
-  StoreU8(at, static_cast<uint8_t>(TcpOptionKind::kFastOpen));
+  const bool experiment = (options.present & kFastOpenExperiment) != 0;
+  const uint32_t cookie = options.sack_count - 2u, head = experiment ? 4 : 2;
+  const uint32_t length = head + cookie;
+  StoreU8(at,
+          static_cast<uint8_t>(experiment ? TcpOptionKind::kExperiment : TcpOptionKind::kFastOpen));
   StoreU8(at + 1, static_cast<uint8_t>(length));
-  if (length > 2) std::memcpy(at + 2, options.sack, length - 2);
+  if (experiment) StoreBe16(at + 2, kFastOpenExperimentId);
+  if (cookie > 0) std::memcpy(at + head, options.sack, cookie);
   const uint32_t padded = (length + 3) / 4 * 4;
   std::memset(at + length, static_cast<int>(TcpOptionKind::kNop), padded - length);
   sum = ChecksumAdd(at, padded, sum);

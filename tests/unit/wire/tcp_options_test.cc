@@ -150,6 +150,29 @@ TEST(TcpOptions, CookieOrUserTimeoutOfAnotherLengthIsSkipped) {
   EXPECT_EQ(segment.user_timeout, 9);
 }
 
+// RFC 6994: what an experiment means, two octets say; 0xF989 is Fast Open.
+TEST(TcpOptions, FastOpenAsAnExperiment) {
+  const auto parse = [](std::initializer_list<int> octets) {
+    const auto [possible, segment] = ParseBytes(ToBytes(octets));
+    EXPECT_TRUE(possible);
+    return segment;
+  };
+  const Segment request = parse({254, 4, 0xF9, 0x89});
+  EXPECT_EQ(request.options, kFastOpenOption | kFastOpenExperiment);
+  EXPECT_EQ(request.fast_open_length, 0);
+  const Bytes octets = ToBytes({254, 8, 0xF9, 0x89, 1, 2, 3, 4});
+  Segment cookie;
+  ASSERT_TRUE(ParseTcpOptions(octets.data(), 8, cookie));
+  EXPECT_EQ(cookie.options, kFastOpenOption | kFastOpenExperiment);
+  EXPECT_EQ(cookie.fast_open, octets.data() + 4);
+  EXPECT_EQ(cookie.fast_open_length, 4);
+  EXPECT_EQ(parse({254, 8, 0xF9, 0x88, 1, 2, 3, 4}).options, 0) << "another experiment";
+  EXPECT_EQ(parse({254, 3, 0xF9}).options, 0);
+  EXPECT_EQ(parse({254, 2}).options, 0);
+  EXPECT_EQ(parse({254, 6, 0xF9, 0x89, 1, 2}).options, 0) << "too short a cookie";
+  EXPECT_EQ(parse({34, 2, 254, 4, 0xF9, 0x89}).options, kFastOpenOption) << "the first counts";
+}
+
 // PAR-11
 TEST(TcpOptions, OfARepeatedOneTheFirstCounts) {
   const auto [possible, segment] = ParseBytes(
