@@ -10,6 +10,8 @@
 #ifndef MILLRACE_PACKETDRILL_BLOCKING_H_
 #define MILLRACE_PACKETDRILL_BLOCKING_H_
 
+#include <sys/types.h>
+
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -41,6 +43,10 @@ class Blocking {
   // Lets the time run again when this is the thread of a call that was woken and has returned;
   // false when it is not.
   bool CallReturned();
+  // On the main thread, before time moves: a call that has returned has its result written down by
+  // packetdrill, behind a lock of its own that the main thread takes again at once. Lets its thread
+  // get there.
+  void LetReturnedCallFinish();
 
  private:
   std::mutex mutex_;
@@ -48,6 +54,8 @@ class Blocking {
   const std::thread::id main_;
   bool waiting_ = false;    // a call sleeps
   bool returning_ = false;  // a call was woken and has neither slept again nor returned
+  bool finishing_ = false;  // it has returned, and time has not moved since ...
+  pid_t second_ = 0;        // ... on this thread
   std::function<bool()> ready_;
   Instant deadline_ = Instant::Never();
 };

@@ -46,6 +46,7 @@ EventSink Posix::MakeSink() {
     if (TcpSocket* socket = SocketOf(s)) {
       ++socket->in_edges;
       socket->last_data = machine_.now();
+      CopyUnread(*socket);
     }
   };
   sink.on_peer_closed = [](stack::Socket) {};  // the block itself is asked: PeerClosed
@@ -72,6 +73,13 @@ void Posix::OnOpen(stack::Socket s) {
     listener.pending.push_back(socket);
     ++listener.in_edges;
   }
+  if (const tcp::Tcb* tcb = machine_.Find(s)) {
+    // A passive one is told of before it is ESTABLISHED when its SYN had a good cookie.
+    const bool taken = s.passive() ? tcb->Has(tcp::kFastOpen) && tcb->rcv_nxt > tcb->irs + 1
+                                   : tcb->snd_una > tcb->iss + 1 && tcb->snd_una == tcb->snd_nxt;
+    socket->syn_data = taken;
+    if (taken && !s.passive()) socket->syn_octets = tcb->snd_una.Since(tcb->iss + 1);
+  }
   socket->local = s.local();
   socket->remote = s.remote();
   socket->opened = true;
@@ -89,6 +97,7 @@ void Posix::OnClose(stack::Socket s, tcp::CloseReason reason) {
   const bool peer_closed = PeerClosed(*socket);
   socket->times.Enter(SendTimes::Limit::kIdle, machine_.now());
   socket->over = true;
+  if (reason != tcp::CloseReason::kReset) socket->unread.clear();
   if (reason == tcp::CloseReason::kReset && peer_closed) {
     socket->error = ErrorOf(reason, tcp::State::kCloseWait);
   } else {
@@ -174,6 +183,7 @@ int Posix::PacketOut(std::span<std::byte> room, size_t* size, long long* time_us
 }
 
 int Posix::SleepUs(useconds_t duration_us) {
+  blocking_.LetReturnedCallFinish();
   const Call call(*this);
   machine_.AdvanceTo(machine_.now() + Duration::Microseconds(duration_us));
   return 0;

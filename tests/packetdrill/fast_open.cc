@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "packetdrill/posix.h"
 
@@ -21,6 +22,14 @@ int Posix::SetFastOpen(TcpSocket& socket, int name, int value) {
   if (!settings_.ToFastOpen().client) return Fail(EOPNOTSUPP);
   if (socket.kind != TcpSocket::Kind::kFresh) return Fail(EISCONN);
   socket.options.fast_open_connect = value != 0;
+  return 0;
+}
+
+int Posix::SetFastOpenKeys(TcpSocket& socket, std::span<const std::byte> octets) {
+  FastOpenKeys keys = FastOpenKeysOf(octets);
+  if (keys.empty()) return Fail(EINVAL);
+  socket.options.fast_open_keys = std::move(keys);
+  if (socket.kind == TcpSocket::Kind::kListener) Configure(socket);
   return 0;
 }
 

@@ -175,6 +175,11 @@ int Posix::SetTcpOption(TcpSocket& socket, int name, int value) {
     case TCP_FASTOPEN:
     case TCP_FASTOPEN_CONNECT:
       return SetFastOpen(socket, name, value);
+    case TCP_SYNCNT:
+      if (value < 1 || value > 31) return Fail(EINVAL);
+      socket.options.others[{IPPROTO_TCP, name}] = value;
+      if (socket.kind == TcpSocket::Kind::kConnection && !socket.opened) Configure(socket);
+      return 0;
     default:
       socket.options.others[{IPPROTO_TCP, name}] = value;
       ApplyLiveness(socket);
@@ -212,6 +217,9 @@ int Posix::SetOption(int fd, int level, int name, const void* value, socklen_t l
     const std::string wanted(static_cast<const char*>(value),
                              strnlen(static_cast<const char*>(value), length));
     return wanted == settings_.CongestionControl() ? 0 : Fail(ENOENT);
+  }
+  if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) {
+    return SetFastOpenKeys(*socket, {static_cast<const std::byte*>(value), length});
   }
   int number = 0;
   if (length >= sizeof number) {

@@ -3,6 +3,7 @@
 #include "packetdrill/posix.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -159,12 +160,25 @@ void Posix::Configure(const TcpSocket& socket, bool fast_open) {
   const int longer_header = config.mss - settings_.Mss();
   if (mss != 0) config.mss = static_cast<uint16_t>(std::min(settings_.Mss(), mss) + longer_header);
   config.fast_open_client = fast_open;
+  // The engine has one number for all that open: scripts open one at a time.
+  const auto retries = socket.options.others.find({IPPROTO_TCP, TCP_SYNCNT});
+  if (retries != socket.options.others.end()) {
+    config.syn_retransmits_max = static_cast<uint8_t>(retries->second);
+  }
   const Settings::FastOpen allowed = settings_.ToFastOpen();
+  config.fast_open_client_cookieless = allowed.client_cookieless;
+  config.fast_open_server_cookieless = allowed.server_cookieless;
+  // The engine has them for all listeners: scripts have one.
+  FastOpenKeys keys = allowed.keys;
   for (const auto& other : sockets_) {
+    const bool listens = other->kind == TcpSocket::Kind::kListener && other->fd >= 0;
+    if (!listens && other.get() != &socket) continue;
     config.fast_open_server |=
         allowed.server && (allowed.every_listener || other->options.fast_open_listen);
+    if (!other->options.fast_open_keys.empty()) keys = other->options.fast_open_keys;
   }
   stack::Engine& engine = machine_.engine();
+  engine.SetFastOpenKeys(keys);
   if (engine.SetTcpConfig(config)) return;
   // tcp_rmem was changed beside open connections: it counts when they are gone.
   const tcp::Config& now = engine.env().config;

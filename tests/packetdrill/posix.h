@@ -127,10 +127,14 @@ class Posix {
   uint32_t NotSent(const TcpSocket& socket);
   uint32_t NotSentLow(const TcpSocket& socket) const;
   bool AtEnd(const TcpSocket& socket);
+  static size_t Unread(const TcpSocket& socket);
+  static void CopyUnread(TcpSocket& socket);
+  size_t TakeUnread(TcpSocket& socket, std::span<std::byte> out, bool peek);
   bool PeerClosed(const TcpSocket& socket);
 
   // fast_open.cc
   int SetFastOpen(TcpSocket& socket, int name, int value);
+  int SetFastOpenKeys(TcpSocket& socket, std::span<const std::byte> octets);
   // Whether connect() leaves the SYN to the first write.
   bool Defers(TcpSocket& socket, const Endpoint& remote);
   ssize_t SendOnSyn(TcpSocket& socket, const Endpoint& remote, std::span<const iovec> pieces,

@@ -15,6 +15,7 @@ static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLHUP == POLLHUP);
 uint32_t Posix::ReadyEvents(TcpSocket& socket) {
   constexpr uint32_t kIn = EPOLLIN | EPOLLRDNORM, kOut = EPOLLOUT | EPOLLWRNORM;
   if (socket.kind == TcpSocket::Kind::kListener) return socket.pending.empty() ? 0 : kIn;
+  if (socket.deferred) return kOut;  // the first write is to bring the SYN about
   if (socket.kind == TcpSocket::Kind::kFresh) return EPOLLOUT | EPOLLHUP;
   const bool no_more_in = socket.over || socket.shut_read || PeerClosed(socket);
   const bool no_more_out = socket.over || socket.shut_write;
@@ -23,7 +24,7 @@ uint32_t Posix::ReadyEvents(TcpSocket& socket) {
   if (no_more_in) events |= kIn | EPOLLRDHUP;
   if (socket.error != 0) events |= EPOLLERR;
   if (!socket.opened && !socket.over) return events;
-  if (socket.socket.ready_bytes() > 0) events |= kIn;
+  if (Unread(socket) > 0) events |= kIn;
   if (no_more_out || IsWritable(socket)) {
     events |= kOut;
   } else {

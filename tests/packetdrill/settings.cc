@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string_view>
+
+#include "millrace/stack/engine.h"
 
 namespace millrace::packetdrill {
 namespace {
@@ -57,7 +60,33 @@ bool Apply(Settings& settings, std::string_view key, std::string_view value) {
   return false;
 }
 
+// "01234567-89abcdef-01234567-89abcdef", maybe a second one behind a comma: words whose octets a
+// key has with the lowest first.
+FastOpenKeys ParseKeys(const std::string& text) {
+  std::array<uint32_t, 8> words{};
+  size_t count = 0;
+  std::istringstream parts(text);
+  for (std::string key; std::getline(parts, key, ',');) {
+    std::istringstream digits(key);
+    for (std::string word; std::getline(digits, word, '-') && count < words.size(); ++count) {
+      const auto [end, error] =
+          std::from_chars(word.data(), word.data() + word.size(), words[count], 16);
+      if (error != std::errc()) return {};
+    }
+  }
+  return FastOpenKeysOf(std::as_bytes(std::span(words).first(count)));
+}
+
 }  // namespace
+
+FastOpenKeys FastOpenKeysOf(std::span<const std::byte> octets) {
+  FastOpenKeys keys(octets.size() / sizeof(SipKey));
+  if (octets.size() % sizeof(SipKey) != 0 || keys.size() > stack::Engine::kFastOpenKeysMax) {
+    return {};
+  }
+  if (!keys.empty()) std::memcpy(keys.data(), octets.data(), octets.size());
+  return keys;
+}
 
 std::optional<Settings> Settings::Parse(const char* flags, std::string* error) {
   Settings settings;
@@ -124,6 +153,8 @@ tcp::Config Settings::ToTcpConfig() const {
     config.empty_window_probes = true;
     config.reset_from_segment = true;
     config.rto_granularity = config.rto_min;
+    config.fast_open_blocked = Duration();
+    config.nagle_minshall = true;
   }
   if (const auto receive = Triple("tcp_rmem")) config.receive_buffer_max_bytes = (*receive)[2];
   config.receive_buffer_bytes = ToSocketDefaults().receive_buffer;
@@ -141,9 +172,16 @@ tcp::Config Settings::ToTcpConfig() const {
 }
 
 Settings::FastOpen Settings::ToFastOpen() const {
-  constexpr int64_t kClient = 1, kServer = 2, kEveryListener = 0x400;  // as Linux numbers them
+  // As Linux numbers them.
+  constexpr int64_t kClient = 1, kServer = 2, kEveryListener = 0x400;
+  constexpr int64_t kClientCookieless = 4, kServerCookieless = 0x200;
   const int64_t bits = Number("tcp_fastopen").value_or(kClient);
-  return {(bits & kClient) != 0, (bits & kServer) != 0, (bits & kEveryListener) != 0};
+  return {.client = (bits & kClient) != 0,
+          .server = (bits & kServer) != 0,
+          .every_listener = (bits & kEveryListener) != 0,
+          .client_cookieless = (bits & kClientCookieless) != 0,
+          .server_cookieless = (bits & kServerCookieless) != 0,
+          .keys = ParseKeys(Sysctl("tcp_fastopen_key").value_or(""))};
 }
 
 stack::EngineConfig Settings::ToEngineConfig() const {

@@ -12,11 +12,15 @@
 #define MILLRACE_PACKETDRILL_SETTINGS_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "millrace/base/ip_address.h"
+#include "millrace/base/siphash.h"
 #include "millrace/stack/engine_config.h"
 
 namespace millrace::packetdrill {
@@ -33,6 +37,11 @@ struct SocketDefaults {
   uint32_t receive_buffer = 540'000;
   uint32_t notsent_low = UINT32_MAX;
 };
+
+// Keys of Fast Open cookies, as the engine takes them: none to two.
+using FastOpenKeys = std::vector<SipKey>;
+// Of the octets of TCP_FASTOPEN_KEY; none for a size that is none.
+FastOpenKeys FastOpenKeysOf(std::span<const std::byte> octets);
 
 struct Settings {
   IpAddress local = IpAddress::V4(0xC0A8'0001);
@@ -51,9 +60,11 @@ struct Settings {
   tcp::Config ToTcpConfig() const;
   SocketDefaults ToSocketDefaults() const;
   std::string CongestionControl() const;
-  // tcp_fastopen's bits: may clients use it, may listeners, and all of them.
+  // tcp_fastopen's bits: may clients use it, may listeners, and all of them; without cookies.
   struct FastOpen {
     bool client = true, server = false, every_listener = false;
+    bool client_cookieless = false, server_cookieless = false;
+    FastOpenKeys keys;  // tcp_fastopen_key; none when it cannot be read
   };
   FastOpen ToFastOpen() const;
 

@@ -53,7 +53,8 @@ uint8_t CongestionState(const tcp::Tcb& tcb) {
   return tcb.duplicate_acks > 0 ? kDisorder : kOpen;
 }
 
-void FillSending(const tcp::Tcb& tcb, const tcp::Env& env, tcp_info& info) {
+void FillSending(const TcpSocket& socket, const tcp::Tcb& tcb, const tcp::Env& env,
+                 tcp_info& info) {
   const uint32_t mss = tcb.snd_mss;
   info.tcpi_ca_state = CongestionState(tcb);
   info.tcpi_snd_cwnd = Packets(tcb.congestion.cwnd, mss);
@@ -70,6 +71,10 @@ void FillSending(const tcp::Tcb& tcb, const tcp::Env& env, tcp_info& info) {
     info.tcpi_reordering =
         std::max(tcp::Rack::kDupThresh, Packets(recovery.rack.reordering_bytes(), mss));
     if (recovery.rack.min_rtt().valid()) info.tcpi_min_rtt = recovery.rack.min_rtt().us();
+  }
+  if (tcb.snd_una > tcb.iss) {
+    const uint32_t later = tcb.snd_una.Since(tcb.iss + 1 + socket.syn_octets);
+    info.tcpi_delivered = 1 + Packets(later, mss) + info.tcpi_sacked;  // the SYN is one
   }
   info.tcpi_retransmits = tcb.timeouts;
   info.tcpi_backoff = tcb.backoff;
@@ -97,8 +102,9 @@ std::vector<std::byte> Posix::TcpInfo(TcpSocket& socket) {
     }
     info.tcpi_snd_mss = info.tcpi_rcv_mss = tcb->snd_mss;
     info.tcpi_pmtu = settings_.mtu;
-    FillSending(*tcb, machine_.engine().env(), info);
+    FillSending(socket, *tcb, machine_.engine().env(), info);
   }
+  if (socket.syn_data) info.tcpi_options |= TCPI_OPT_SYN_DATA;
   info.tcpi_notsent_bytes = NotSent(socket);
   info.tcpi_last_data_recv = static_cast<uint32_t>((machine_.now() - socket.last_data).ms());
   SendTimes times = socket.times;

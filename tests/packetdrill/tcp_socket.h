@@ -1,7 +1,8 @@
 // packetdrill/tcp_socket.h - what the adaptor keeps for a socket beside the engine's connection.
 //
 // The engine forgets a connection that is over; a POSIX socket lives until close() and remembers
-// how it ended. Octets are never kept here: they wait in the engine.
+// how it ended. Octets wait in the engine; but a reset flushes them there (RFC 9293 3.10.7.4) and
+// not in Linux, so there is a copy of what is unread.
 #ifndef MILLRACE_PACKETDRILL_TCP_SOCKET_H_
 #define MILLRACE_PACKETDRILL_TCP_SOCKET_H_
 
@@ -12,10 +13,12 @@
 #include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "millrace/base/ip_address.h"
 #include "millrace/base/time.h"
 #include "millrace/stack/socket.h"
+#include "packetdrill/settings.h"
 
 namespace millrace::packetdrill {
 
@@ -28,7 +31,8 @@ struct SocketOptions {
   linger close_linger{};
   bool no_delay = false, cork = false, queue_length = false;  // the last is TCP_INQ
   bool fast_open_connect = false, fast_open_listen = false;   // TCP_FASTOPEN_CONNECT, _FASTOPEN
-  uint16_t mss = 0;                                           // TCP_MAXSEG, 0: not set
+  FastOpenKeys fast_open_keys;                // TCP_FASTOPEN_KEY; none: the sysctl's
+  uint16_t mss = 0;                           // TCP_MAXSEG, 0: not set
   std::map<std::pair<int, int>, int> others;  // (level, name): kept and told, nothing more
 };
 
@@ -66,11 +70,14 @@ struct TcpSocket {
 
   // A connection.
   stack::Socket socket;
-  bool deferred = false;   // connect() has left the SYN to the first write (Fast Open)
-  bool opened = false;     // ESTABLISHED was reached
-  bool open_told = false;  // connect() has said so
-  bool over = false;       // OnClose came
-  int error = 0;           // SO_ERROR; told once
+  bool deferred = false;          // connect() has left the SYN to the first write (Fast Open)
+  bool syn_data = false;          // octets on the SYN were taken (TCPI_OPT_SYN_DATA) ...
+  uint32_t syn_octets = 0;        // ... this many of ours
+  bool opened = false;            // ESTABLISHED was reached
+  bool open_told = false;         // connect() has said so
+  bool over = false;              // OnClose came
+  std::vector<std::byte> unread;  // the copy; read from when `over`
+  int error = 0;                  // SO_ERROR; told once
   bool shut_read = false, shut_write = false;
   bool more = false;      // MSG_MORE of the last write still holds
   bool no_space = false;  // a write or a poll found no room: the next room is an event

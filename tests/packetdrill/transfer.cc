@@ -55,21 +55,41 @@ bool Posix::AtEnd(const TcpSocket& socket) {
   return socket.over || socket.shut_read || PeerClosed(socket);
 }
 
+size_t Posix::Unread(const TcpSocket& socket) {
+  return socket.over ? socket.unread.size() : socket.socket.ready_bytes();
+}
+
+void Posix::CopyUnread(TcpSocket& socket) {
+  socket.unread.resize(socket.socket.ready_bytes());
+  socket.unread.resize(socket.socket.Peek(socket.unread));
+}
+
+size_t Posix::TakeUnread(TcpSocket& socket, std::span<std::byte> out, bool peek) {
+  if (!socket.over) {
+    if (peek) return socket.socket.Peek(out);
+    const size_t taken = socket.socket.Receive(out);
+    CopyUnread(socket);
+    machine_.Poll();
+    return taken;
+  }
+  const auto begin = socket.unread.begin();
+  const auto end = begin + static_cast<ptrdiff_t>(std::min(out.size(), socket.unread.size()));
+  std::copy(begin, end, out.begin());
+  const auto taken = static_cast<size_t>(end - begin);
+  if (!peek) socket.unread.erase(begin, end);
+  return taken;
+}
+
 ssize_t Posix::ReceiveInto(TcpSocket& socket, std::span<std::byte> out, int flags) {
-  if (socket.kind != TcpSocket::Kind::kConnection) return Fail(ENOTCONN);
+  if (socket.kind != TcpSocket::Kind::kConnection && !socket.deferred) return Fail(ENOTCONN);
   if (!socket.opened && !socket.over && socket.nonblocking) return Fail(EAGAIN);
   const size_t wanted = (flags & MSG_WAITALL) != 0 ? out.size() : 1;
   const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
-  const auto ready = [&] {
-    return socket.socket.ready_bytes() >= wanted || socket.error != 0 || AtEnd(socket);
-  };
+  const auto ready = [&] { return Unread(socket) >= wanted || socket.error != 0 || AtEnd(socket); };
   if (!ready() && may_wait) WaitUntil(ready, Instant::Never());
-  if (socket.socket.ready_bytes() > 0) {
+  if (Unread(socket) > 0) {
     if (out.data() == nullptr) return Fail(EFAULT);
-    if ((flags & MSG_PEEK) != 0) return static_cast<ssize_t>(socket.socket.Peek(out));
-    const size_t taken = socket.socket.Receive(out);
-    machine_.Poll();
-    return static_cast<ssize_t>(taken);
+    return static_cast<ssize_t>(TakeUnread(socket, out, (flags & MSG_PEEK) != 0));
   }
   if (socket.error != 0) return Fail(TakeError(socket));
   return AtEnd(socket) ? 0 : Fail(EAGAIN);
@@ -166,6 +186,12 @@ ssize_t Posix::Send(int fd, std::span<const iovec> pieces, int flags,
   }
   const bool may_wait = !socket->nonblocking && (flags & MSG_DONTWAIT) == 0;
   const auto settled = [&] { return socket->opened || socket->over || socket->error != 0; };
+  // It stands for a connect() too, and is told what that would be told.
+  if ((flags & MSG_FASTOPEN) != 0 && socket->kind == TcpSocket::Kind::kConnection) {
+    if (!settled()) return Fail(EALREADY);
+    if (socket->open_told) return Fail(EISCONN);
+    socket->open_told = socket->opened;
+  }
   if (socket->kind == TcpSocket::Kind::kConnection && !settled()) {
     if (!may_wait) return Fail(EAGAIN);
     WaitUntil(settled, Instant::Never());
