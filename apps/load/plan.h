@@ -45,7 +45,7 @@ struct Exchange {
 
 // How long each phase may take. 0: for ever.
 struct PhaseTimeouts {
-  Duration connect = Duration::Seconds(1);
+  Duration connect = Duration::Seconds(3);  // a SYN that is lost comes again after 1 s (RFC 6298)
   Duration first_byte = Duration::Seconds(2);
   Duration last_byte = Duration::Seconds(30);
   Duration close = Duration::Seconds(5);

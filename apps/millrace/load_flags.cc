@@ -48,7 +48,7 @@ void LoadFlags::AddTo(CLI::App& app) {
   AddDuration(app, {"--think", "TIME", "between a response and the next request", "0s"},
               &plan.think, Duration(), day);
   app.add_option("--timeout", timeouts,
-                 "by phase: connect=1s,first-byte=2s,last-byte=30s,close=5s; 0 is for ever")
+                 "by phase: connect=3s,first-byte=2s,last-byte=30s,close=5s; 0 is for ever")
       ->type_name("TIMES");
   AddSourcesTo(app);
   AddCount(app, {"--dscp", "N", "Diffserv field of what is sent, 0 to 63", "0"}, &plan.dscp, 0, 63);

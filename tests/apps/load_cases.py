@@ -16,7 +16,7 @@ import time
 sys.dont_write_bytecode = True
 
 from load_output_cases import OUTPUT_CASES  # noqa: E402
-from load_program import MILLRACE, VALID_OR_BUSY, adds_up, run  # noqa: E402
+from load_program import MILLRACE, PATIENT, VALID_OR_BUSY, adds_up, run  # noqa: E402
 
 
 def open_loop():
@@ -33,14 +33,14 @@ def open_loop():
 def closed_loop_over_http():
     result = run("run", "http://ring/10k", "--conns", "8", "-n", "400", "--requests", "2",
                  "--no-huge", "--check", "--resp-size", "10k", "--warmup", "0", "--duration", "50s",
-                 "--live", "none", "--json", "-", code=VALID_OR_BUSY)
+                 "--live", "none", "--json", "-", *PATIENT, code=VALID_OR_BUSY)
     assert adds_up(result)["ok"] == 400, result["counts"]
     assert result["counts"]["responses"] == 800
 
 
 def held():
     result = run("hold", "ring", "--conns", "100", "--rate", "200", "--rps", "300", "--duration",
-                 "1s", "--warmup", "0", "--no-huge", "--live", "none", "--json", "-",
+                 "1s", "--warmup", "0", "--no-huge", "--live", "none", "--json", "-", *PATIENT,
                  code=VALID_OR_BUSY)
     assert result["counts"]["held"] == 100
     assert adds_up(result)["ok"] == result["counts"]["due"] > 200, result["counts"]
@@ -62,7 +62,7 @@ def what_is_shown_and_sent_can_be_chosen():
     for mss in ("1460", "300"):
         result = run("run", "http://ring/3k", "--rate", "100", "--arrival", "paced", "--duration",
                      "200ms", "--warmup", "0", "--no-huge", "--live", "none", "--mss", mss,
-                     "--resp-size", "3k", "--json", "-", code=VALID_OR_BUSY)
+                     "--resp-size", "3k", "--json", "-", *PATIENT, code=VALID_OR_BUSY)
         assert adds_up(result)["ok"] == 20, result["counts"]
         segments[mss] = result["counters"]["TcpInSegs"]
     assert segments["300"] > segments["1460"] + 20 * 5, segments
@@ -206,7 +206,7 @@ def two_workers_over_memif():
         try:
             both = ["tcp://10.9.0.1:4000", "--dev", f"memif:{path},queues=1", "--ip",
                     "10.9.0.2/24", "--no-huge", "--req-size", "8", "--resp-size", "100", "--live",
-                    "none", "--json", "-", "--cores", f"{cpus[0]},{cpus[1]}", "--drain", "3s"]
+                    "none", "--json", "-", "--cores", f"{cpus[0]},{cpus[1]}", *PATIENT]
             result = run("run", *both, "--rate", "1k", "--arrival", "paced", "--duration", "1s",
                          "--warmup", "0", "--src", "10.9.0.64-10.9.0.95,10.9.0.96/27",
                          code=VALID_OR_BUSY)
@@ -239,9 +239,8 @@ def two_workers_at_both_ends_of_a_memif():
                 result = run("run", "tcp://10.9.0.1:4000", "--dev", f"memif:{path}{queues}",
                              "--ip", "10.9.0.2/24", "--no-huge", "--req-size", "8", "--resp-size",
                              "100", "--check", "--live", "none", "--json", "-", *cores, "--conns",
-                             "16", "-n", "2000", "--warmup", "0", "--duration", "50s",
-                             # A worker that does not know us yet may drop its first SYN-ACKs.
-                             "--timeout", "connect=10s", code=VALID_OR_BUSY)
+                             "16", "-n", "2000", "--warmup", "0", "--duration", "50s", *PATIENT,
+                             code=VALID_OR_BUSY)
                 assert adds_up(result)["ok"] == 2000, (result["counts"], result["failures"])
             finally:
                 server.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
-from load_program import MILLRACE, VALID_OR_BUSY, adds_up, run  # noqa: E402
+from load_program import MILLRACE, PATIENT, VALID_OR_BUSY, adds_up, run  # noqa: E402
 
 QUIET = ["--no-huge", "--live", "none"]
 JSON = [*QUIET, "--json", "-"]
@@ -26,7 +26,8 @@ def reasons(result):
 
 def held_connections_that_fail_end_the_run_too():
     result = run("hold", "ring", "--conns", "500", "--rps", "500", "--duration", "500ms",
-                 "--warmup", "0", "--impair", "loss=5%,seed=3", *JSON, code={0, 4, 5})
+                 "--warmup", "0", "--impair", "loss=5%,seed=3", "--timeout", "connect=500ms", *JSON,
+                 code={0, 4, 5})
     assert adds_up(result)["due"] == 500, result["counts"]
     assert result["failures"]["syn_timeout"] > 0, result["failures"]
 
@@ -42,7 +43,8 @@ def held_requests_without_an_answer_fail():
 
 def held_requests_that_wait_are_told():
     result = run("hold", "ring", "--conns", "1", "--rps", "2k", "--duration", "500ms", "--warmup",
-                 "0", "--impair", "delay=20ms", "--slo", "first_byte.p99<100s", *JSON, code={4, 5})
+                 "0", "--impair", "delay=20ms", "--slo", "first_byte.p99<100s", *PATIENT, *JSON,
+                 code={4, 5})
     assert adds_up(result)["ok"] == 1, result["counts"]
     assert result["counts"]["requests"] < 20, result["counts"]
     assert "an idle one of 1 held connections" in reasons(result), reasons(result)

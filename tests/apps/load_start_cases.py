@@ -6,9 +6,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from load_program import VALID_OR_BUSY, adds_up, run  # noqa: E402
+from load_program import PATIENT, VALID_OR_BUSY, adds_up, run  # noqa: E402
 
-CALM = ["--warmup", "0", "--no-huge", "--live", "none"]
+CALM = ["--warmup", "0", "--no-huge", "--live", "none", *PATIENT]
 QUICK = ["--arrival", "paced", *CALM]
 
 

@@ -11,7 +11,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
-from load_program import MILLRACE, VALID_OR_BUSY, adds_up, run  # noqa: E402
+from load_program import MILLRACE, PATIENT, VALID_OR_BUSY, adds_up, run  # noqa: E402
 
 CPUS = sorted(os.sched_getaffinity(0))
 COUNT = 2000
@@ -36,8 +36,7 @@ def exchange(serve, load):
             result = run("run", "tcp://10.9.0.1:4000", "--no-huge", "--req-size", "8",
                          "--resp-size", "100", "--check", "--live", "none", "--json", "-",
                          "--conns", "16", "-n", str(COUNT), "--warmup", "0", "--duration", "50s",
-                         # A worker that does not know us yet may drop its first SYN-ACKs.
-                         "--timeout", "connect=10s", *cores(), *words(load), code=VALID_OR_BUSY)
+                         *PATIENT, *cores(), *words(load), code=VALID_OR_BUSY)
         finally:
             server.send_signal(signal.SIGINT)
             server.communicate(timeout=30)

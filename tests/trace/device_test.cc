@@ -12,22 +12,35 @@ namespace {
 using tcp::State;
 using ::testing::IsEmpty;
 
+void Deliver(Trace& t, const std::vector<std::byte>& octets) {
+  sim::Frame frame(static_cast<uint32_t>(octets.size()));
+  std::copy(octets.begin(), octets.end(), frame.data());
+  t.port().Deliver(std::move(frame));
+}
+
+void DeliverSyns(Trace& t, uint16_t count) {
+  for (uint16_t i = 0; i < count; ++i) {
+    Deliver(t, t.FrameOf({.flags = kSyn}, Trace::kPeerAddress, static_cast<uint16_t>(1024 + i)));
+  }
+}
+
+TraceOptions ManyHalfOpen() {
+  TraceOptions options;
+  options.config.limits.half_open = 4096;
+  return options;
+}
+
 // A device that takes one packet at a time while bursts go out: nothing is lost, and nothing sent
 // twice.
 TEST(Device, ThatTakesOnePacketAtATimeGetsAllInTheEnd) {
   constexpr uint32_t kPerPoll = 32, kPolls = 24;
-  TraceOptions options;
-  options.config.limits.half_open = 2 * kPerPoll * kPolls;
-  Trace t(options);
+  Trace t(ManyHalfOpen());
   t.Listen(kPerPoll * kPolls);
   t.port().SetFaults({.transmit_packets_max = 1});
   for (uint32_t poll = 0; poll < kPolls; ++poll) {
     for (uint32_t i = 0; i < kPerPoll; ++i) {
       const auto port = static_cast<uint16_t>(1024 + poll * kPerPoll + i);
-      const std::vector<std::byte> syn = t.FrameOf({.flags = kSyn}, Trace::kPeerAddress, port);
-      sim::Frame frame(static_cast<uint32_t>(syn.size()));
-      std::copy(syn.begin(), syn.end(), frame.data());
-      t.port().Deliver(std::move(frame));
+      Deliver(t, t.FrameOf({.flags = kSyn}, Trace::kPeerAddress, port));
     }
     t.Poll();
   }
@@ -36,6 +49,50 @@ TEST(Device, ThatTakesOnePacketAtATimeGetsAllInTheEnd) {
   EXPECT_EQ(t.AllSent().size(), kPerPoll * kPolls);
   EXPECT_EQ(t.engine().counters().tx_no_packet, 0u);
   EXPECT_EQ(t.port().live(), 0u);
+}
+
+// A device that takes nothing: SYNs stay in its ring once 512 answers wait, none of these is lost.
+// Where both ends wait like that for each other, one burst of 32 goes on every 10 ms.
+TEST(Device, ThatTakesNothingIsNotReadWhileItsAnswersWait) {
+  constexpr uint16_t kSyns = 1000;
+  Trace t(ManyHalfOpen());
+  t.Listen(kSyns);
+  t.port().SetFaults({.transmit_packets_max = 0});
+  DeliverSyns(t, kSyns);
+  t.Poll();
+  EXPECT_EQ(t.port().rx_queued(), kSyns - 512u);
+  EXPECT_EQ(t.engine().counters().tx_no_packet, 0u);
+  t.Advance(Duration::Milliseconds(11));
+  EXPECT_EQ(t.port().rx_queued(), kSyns - 512u - 32u);
+  EXPECT_EQ(t.engine().counters().tx_no_packet, 32u);
+  t.port().SetFaults({});
+  t.Advance(Duration::Milliseconds(12));
+  EXPECT_EQ(t.AllSent().size(), kSyns - 32u);
+  EXPECT_EQ(t.engine().counters().tx_no_packet, 32u);
+}
+
+// What is not answered at once, or by a connection that waits for room itself, is read all the
+// same.
+TEST(Device, ThatTakesNothingIsReadAsLongAsNoAnswerIsLost) {
+  Trace t(ManyHalfOpen());
+  t.Listen(1000);
+  t.ReceivesBurst({{.flags = kSyn}});
+  t.ForgetSent();
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1});
+  t.port().SetFaults({.transmit_packets_max = 0});
+  DeliverSyns(t, 512);
+  t.Poll();
+  for (uint32_t i = 0; i < 320; ++i) {
+    Deliver(t, t.FrameOf({.flags = kAck, .seq = 1 + i, .ack = 1, .data = "x"}));
+  }
+  t.Poll();
+  EXPECT_EQ(t.port().rx_queued(), 320u) << "the last ones earned answers";
+  t.Advance(Duration::Milliseconds(11));
+  EXPECT_EQ(t.port().rx_queued(), 0u);
+  t.port().SetFaults({});
+  t.Poll();
+  EXPECT_EQ(t.app().received.size(), 320u);
+  EXPECT_EQ(t.engine().counters().tx_no_packet, 0u);
 }
 
 // Without a packet to send in, a segment is lost like any other: the timer repeats it, and answers

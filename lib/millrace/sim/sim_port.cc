@@ -120,10 +120,7 @@ void SimPort::Finish(wire::PacketHandle packet, uint32_t length, const stack::Tx
 
 size_t SimPort::CountAccepted(size_t offered) {
   const SimPortFaults& faults = options_.faults;
-  size_t accepted = offered;
-  if (faults.transmit_packets_max != 0) {
-    accepted = std::min<size_t>(accepted, faults.transmit_packets_max);
-  }
+  size_t accepted = std::min<size_t>(offered, faults.transmit_packets_max);
   if (accepted > 0 && fault_dice_.Chance(faults.transmit_partial)) {
     accepted = static_cast<size_t>(fault_dice_.Below(accepted));
   }

@@ -29,10 +29,10 @@ namespace millrace::sim {
 
 // What goes wrong, how often; the default is nothing.
 struct SimPortFaults {
-  uint32_t allocate_fail_every = 0;   // every n-th Allocate fails; 0 is never
-  double allocate_fail = 0;           // probability that an Allocate fails
-  uint32_t transmit_packets_max = 0;  // a TxBurst accepts at most so many; 0 is all
-  double transmit_partial = 0;        // probability that a TxBurst of n accepts 0..n-1
+  uint32_t allocate_fail_every = 0;            // every n-th Allocate fails; 0 is never
+  double allocate_fail = 0;                    // probability that an Allocate fails
+  uint32_t transmit_packets_max = UINT32_MAX;  // a TxBurst accepts at most so many
+  double transmit_partial = 0;                 // probability that a TxBurst of n accepts 0..n-1
   uint64_t seed = 1;
 };
 
