@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "apps/common/units.h"
+#include "millrace/stack/source_port.h"
+#include "millrace/stack/steering.h"
 
 namespace millrace::apps {
 namespace {
@@ -15,6 +17,15 @@ uint64_t AddressesOf(const stack::EngineConfig& config, bool v4) {
   const uint64_t all = uint64_t{1} << host_bits;
   if (all < 4) return all;
   return all - (v4 ? 2 : 1);
+}
+
+// Several workers share whole blocks of ports.
+uint64_t PortsOf(const stack::EngineConfig& config) {
+  if (config.steering == nullptr) {
+    return uint64_t{config.source_port_max} - config.source_port_min + 1;
+  }
+  return stack::SteerablePorts(config.source_port_min, config.source_port_max,
+                               config.steering->buckets());
 }
 
 // The largest part of the connections that go to one endpoint.
@@ -52,7 +63,7 @@ Capacity CapacityOf(const RunPlan& plan, std::span<const stack::EngineConfig> po
     capacity.addresses = std::min(capacity.addresses, AddressesOf(port, capacity.v4));
   }
   capacity.addresses *= ports.size();
-  capacity.ports = uint64_t{config.source_port_max} - config.source_port_min + 1;
+  capacity.ports = PortsOf(config);
   capacity.tuples = capacity.addresses * capacity.ports;
   capacity.known = plan.open_loop();
   const double share = BusiestShare(plan.targets);
@@ -76,6 +87,10 @@ std::string Capacity::Text() const {
 }
 
 std::string CapacityAdvice(const Capacity& capacity, bool rings) {
+  if (capacity.tuples == 0) {
+    return "several workers share source ports in blocks, and the range has no whole block: give "
+           "--src-port 1,024 ports or more, or one of --cores";
+  }
   const double times = capacity.needed / static_cast<double>(capacity.tuples);
   // Addresses for the need, as a prefix length of IPv4.
   int bits = 32;

@@ -20,7 +20,7 @@ struct Capacity {
   bool known = true;    // false in a closed loop, whose rate is not known before
   bool sequel = false;  // the rate is so high that the server meets tuples in its TIME-WAIT
 
-  bool Lasts() const { return needed <= static_cast<double>(tuples); }
+  bool Lasts() const { return tuples > 0 && needed <= static_cast<double>(tuples); }
   // "510 addresses x 64 512 ports = 32.9 M per target; 20 k/s need 1.20 M in TIME-WAIT".
   std::string Text() const;
 };

@@ -128,7 +128,10 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFla
 std::vector<stack::EngineConfig> LoadBench::configs() const {
   if (rings()) return {config_};
   std::vector<stack::EngineConfig> configs;
-  for (const Device& device : devices_->ports) configs.push_back(device.config);
+  for (const Device& device : devices_->ports) {
+    configs.push_back(device.config);
+    configs.back().steering = device.port->steering();
+  }
   return configs;
 }
 

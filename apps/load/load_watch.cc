@@ -150,9 +150,11 @@ class Watcher {
     start_ns_ = interval_ns_ = window_ns_ = now_ns;
     Snapshot();
   }
-  // Warm-up shows its own rows, and the first measured one begins with the window.
+  // Warm-up shows its own rows, and the first measured one begins with the window: what was asked
+  // for before it has no row, its times are those of the first.
   void BeginWindow(int64_t now_ns) {
     measuring_ = true;
+    no_row_ = flipping_;
     interval_ns_ = window_ns_ = now_ns;
     window_unix_ns_ = GroupUnixNs();
     before_window_ = Loads();
@@ -191,9 +193,8 @@ class Watcher {
 
   void FinishInterval() {
     flipping_ = false;
-    IntervalLoad interval;
-    for (auto& member : run_.members) member->live.intervals.TakeInto(&interval);
-    AddRow(interval);
+    for (auto& member : run_.members) member->live.intervals.TakeInto(&taken_);
+    if (!std::exchange(no_row_, false)) AddRow();
   }
 
   // Until when a row is at most. What ends well in the drain is in the last one, but that has the
@@ -208,24 +209,27 @@ class Watcher {
   void EndInterval() {
     const auto length_s = static_cast<double>(RowEndNs() - interval_ns_) * 1e-9;
     if (run_.stage() != LoadStage::kDone || length_s < interval_.seconds() / 2) return;
-    IntervalLoad rest;
-    for (auto& member : run_.members) member->live.intervals.FinishInto(&rest);
-    AddRow(rest);
+    for (auto& member : run_.members) member->live.intervals.FinishInto(&taken_);
+    AddRow();
   }
 
-  // Starts that the plan asks of this rank from the beginning until then.
+  // Starts that the plan asks of this rank until then, since the window or, before it, the clock
+  // began: --count is of those in the window.
   double DueUntil(int64_t ns) const {
     const RunPlan& plan = run_.plan;
-    const auto passed_ns = static_cast<double>(ns - start_ns_);
-    const double all = plan.rate_per_s * 1e-9 * FullRateNs(passed_ns, plan.ramp);
-    const auto most = static_cast<double>(plan.count);
+    const auto full_ns = [&](int64_t at_ns) {
+      return FullRateNs(static_cast<double>(at_ns - start_ns_), plan.ramp);
+    };
+    const double all = plan.rate_per_s * 1e-9 * (full_ns(ns) - full_ns(window_ns_));
+    const double most = measuring_ ? static_cast<double>(plan.count) : all;
     return std::min(all, most) / plan.rank.count;
   }
 
-  void AddRow(const IntervalLoad& interval) {
+  // From what was taken.
+  void AddRow() {
     const int64_t end_ns = std::max(RowEndNs(), interval_ns_);
     const LoadsOf loads = Loads();
-    const Histogram& connect = interval.intended[LatencyState::kConnect];
+    const Histogram& connect = taken_.intended[LatencyState::kConnect];
     Interval row{.start_s = static_cast<double>(interval_ns_ - window_ns_) * 1e-9,
                  .length_s = static_cast<double>(end_ns - interval_ns_) * 1e-9,
                  .opened = Sum(&LiveRun::started) - started_,
@@ -236,12 +240,13 @@ class Watcher {
                  .connect_p50_ns = connect.ValueAtQuantile(0.5),
                  .connect_p99_ns = connect.ValueAtQuantile(0.99),
                  .busiest_core_share = Busiest(loads, before_interval_),
-                 .worst_lag_ns = interval.worst_lag_ns};
+                 .worst_lag_ns = taken_.worst_lag_ns};
     const double due = DueUntil(end_ns) - DueUntil(interval_ns_);
     row.due = run_.plan.open_loop() ? static_cast<uint64_t>(due + 0.5) : row.opened;
-    outcome_.intended.Add(interval);
-    view_.OnInterval(row, interval.intended,
+    outcome_.intended.Add(taken_);
+    view_.OnInterval(row, taken_.intended,
                      measuring_ ? LoadStage::kMeasuring : LoadStage::kLeading);
+    taken_.Clear();
     if (measuring_) outcome_.series.push_back(row);
     interval_ns_ = end_ns;
     Snapshot();
@@ -257,8 +262,9 @@ class Watcher {
     for (auto& member : run_.members) {
       member->app->Finish();
       outcome_.load.Add(member->app->result());
-      member->live.intervals.FinishInto(&outcome_.intended);
+      member->live.intervals.FinishInto(&taken_);
     }
+    outcome_.intended.Add(taken_);
     // A run that ended before its window is found by when it ended.
     if (window_unix_ns_ == 0) window_unix_ns_ = GroupUnixNs();
     outcome_.window.start_unix_ns = window_unix_ns_;
@@ -326,6 +332,8 @@ class Watcher {
   int64_t start_ns_ = 0, window_ns_ = 0, interval_ns_ = 0, progress_ns_ = 0;
   int64_t window_unix_ns_ = 0, drained_ns_ = 0, give_up_ns_ = INT64_MAX;
   bool released_ = false, measuring_ = false, drained_ = false, flipping_ = false;
+  bool no_row_ = false;  // what is asked for now
+  IntervalLoad taken_;   // of the row that comes next
   uint64_t started_ = 0, ok_ = 0, failed_ = 0, retransmits_ = 0;
   uint32_t ticks_ = 0;
 };

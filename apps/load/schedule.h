@@ -9,6 +9,7 @@
 #ifndef MILLRACE_APPS_LOAD_SCHEDULE_H_
 #define MILLRACE_APPS_LOAD_SCHEDULE_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -53,7 +54,8 @@ class Schedule {
     const auto ramp_ns = static_cast<double>(ramp_.ns());
     const double warped =
         full_ns < ramp_ns / 2 ? std::sqrt(2 * ramp_ns * full_ns) : full_ns + ramp_ns / 2;
-    return Duration::Nanoseconds(std::llround(warped));
+    constexpr double kNever = 0x1p62;  // 146 years; two of them can be added
+    return Duration::Nanoseconds(std::llround(std::min(warped, kNever)));
   }
   // Paced and bursts: of the n-th start of this rank.
   double FullNsOf(uint64_t n) const;

@@ -87,7 +87,8 @@ void LoadFlags::AddOutputTo(CLI::App& app) {
                  "in the text: from the intended start, the actual, or both; none: only count")
       ->type_name("START")
       ->default_str("both");
-  app.add_option("-o,--output", folder, "folder for result.json, series.csv, *.hgrm and log.txt")
+  app.add_option("-o,--output", folder,
+                 "folder for result.json, series.csv, *.hgrm and log.txt; a rank: rank-i in it")
       ->type_name("DIR");
   app.add_option("--json", json, "the result as JSON to FILE; - is the standard output")
       ->type_name("FILE");

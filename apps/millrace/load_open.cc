@@ -65,8 +65,8 @@ int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
                bench.Describe().c_str(), capacity.Text().c_str());
   std::fflush(out);
   if (!capacity.Lasts()) return ReportUsage(CapacityAdvice(capacity, bench.rings()));
-  if (!flags.folder.empty()) {
-    if (absl::Status made = MakeRunFolder(flags.folder); !made.ok()) return Report(made);
+  if (!setup.output.folder.empty()) {
+    if (absl::Status made = MakeRunFolder(setup.output.folder); !made.ok()) return Report(made);
   }
   return kPass;
 }

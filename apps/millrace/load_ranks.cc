@@ -141,7 +141,13 @@ int Follow(const LoadFlags& flags, LoadSetup& setup, const HostPort& to, StopSig
 
 int RunLoad(const LoadFlags& flags, LoadSetup& setup, StopSignals& signals, const Body& body) {
   const LoadRank& rank = setup.plan.rank;
-  if (flags.coordinator.empty()) return WithBench(flags, setup, signals, body);
+  // Ranks may share folders, and have one command line.
+  const std::string own = "rank-" + std::to_string(rank.index);
+  if (rank.count > 1 && !setup.capture.path.empty()) setup.capture.path += "." + own;
+  if (flags.coordinator.empty()) {
+    if (rank.count > 1 && !setup.output.folder.empty()) setup.output.folder += "/" + own;
+    return WithBench(flags, setup, signals, body);
+  }
   const absl::StatusOr<HostPort> at = ParseHostPort(flags.coordinator);
   if (!at.ok()) return ReportUsage("--coordinator: " + std::string(at.status().message()));
   if (flags.ranks.empty()) {
@@ -151,8 +157,6 @@ int RunLoad(const LoadFlags& flags, LoadSetup& setup, StopSignals& signals, cons
     return ReportUsage("--coordinator: for at most " + std::to_string(kGroupRanksMax) + " ranks");
   }
   if (rank.count == 1) return WithBench(flags, setup, signals, body);
-  // Ranks may share a folder.
-  if (!setup.capture.path.empty()) setup.capture.path += ".rank-" + std::to_string(rank.index);
   return rank.index == 0 ? Lead(flags, setup, *at, signals, body)
                          : Follow(flags, setup, *at, signals);
 }

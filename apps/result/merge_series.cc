@@ -53,7 +53,8 @@ Inside InsideOf(const Result& rank, const Window& common) {
 std::vector<Interval> MergedSeries(const std::vector<const Result*>& ranks, const Window& common) {
   std::vector<Interval> merged;
   if (ranks.front()->series.empty()) return merged;
-  const double length_s = ranks.front()->series.front().length_s;
+  double length_s = 0;  // the first and the last row may be shorter than the others
+  for (const Interval& row : ranks.front()->series) length_s = std::max(length_s, row.length_s);
   if (!(length_s > 0)) return merged;
   constexpr double kIntervalsMax = 1e6;  // of what a file may ask for
   const double wanted = std::ceil(common.seconds() / length_s - 1e-6);

@@ -216,10 +216,23 @@ def ranks_come_from_the_environment():
         assert "VERDICT" in said[0] and "VERDICT" not in said[1], said
 
 
+def ranks_that_run_by_themselves_share_a_folder():
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out")
+        for rank in (0, 1):
+            subprocess.run([MILLRACE, "load", "run", *SHORT, "--duration", "200ms", "--live", "none",
+                            "--ranks", f"{rank}/2", "-o", out, "--capture-failures",
+                            os.path.join(folder, "f.pcapng")], timeout=60, check=False,
+                           stdout=subprocess.DEVNULL)
+            assert os.path.exists(os.path.join(out, f"rank-{rank}", "result.json")), rank
+            assert os.path.exists(os.path.join(folder, f"f.pcapng.rank-{rank}")), rank
+
+
 def main():
     for case in (bad_words_are_one_message, runs_as_one, searches_as_one, killed_rank_ends_all,
                  signal_to_one_stops_all_and_keeps_what_there_is, what_does_not_fit_is_refused,
-                 strangers_do_not_disturb, ranks_come_from_the_environment):
+                 strangers_do_not_disturb, ranks_come_from_the_environment,
+                 ranks_that_run_by_themselves_share_a_folder):
         case()
         print("ok", case.__name__, flush=True)
 

@@ -40,6 +40,20 @@ TEST(Capacity, CountsAPrefixOfIpv6Addresses) {
   EXPECT_EQ(CapacityOf(plan, config).tuples, 65'535u * 64'512u);
 }
 
+// Several workers share whole blocks of 512 ports.
+TEST(Capacity, OfSeveralWorkersIsInBlocks) {
+  const stack::Steering steering(stack::Steering::DrawPattern(1, 512), 512, 2);
+  stack::EngineConfig config = ConfigOf(32);
+  config.steering = &steering;
+  config.source_port_min = 1'000;
+  config.source_port_max = 2'047;
+  EXPECT_EQ(CapacityOf(PlanAt(1, CloseMode::kFin), config).tuples, 1'024u);
+  config.source_port_max = 1'100;
+  const Capacity none = CapacityOf(PlanAt(1, CloseMode::kReset), config);
+  EXPECT_FALSE(none.Lasts());
+  EXPECT_NE(CapacityAdvice(none, false).find("--src-port"), std::string::npos);
+}
+
 TEST(Capacity, OneAddressLastsForAboutAThousandASecondThroughTimeWait) {
   EXPECT_TRUE(CapacityOf(PlanAt(1'075, CloseMode::kFin), ConfigOf(32)).Lasts());
   const Capacity over = CapacityOf(PlanAt(1'076, CloseMode::kFin), ConfigOf(32));

@@ -59,6 +59,15 @@ TEST(Schedule, SkipsToATimeAsIfItHadGoneThere) {
   }
 }
 
+TEST(Schedule, OfNextToNothingSkipsToTheEndOfAnyRun) {
+  for (const ArrivalKind kind : {ArrivalKind::kPaced, ArrivalKind::kPoisson}) {
+    Schedule schedule(1e-12, {kind}, {}, {1, 2}, 1);
+    EXPECT_EQ(schedule.SkipTo(Duration::Seconds(3600)), 0u);
+    schedule.Advance();
+    EXPECT_GT(schedule.next(), Duration::Seconds(3600));
+  }
+}
+
 TEST(Schedule, SkipsRandomStartsByTheirRate) {
   for (const ArrivalKind kind : {ArrivalKind::kPoisson, ArrivalKind::kUniform}) {
     Schedule few(1e6, {kind, 1}, {}, {1, 3}, 7), walked = few;

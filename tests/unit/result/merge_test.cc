@@ -96,6 +96,16 @@ TEST(Merge, RatesAreThoseOfTheCommonWindow) {
   EXPECT_EQ(merged->series[7].opened, 800u);
 }
 
+// The first row of a rank may be cut short by the start of its window, as the last by its end.
+TEST(Merge, AShortRowSaysNothingOfTheLengthOfOthers) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  for (Result& r : ranks) r.series.front().length_s = 0.001;
+  const auto merged = MergeResults(ranks);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  ASSERT_EQ(merged->series.size(), 10u);
+  for (const Interval& i : merged->series) EXPECT_EQ(i.opened, 400u) << i.start_s;
+}
+
 TEST(Merge, SeriesSeveralMillisecondsOutOfStepStayTogether) {
   const std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2, 60)};
   const auto merged = MergeResults(ranks);
