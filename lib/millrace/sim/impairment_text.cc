@@ -200,9 +200,11 @@ std::variant<Impairment, std::string> ParseImpairment(std::string_view text) {
 std::string ToString(const Impairment& impairment) {
   std::string text = "loss=" + NumberText(impairment.loss);
   text += ",burst=" + NumberText(impairment.burst_loss);
-  text += ":" + NumberText(impairment.burst_frames);
+  text += ':';
+  text += NumberText(impairment.burst_frames);
   text += ",reorder=" + NumberText(impairment.reorder);
-  text += ":" + DurationText(impairment.reorder_delay);
+  text += ':';
+  text += DurationText(impairment.reorder_delay);
   text += ",duplicate=" + NumberText(impairment.duplicate);
   text += ",corrupt=" + NumberText(impairment.corrupt);
   text += ",delay=" + DurationText(impairment.delay);
