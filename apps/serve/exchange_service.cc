@@ -23,7 +23,7 @@ size_t ExchangeService::OnReceive(stack::Socket socket, std::span<const std::byt
   Connection& c = Of(socket);
   if (options_.request_bytes == 0 || c.ending) return data.size();
   uint64_t left = data.size();
-  while (left > 0 && !c.waiting && c.body.done()) {
+  while (left > 0 && !c.waiting && !c.ending && c.body.done()) {
     const uint64_t taken = std::min(left, options_.request_bytes - c.received);
     c.received += taken;
     left -= taken;
@@ -31,7 +31,8 @@ size_t ExchangeService::OnReceive(stack::Socket socket, std::span<const std::byt
     c.received = 0;
     OnRequest(socket, c);
   }
-  return data.size() - static_cast<size_t>(left);
+  // What is left unread would make a reset of our FIN.
+  return c.ending ? data.size() : data.size() - static_cast<size_t>(left);
 }
 
 void ExchangeService::OnRequest(const stack::Socket& socket, Connection& c) {
@@ -52,6 +53,7 @@ void ExchangeService::Answer(const stack::Socket& socket, Connection& c, Fate fa
       break;
     case Fate::kStatus:
     case Fate::kReset:
+      c.ending = true;
       return socket.Abort();
     case Fate::kSilent:
       // For as long as the peer waits.

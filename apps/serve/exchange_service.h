@@ -55,7 +55,7 @@ class ExchangeService {
     uint32_t answered = 0;
     bool waiting = false;      // for its delay
     bool peer_closed = false;  // the peer sends no more
-    bool ending = false;       // our FIN follows what is queued
+    bool ending = false;       // our FIN follows what is queued, or the RST is out
     uint64_t received = 0;     // octets of the request
     BodySender body;
   };

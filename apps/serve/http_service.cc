@@ -127,9 +127,13 @@ bool HttpService::Spoil(const stack::Socket& socket, Connection& c, const Answer
       Respond(socket, c, {.status = 503, .head_only = answer.head_only, .close = answer.close});
       break;
     case Fate::kReset:
+      c.draining = true;
       socket.Abort();
       break;
     case Fate::kSilent:
+      // For as long as the peer waits; one that has sent its FIN gets ours, or nobody ends it.
+      c.draining = c.close_after;
+      if (c.draining) socket.Close();
       break;
     case Fate::kGarbage:
       c.pending = "\x7F\x01 this is no response\r\n\r\n";

@@ -83,7 +83,7 @@ class HttpService {
     uint32_t unacknowledged = 0;  // octets, when EndIdle last looked
     bool sending = false;         // there may be some that are not acknowledged
     bool close_after = false;     // this response is the last
-    bool draining = false;        // our side is closed; what still comes is ignored
+    bool draining = false;        // our side is closed or reset; what still comes is ignored
     bool starved = false;         // in starved_
     bool waiting = false;         // `delayed` is to be sent when its time has come
     Answer delayed;
