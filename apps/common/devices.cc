@@ -9,7 +9,6 @@
 #include "apps/common/addresses.h"
 #include "apps/common/port_flags.h"
 #include "apps/common/setup.h"
-#include "millrace/dpdk/auto_device.h"
 #include "millrace/dpdk/cpus.h"
 
 namespace millrace::apps {
@@ -30,18 +29,8 @@ absl::StatusOr<PortPlan> PlanPort(const DeviceFlags& flags, const TcpFlags& tcp,
   plan.device.config.pages = flags.machine.pages();
   absl::Status set = SetAddresses(flags, &plan.device.config);
   if (!set.ok()) return set;
-  std::string name = flags.dev;
-  if (name == "auto") {
-    absl::StatusOr<std::string> chosen = dpdk::ChooseDevice(dpdk::ReadEnvironment(), host);
-    if (!chosen.ok()) return chosen.status();
-    name = *std::move(chosen);
-  }
-  absl::StatusOr<dpdk::PortConfig> port = dpdk::ParsePortConfig(name);
+  absl::StatusOr<dpdk::PortConfig> port = ParseDevice(flags.dev, host);
   if (!port.ok()) return port.status();
-  if (port->kind == dpdk::DeviceKind::kRing) {
-    return absl::InvalidArgumentError(
-        "--dev ring has nobody at its other end: use `millrace demo`, or --dev afpacket:IFACE");
-  }
   if (absl::Status check = dpdk::CheckPortConfig(*port, host); !check.ok()) return check;
   const std::string warning = dpdk::PortConfigWarning(*port, host);
   if (!warning.empty()) std::fprintf(stderr, "millrace: warning: %s\n", warning.c_str());
@@ -175,6 +164,9 @@ absl::StatusOr<Devices> OpenDevices(const DeviceFlags& flags, const TcpFlags& tc
     if (!plan.ok()) return plan.status();
     plans.push_back(*std::move(plan));
   }
+  std::vector<dpdk::PortConfig> configs;
+  for (const PortPlan& plan : plans) configs.push_back(plan.config);
+  if (absl::Status differ = CheckDevicesDiffer(configs); !differ.ok()) return differ;
   if (absl::Status chosen = ChooseWorkers(flags, plans); !chosen.ok()) return chosen;
   if (absl::Status started = StartEal(flags, plans, devices); !started.ok()) return started;
   for (PortPlan& plan : plans) {

@@ -1,12 +1,14 @@
 #include "apps/common/port_flags.h"
 
-#include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "millrace/dpdk/auto_device.h"
 #include "millrace/wire/ipv6.h"
 
 namespace millrace::apps {
@@ -52,19 +54,52 @@ bool IsIn(const IpAddress& address, const std::string& networks) {
   return false;
 }
 
-// Deals a list by the networks of the ports.
-void DealByNetwork(const std::string& list, std::string DeviceFlags::*member,
-                   std::vector<DeviceFlags>& ports) {
+// Deals a list by the networks of the ports. `alone`: what lies in those of two ports is refused.
+absl::Status DealByNetwork(const std::string& list, bool alone, std::string DeviceFlags::*member,
+                           std::vector<DeviceFlags>& ports) {
   for (absl::string_view text : absl::StrSplit(list, ',', absl::SkipEmpty())) {
     const std::optional<IpAddress> address = FirstAddressOf(text);
-    bool used = false;
+    const DeviceFlags* owner = nullptr;
     for (DeviceFlags& port : ports) {
       if (!address || !IsIn(*address, port.ip)) continue;
+      if (alone && owner != nullptr) {
+        // Two engines would answer for the same address, or open from the same tuple.
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--src ", text, ": ", owner->dev, " and ", port.dev,
+            " are in the same network, so that it cannot be told whose these addresses are"));
+      }
       Append(port.*member, text);
-      used = true;
+      owner = &port;
     }
-    if (!used) Append(ports.front().*member, text);
+    if (owner == nullptr) Append(ports.front().*member, text);
   }
+  return absl::OkStatus();
+}
+
+// What only one port can have: "interface veth0", "pci 0000:41:00.0". Of a bond what it is of.
+std::vector<std::string> BelongingsOf(const dpdk::PortConfig& config) {
+  using dpdk::DeviceKind;
+  switch (config.kind) {
+    case DeviceKind::kRing:
+      return {};
+    case DeviceKind::kAfPacket:
+    case DeviceKind::kAfXdp:
+    case DeviceKind::kTap:
+      return {"interface " + config.target};
+    case DeviceKind::kMemif:
+      return {"memif " + config.target};
+    case DeviceKind::kPci:
+      return {"pci " + config.target};
+    case DeviceKind::kVdev:
+      return {"vdev " + config.target.substr(0, config.target.find(','))};
+    case DeviceKind::kBond:
+      break;
+  }
+  std::vector<std::string> all;
+  for (const dpdk::PortConfig& member : config.members) {
+    for (std::string& one : BelongingsOf(member)) all.push_back(std::move(one));
+  }
+  return all;
 }
 
 }  // namespace
@@ -76,23 +111,42 @@ absl::StatusOr<std::vector<DeviceFlags>> FlagsOfPorts(const DeviceFlags& flags) 
   for (size_t i = 0; i < ports.size(); ++i) {
     ports[i].dev = devices[i];
     ports[i].ip = ports[i].gw = ports[i].own = "";
-    if (std::count(devices.begin(), devices.end(), devices[i]) > 1) {
-      return absl::InvalidArgumentError(absl::StrCat("--dev ", devices[i], " stands there twice"));
-    }
   }
-  if (absl::Status dealt = DealAddresses(flags.ip, ports); !dealt.ok()) return dealt;
-  DealByNetwork(flags.gw, &DeviceFlags::gw, ports);
-  DealByNetwork(flags.own, &DeviceFlags::own, ports);
-  for (size_t i = 0; i < ports.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      // Two engines would answer for the same address, or open from the same tuple.
-      if (ports[i].own.empty() || ports[i].own != ports[j].own) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--src ", flags.own, ": ", ports[j].dev, " and ", ports[i].dev,
-          " are in the same network, so that it cannot be told whose these addresses are"));
-    }
-  }
+  absl::Status dealt = DealAddresses(flags.ip, ports);
+  if (dealt.ok()) dealt = DealByNetwork(flags.gw, false, &DeviceFlags::gw, ports);
+  if (dealt.ok()) dealt = DealByNetwork(flags.own, true, &DeviceFlags::own, ports);
+  if (!dealt.ok()) return dealt;
   return ports;
+}
+
+absl::StatusOr<dpdk::PortConfig> ParseDevice(const std::string& text,
+                                             const dpdk::HostNetwork& host) {
+  std::string name = text;
+  if (name == "auto") {
+    absl::StatusOr<std::string> chosen = dpdk::ChooseDevice(dpdk::ReadEnvironment(), host);
+    if (!chosen.ok()) return chosen.status();
+    name = *std::move(chosen);
+  }
+  absl::StatusOr<dpdk::PortConfig> port = dpdk::ParsePortConfig(name);
+  if (port.ok() && port->kind == dpdk::DeviceKind::kRing) {
+    return absl::InvalidArgumentError(
+        "--dev ring has nobody at its other end: use `millrace demo`, or --dev afpacket:IFACE");
+  }
+  return port;
+}
+
+absl::Status CheckDevicesDiffer(const std::vector<dpdk::PortConfig>& configs) {
+  std::map<std::string, std::string> users;
+  for (const dpdk::PortConfig& config : configs) {
+    for (const std::string& belonging : BelongingsOf(config)) {
+      const auto [user, first] = users.emplace(belonging, config.text);
+      if (first) continue;
+      return absl::InvalidArgumentError(absl::StrCat("--dev ", user->second, " and --dev ",
+                                                     config.text,
+                                                     " open the same device: ", belonging));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace millrace::apps

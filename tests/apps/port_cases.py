@@ -86,7 +86,14 @@ def mistakes_are_told():
             (["--ip", "10.9.0.1/24", "--ip", "10.8.0.1/24", "--cores", str(CPUS[0])],
              "--cores: 1 for 2 ports"),
             (["--ip", "10.9.0.1/24", "--ip", "10.8.0.1/24", "--gw", "10.7.0.1"],
-             "--gw 10.7.0.1 is not in a network")):
+             "--gw 10.7.0.1 is not in a network"),
+            (["--ip", "10.9.0.1/16", "--ip", "10.9.0.2/16", "--ip", "fd00:1::1/64", "--ip",
+              "fd00:2::1/64", "--addresses", "10.9.16.0/20,fd00:1::100/120"],
+             "it cannot be told whose"),
+            (["--ip", "10.9.0.1/24", "--ip", "10.8.0.1/24", "--ip", "10.7.0.1/24", "--dev",
+              "memif:/tmp/a,mtu=1400"], "open the same device"),
+            (["--ip", "10.9.0.1/24", "--ip", "10.8.0.1/24", "--rate-cap", "0.5"],
+             "--rate-cap: write 1 or more")):
         done = subprocess.run(
             [MILLRACE, "serve", "--dev", "memif:/tmp/a,role=server", "--dev",
              "memif:/tmp/b,role=server", *words], capture_output=True, text=True, timeout=60,

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace millrace::apps {
 namespace {
@@ -72,12 +73,52 @@ TEST(FlagsOfPorts, MistakesAreNamed) {
   EXPECT_THAT(ErrorOf(Two("10.1.0.1/24,10.2.0.1/24,2001:db8::1/64")),
               HasSubstr("2 ports need as many addresses"));
   EXPECT_THAT(ErrorOf(Two("10.1.0.1/24,10.2.0.1/24,10.3.0.1/24")), HasSubstr("more addresses"));
-  DeviceFlags twice = Two("10.1.0.1/24,10.2.0.1/24");
-  twice.dev = "tap:a;tap:a";
-  EXPECT_THAT(ErrorOf(twice), HasSubstr("tap:a stands there twice"));
   DeviceFlags same = Two("10.1.0.1/16,10.1.0.2/16");
   same.own = "10.1.16.0/20";
   EXPECT_THAT(ErrorOf(same), HasSubstr("in the same network"));
+}
+
+// Also when another part of the list is of one port only.
+TEST(FlagsOfPorts, NoPartOfTheSourcesIsOfTwoPorts) {
+  DeviceFlags flags = Two("10.1.0.1/16,10.1.0.2/16,fd00:1::1/64,fd00:2::1/64");
+  flags.own = "fd00:1::100/120,10.1.16.0/20";
+  EXPECT_THAT(ErrorOf(flags), HasSubstr("--src 10.1.16.0/20: afpacket:eth1,queues=1 and afpacket:"
+                                        "eth2 are in the same network"));
+  flags.own = "fd00:1::100/120";
+  EXPECT_EQ(ErrorOf(flags), "");
+}
+
+std::string ErrorOfDevices(const std::vector<std::string>& devices) {
+  std::vector<dpdk::PortConfig> configs;
+  for (const std::string& text : devices) {
+    const auto config = dpdk::ParsePortConfig(text);
+    if (!config.ok()) return "not parsed: " + std::string(config.status().message());
+    configs.push_back(*config);
+  }
+  return std::string(CheckDevicesDiffer(configs).message());
+}
+
+TEST(CheckDevicesDiffer, OneDeviceIsRefusedHoweverItIsWritten) {
+  for (const std::vector<std::string>& twice : std::vector<std::vector<std::string>>{
+           {"tap:a", "tap:a"},
+           {"afpacket:v0", "afpacket:v1", "afpacket:v0,mtu=1400"},
+           {"afpacket:v0", "afxdp:v0"},
+           {"memif:/tmp/m,role=server", "memif:/tmp/m"},
+           {"pci:41:00.0", "pci:0000:41:00.0"},
+           {"pci:4A:00.0", "pci:4a:00.0"},
+           {"bond:pci:41:00.0+pci:41:00.1", "pci:0000:41:00.1"},
+           {"bond:tap:a+tap:b", "bond:tap:c+tap:a"},
+           {"vdev:net_null0,size=64", "vdev:net_null0,size=128"}}) {
+    EXPECT_THAT(ErrorOfDevices(twice), HasSubstr("open the same device")) << twice.front();
+  }
+  EXPECT_EQ(ErrorOfDevices({"afpacket:v0", "afpacket:v0,mtu=1400"}),
+            "--dev afpacket:v0 and --dev afpacket:v0,mtu=1400 open the same device: interface v0");
+}
+
+TEST(CheckDevicesDiffer, DevicesThatDifferPass) {
+  EXPECT_EQ(ErrorOfDevices({"afpacket:v0", "afpacket:v1", "memif:/tmp/v0", "pci:41:00.0",
+                            "bond:tap:v2+tap:v3", "vdev:net_null0", "vdev:net_null1"}),
+            "");
 }
 
 }  // namespace
