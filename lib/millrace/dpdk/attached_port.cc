@@ -49,6 +49,19 @@ uint32_t QueuesMax(const PortConfig& config) {
   return one ? 1 : UINT32_MAX;
 }
 
+uint32_t QueuesOfInterface(const PortConfig& config, const HostNetwork& host) {
+  const HostNetwork::Interface* interface = host.Find(config.target);
+  return interface == nullptr ? 1 : interface->rx_queues;
+}
+
+// Queue pairs that a virtual device is asked for when so many workers receive.
+uint32_t QueuesFor(const PortConfig& config, const HostNetwork& host, uint32_t workers) {
+  const uint32_t queues = std::min(workers, QueuesMax(config));
+  // The kernel refuses a socket for a queue that the interface does not have.
+  return config.kind == DeviceKind::kAfXdp ? std::min(queues, QueuesOfInterface(config, host))
+                                           : queues;
+}
+
 // The same at every start, where the driver would draw one: a peer that still knows us from an
 // earlier run would send to that for half a minute.
 MacAddress FixedMac(const PortConfig& config) {
@@ -64,8 +77,7 @@ MacAddress FixedMac(const PortConfig& config) {
 
 absl::Status CheckXdpQueues(const PortConfig& config, const HostNetwork& host, uint32_t workers) {
   if (config.kind != DeviceKind::kAfXdp || config.queues != 0) return absl::OkStatus();
-  const HostNetwork::Interface* interface = host.Find(config.target);
-  const uint32_t queues = interface == nullptr ? 1 : interface->rx_queues;
+  const uint32_t queues = QueuesOfInterface(config, host);
   if (queues <= workers) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       config.text, ": the interface has ", queues, " receive queues for ", workers,
@@ -152,7 +164,7 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   std::unique_ptr<AttachedPort> attached(new AttachedPort);
   OutputCapture capture;
   const auto names =
-      attached->MakeDevices(config, host, std::min(receivers, QueuesMax(config)), capture);
+      attached->MakeDevices(config, host, QueuesFor(config, host, receivers), capture);
   if (!names.ok()) return names.status();
   std::vector<uint16_t> ids(names->size());
   for (size_t i = 0; i < ids.size(); ++i) {
