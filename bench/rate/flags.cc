@@ -36,7 +36,10 @@ void Flags::AddTo(CLI::App& app) {
       ->excludes("--pairs")
       ->excludes("--workers");
   app.add_option("--dev", dev, "one end over a device, as `millrace serve --dev`; see --role")
-      ->excludes("--memif");
+      ->excludes("--memif")
+      ->excludes("--cores")
+      ->excludes("--pairs")
+      ->excludes("--workers");
   app.add_option("--role", role, "which end with --dev: client (default) or server")
       ->check(CLI::IsMember({"client", "server"}));
   apps::AddCount(app, {"--cpu", "N", "CPU to run on, with --dev", ""}, &cpu, 0, 1023);

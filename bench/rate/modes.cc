@@ -49,7 +49,7 @@ absl::StatusOr<RunResult> RunSideBySide(const Plan& plan, End& client, End& serv
     (*worker)->RequestStop();
     (*worker)->Join();
   }
-  if (!client.done()) return GaveUp();
+  if (!client.done()) return interrupted ? Interrupted() : GaveUp();
   RunResult result{client.Report(), server.Report()};
   result.client.busy_cycles = (*client_worker)->Load().busy_cycles;
   result.server.busy_cycles = (*server_worker)->Load().busy_cycles;
@@ -102,7 +102,7 @@ absl::StatusOr<std::unique_ptr<dpdk::AttachedPort>> OpenDevice(const DeviceRun& 
     if (device.ok() && AwaitLink((*device)->port(), clock.Now() + patience, clock, stop)) {
       return device;
     }
-    if (stop.Wait(kPause)) return absl::CancelledError("interrupted");
+    if (stop.Wait(kPause)) return Interrupted();
   }
   return absl::UnavailableError("nobody is at the other end of " + run.port.text);
 }
@@ -113,7 +113,9 @@ absl::StatusOr<RunResult> RunOverRings(const Plan& plan, uint32_t cores, uint16_
                                        dpdk::Clock clock, apps::StopSignals& stop) {
   auto joined = Join(plan, mtu, clock.Now());
   if (!joined.ok()) return joined.status();
-  if (cores == 1) return RunAllInTurn(plan, {{joined->client.get(), joined->server.get()}}, clock);
+  if (cores == 1) {
+    return RunAllInTurn(plan, {{joined->client.get(), joined->server.get()}}, clock, stop);
+  }
   return RunSideBySide(plan, *joined->client, *joined->server, clock, stop);
 }
 
@@ -145,7 +147,10 @@ absl::Status RunOverDevice(const Plan& plan, const DeviceRun& run, dpdk::Clock c
   for (uint64_t polls = 0; !(*end)->done(); ++polls) {
     cycles = (*end)->PollFrom(cycles, clock);
     if (polls % 65'536 != 0) continue;
-    if (stop.Wait(Duration())) break;
+    if (stop.Wait(Duration())) {
+      if (!run.server) return Interrupted();
+      break;
+    }
     if (clock.AtCycles(cycles) > give_up) return GaveUp();
   }
   tell((*end)->Report());

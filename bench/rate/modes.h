@@ -22,7 +22,7 @@ struct RunResult {
   uint64_t retransmits() const { return client.retransmits + server.retransmits; }
 };
 
-// REQUIRES for all: Eal has started, by this thread.
+// REQUIRES for all: Eal has started, by this thread. kCancelled when a stop signal ended a run.
 
 // Joined rings. `mtu` 0: 1500. With two cores the ends run on the first two CPUs of the process.
 absl::StatusOr<RunResult> RunOverRings(const Plan& plan, uint32_t cores, uint16_t mtu,

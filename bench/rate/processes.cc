@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/rate/report.h"
+#include "bench/rate/side_by_side.h"
 #include "millrace/dpdk/worker.h"
 
 extern char** environ;
@@ -32,15 +33,21 @@ class OwnedProcess {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    // In a group of its own: what a terminal sends is for the parent, which ends both in order.
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
     std::vector<std::string> words = arguments;
     words.insert(words.begin(), "rate");
     std::vector<char*> pointers;
     for (std::string& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
     std::unique_ptr<OwnedProcess> process(new OwnedProcess(ends[0]));
-    const int error =
-        posix_spawn(&process->id_, "/proc/self/exe", &actions, nullptr, pointers.data(), environ);
+    const int error = posix_spawn(&process->id_, "/proc/self/exe", &actions, &attributes,
+                                  pointers.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
     close(ends[1]);
     if (error != 0) {
       process->id_ = -1;
@@ -55,17 +62,24 @@ class OwnedProcess {
   OwnedProcess(const OwnedProcess&) = delete;
   OwnedProcess& operator=(const OwnedProcess&) = delete;
 
-  // One line of its output; what was wrong is on the standard error already.
-  absl::StatusOr<std::string> ReadLine(int timeout_ms) {
+  // One line of its output, unless `stop` comes first; what was wrong is on the standard error
+  // already.
+  absl::StatusOr<std::string> ReadLine(int timeout_ms, apps::StopSignals& stop) {
+    constexpr int kStepMs = 50;
     std::string line;
     char octet = 0;
     pollfd wait = {.fd = output_, .events = POLLIN};
-    while (true) {
-      if (poll(&wait, 1, timeout_ms) <= 0) return absl::DeadlineExceededError("no report in time");
+    for (int waited_ms = 0; waited_ms < timeout_ms;) {
+      if (stop.Wait(Duration())) return Interrupted();
+      if (poll(&wait, 1, kStepMs) <= 0) {
+        waited_ms += kStepMs;
+        continue;
+      }
       if (read(output_, &octet, 1) != 1) return absl::InternalError("a process ended too early");
       if (octet == '\n') return line;
       line += octet;
     }
+    return absl::DeadlineExceededError("no report in time");
   }
 
   void Interrupt() const { kill(id_, SIGTERM); }
@@ -107,8 +121,9 @@ class SocketFolder {
   bool made_ = false;
 };
 
-absl::StatusOr<EndReport> ReadReport(OwnedProcess& process, int timeout_ms) {
-  absl::StatusOr<std::string> line = process.ReadLine(timeout_ms);
+absl::StatusOr<EndReport> ReadReport(OwnedProcess& process, int timeout_ms,
+                                     apps::StopSignals& stop) {
+  absl::StatusOr<std::string> line = process.ReadLine(timeout_ms, stop);
   if (!line.ok()) return line.status();
   const nlohmann::json json = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return absl::InternalError("not a report: " + *line);
@@ -118,7 +133,7 @@ absl::StatusOr<EndReport> ReadReport(OwnedProcess& process, int timeout_ms) {
 }  // namespace
 
 absl::StatusOr<RunResult> RunMemifPair(const Flags& flags, std::vector<std::string> arguments,
-                                       bool metered) {
+                                       bool metered, apps::StopSignals& stop) {
   const SocketFolder folder;
   if (!folder.made()) return absl::ResourceExhaustedError("no directory for the socket in /tmp");
   std::erase_if(arguments, [](const std::string& word) {
@@ -144,11 +159,14 @@ absl::StatusOr<RunResult> RunMemifPair(const Flags& flags, std::vector<std::stri
   const auto seconds = static_cast<int>(flags.seconds.seconds());
   const int client_ms = 1000 * (flags.count != 0 ? 3600 : seconds + 600);
   RunResult result;
-  auto report = ReadReport(**client, client_ms);
-  if (!report.ok()) return report.status();
+  auto report = ReadReport(**client, client_ms, stop);
+  if (!report.ok()) {
+    (*server)->Interrupt();  // so that both leave the memif at the same time
+    return report.status();
+  }
   result.client = *report;
   (*server)->Interrupt();
-  report = ReadReport(**server, kGraceMs);
+  report = ReadReport(**server, kGraceMs, stop);
   if (!report.ok()) return report.status();
   result.server = *report;
   return result;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "apps/common/stop_signals.h"
 #include "bench/rate/flags.h"
 #include "bench/rate/modes.h"
 
@@ -15,9 +16,9 @@ namespace millrace::bench {
 // Runs this program twice, as server and as client, over a memif whose socket lies in a directory
 // of its own. `arguments` are those of this process without its name. The client reports first;
 // then the server is told to stop, and the client to go, so that nobody polls a memif whose other
-// end is being closed.
+// end is being closed. A stop signal ends both, and the directory goes: kCancelled.
 absl::StatusOr<RunResult> RunMemifPair(const Flags& flags, std::vector<std::string> arguments,
-                                       bool metered);
+                                       bool metered, apps::StopSignals& stop);
 
 }  // namespace millrace::bench
 

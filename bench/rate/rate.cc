@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "apps/common/exit_code.h"
+#include "apps/common/port_flags.h"
 #include "apps/common/setup.h"
 #include "apps/common/stop_signals.h"
 #include "bench/rate/flags.h"
@@ -48,6 +49,12 @@ absl::StatusOr<std::unique_ptr<dpdk::Eal>> StartEal(const Flags& flags, uint64_t
                            .pci_allowed = pci});
 }
 
+// What a run that has no result ends with.
+int Ended(const absl::Status& status) {
+  const int code = apps::Report(status);
+  return absl::IsCancelled(status) ? apps::kInterrupted : code;
+}
+
 int Conclude(const Flags& flags, const Measured& measured) {
   if (flags.json) {
     std::printf("%s\n", Json(flags, measured).dump(2).c_str());
@@ -62,7 +69,7 @@ int Conclude(const Flags& flags, const Measured& measured) {
 
 // One end over a device: its own counts, as a line of JSON.
 int RunOneEnd(const Flags& flags, apps::StopSignals& stop) {
-  const auto port = dpdk::ParsePortConfig(flags.dev);
+  const auto port = apps::ParseDevice(flags.dev, dpdk::ReadHostNetwork());
   if (!port.ok()) return apps::Report(port.status());
   if (flags.owned) prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (flags.cpu != Flags::kNoCpu) {
@@ -71,9 +78,7 @@ int RunOneEnd(const Flags& flags, apps::StopSignals& stop) {
     CPU_SET(flags.cpu, &cpus);
     sched_setaffinity(0, sizeof cpus, &cpus);
   }
-  std::vector<std::string> pci;
-  if (port->kind == dpdk::DeviceKind::kPci) pci.push_back(port->target);
-  auto eal = StartEal(flags, 1, pci);
+  auto eal = StartEal(flags, 1, port->PciAddresses());
   if (!eal.ok()) return apps::Report(eal.status());
   const bool server = flags.role == "server";
   const auto tell = [&](const EndReport& report) {
@@ -85,7 +90,8 @@ int RunOneEnd(const Flags& flags, apps::StopSignals& stop) {
   const absl::Status ran =
       RunOverDevice(flags.ToPlan(flags.driver), {.port = *port, .server = server},
                     dpdk::Clock::Calibrate(), stop, tell);
-  return ran.ok() ? apps::kPass : apps::Report(ran);
+  if (flags.owned && absl::IsCancelled(ran)) return apps::kInterrupted;  // whose parent says so
+  return ran.ok() ? apps::kPass : Ended(ran);
 }
 
 int RunBothEnds(const Flags& flags, apps::StopSignals& stop) {
@@ -107,25 +113,26 @@ int RunBothEnds(const Flags& flags, apps::StopSignals& stop) {
                            : RunOverRings(plan, flags.cores, flags.mtu, clock, stop);
   };
   auto run = go(false);
-  if (!run.ok()) return apps::Report(run.status());
+  if (!run.ok()) return Ended(run.status());
   measured.run = *run;
   if (flags.driver) {
     run = go(true);
-    if (!run.ok()) return apps::Report(run.status());
+    if (!run.ok()) return Ended(run.status());
     measured.metered = *run;
   }
   return Conclude(flags, measured);
 }
 
-int RunPair(const Flags& flags, const std::vector<std::string>& arguments) {
+int RunPair(const Flags& flags, const std::vector<std::string>& arguments,
+            apps::StopSignals& stop) {
   Measured measured{.cycles_per_s = dpdk::Clock::Calibrate().cycles_per_second(),
                     .huge_pages = !flags.machine.no_huge && dpdk::UsableHugePagesMb() > 0};
-  auto run = RunMemifPair(flags, arguments, false);
-  if (!run.ok()) return apps::Report(run.status());
+  auto run = RunMemifPair(flags, arguments, false, stop);
+  if (!run.ok()) return Ended(run.status());
   measured.run = *run;
   if (flags.driver) {
-    run = RunMemifPair(flags, arguments, true);
-    if (!run.ok()) return apps::Report(run.status());
+    run = RunMemifPair(flags, arguments, true, stop);
+    if (!run.ok()) return Ended(run.status());
     measured.metered = *run;
   }
   return Conclude(flags, measured);
@@ -144,8 +151,10 @@ int main(int argc, char** argv) {
   if (flags.workers > 0 && (flags.driver || flags.null || flags.bulk || flags.transactions)) {
     return apps::ReportUsage("--workers measures connections only, without --driver");
   }
-  if (flags.memif) return bench::RunPair(flags, std::vector<std::string>(argv + 1, argv + argc));
   apps::StopSignals stop;
+  if (flags.memif) {
+    return bench::RunPair(flags, std::vector<std::string>(argv + 1, argv + argc), stop);
+  }
   if (flags.dev.empty()) return bench::RunBothEnds(flags, stop);
   return bench::RunOneEnd(flags, stop);
 }

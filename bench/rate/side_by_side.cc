@@ -49,18 +49,25 @@ Duration Patience(const Plan& plan) {
 
 absl::Status GaveUp() { return absl::DeadlineExceededError("the run did not come to its end"); }
 
+absl::Status Interrupted() { return absl::CancelledError("interrupted: there is no result"); }
+
 absl::StatusOr<RunResult> RunAllInTurn(const Plan& plan, const std::vector<Both>& pairs,
-                                       dpdk::Clock clock) {
+                                       dpdk::Clock clock, apps::StopSignals& stop) {
   const double cpu_start = CpuSeconds();
   const Instant give_up = clock.Now() + Patience(plan);
   const auto done = [](const Both& pair) { return pair.client->done(); };
   uint64_t cycles = dpdk::Clock::Cycles();
+  Instant next_look = clock.Now() + kPause;  // at `stop`, by a system call
   while (!std::all_of(pairs.begin(), pairs.end(), done)) {
     for (const Both& pair : pairs) {
       cycles = pair.client->PollFrom(cycles, clock);
       cycles = pair.server->PollFrom(cycles, clock);
     }
-    if (clock.AtCycles(cycles) > give_up) return GaveUp();
+    const Instant now = clock.AtCycles(cycles);
+    if (now < next_look) continue;
+    next_look = now + kPause;
+    if (now > give_up) return GaveUp();
+    if (stop.Wait(Duration())) return Interrupted();
   }
   return Sum(pairs, CpuSeconds() - cpu_start);
 }
@@ -89,12 +96,13 @@ absl::StatusOr<RunResult> RunEachOnACore(const Plan& plan, const std::vector<Bot
   }
   const double cpu_start = CpuSeconds(RUSAGE_SELF);
   const Instant give_up = clock.Now() + Patience(plan);
-  while (under_way.load(std::memory_order_relaxed) > 0 && clock.Now() < give_up) {
-    if (stop.Wait(kPause)) break;
+  bool interrupted = false;
+  while (under_way.load(std::memory_order_relaxed) > 0 && clock.Now() < give_up && !interrupted) {
+    interrupted = stop.Wait(kPause);
   }
   workers.clear();  // stops and joins
   const double cpu_seconds = CpuSeconds(RUSAGE_SELF) - cpu_start;
-  if (under_way.load(std::memory_order_relaxed) > 0) return GaveUp();
+  if (under_way.load(std::memory_order_relaxed) > 0) return interrupted ? Interrupted() : GaveUp();
   return Sum(pairs, cpu_seconds);
 }
 

@@ -22,10 +22,12 @@ struct Both {
 // Nothing that is measured takes longer: set-up, the run, the drain.
 Duration Patience(const Plan& plan);
 absl::Status GaveUp();
+// A stop signal came: no result.
+absl::Status Interrupted();
 
 // All on the calling thread.
 absl::StatusOr<RunResult> RunAllInTurn(const Plan& plan, const std::vector<Both>& pairs,
-                                       dpdk::Clock clock);
+                                       dpdk::Clock clock, apps::StopSignals& stop);
 // Pair i on the i-th CPU of the process, whose CPU time is counted.
 absl::StatusOr<RunResult> RunEachOnACore(const Plan& plan, const std::vector<Both>& pairs,
                                          dpdk::Clock clock, apps::StopSignals& stop);

@@ -97,6 +97,7 @@ absl::StatusOr<RunResult> RunWorkers(const Plan& plan, const WorkersRun& run, dp
   dpdk::RingPairOptions options;
   options.port.packets = apps::kLoopbackPacketsPerPort * run.workers;
   options.port.queues = static_cast<uint16_t>(run.queues);
+  options.port.mtu = run.mtu;
   auto rings = dpdk::RingPair::Create(options);
   if (!rings.ok()) return rings.status();
   const stack::Steering steering(stack::Steering::DrawPattern(7, kBuckets), kBuckets, run.workers);
@@ -106,7 +107,8 @@ absl::StatusOr<RunResult> RunWorkers(const Plan& plan, const WorkersRun& run, dp
   if (!added.ok()) return added;
   std::vector<Both> pairs;
   for (uint32_t i = 0; i < run.workers; ++i) pairs.push_back({&client.end(i), &server.end(i)});
-  return run.in_turn ? RunAllInTurn(plan, pairs, clock) : RunEachOnACore(plan, pairs, clock, stop);
+  return run.in_turn ? RunAllInTurn(plan, pairs, clock, stop)
+                     : RunEachOnACore(plan, pairs, clock, stop);
 }
 
 }  // namespace millrace::bench

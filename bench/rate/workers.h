@@ -18,6 +18,7 @@ struct WorkersRun {
   uint32_t queues = 2;    // of each of the two devices, at most as many as workers
   bool in_turn = false;   // all on the calling thread: for counting instructions
   bool indirect = false;  // the steering stands on a stack::AnyPort, as behind other layers
+  uint16_t mtu = 0;       // 0: 1500
 };
 
 // Worker i of both ends is polled on the i-th CPU of the process. Both ends steer alike, so that
