@@ -103,6 +103,10 @@ absl::StatusOr<ServeOptions> OptionsOf(const ServeFlags& flags, std::vector<List
   const std::string wrong = ParseErrors(flags.error, http, &options.disturbance);
   if (!wrong.empty()) return absl::InvalidArgumentError("--error: " + wrong);
   options.disturbance.seed = flags.seed;
+  if (flags.rate_cap_per_s > 0 && flags.rate_cap_per_s < 1) {
+    return absl::InvalidArgumentError(
+        "--rate-cap: write 1 or more connections a second; without it there is no cap");
+  }
   options.rate_cap_per_s = static_cast<uint64_t>(flags.rate_cap_per_s);
   return options;
 }

@@ -84,6 +84,9 @@ def the_file_is_read_again(folder):
     with open(path, "w", encoding="ascii") as file:
         file.write('[serve]\nport = "80"\nprot = "90"\n')
     assert "serve.toml:3:8: unknown key" in ctl(folder, "reload", code=3)
+    with open(path, "w", encoding="ascii") as file:
+        file.write('[serve]\nport = "80"\nrate-cap = "0.5"\n')
+    assert "--rate-cap: write 1 or more" in ctl(folder, "reload", code=3)
     assert ports(folder) == {80: "http", 82: "http"}, "a mistake changes nothing"
 
 
