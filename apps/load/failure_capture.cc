@@ -11,6 +11,7 @@ namespace {
 
 struct Line {
   const FlightRecorder::Slot* slot;
+  bool begins;                       // the first packet of its connection
   const FlightRecorder::Kept* ends;  // the connection whose last packet this is; else null
 };
 
@@ -19,7 +20,7 @@ std::vector<Line> LinesOf(const std::vector<FlightRecorder*>& recorders) {
   for (const FlightRecorder* recorder : recorders) {
     for (const FlightRecorder::Kept& kept : recorder->kept()) {
       for (const FlightRecorder::Slot& slot : recorder->frames_of(kept)) {
-        lines.push_back({&slot, nullptr});
+        lines.push_back({&slot, &slot == recorder->frames_of(kept).data(), nullptr});
       }
       lines.back().ends = &kept;
     }
@@ -54,7 +55,10 @@ absl::Status CheckCapture(const CaptureSpec& spec) {
 std::string CaptureSummary::Text(const std::string& path) const {
   std::string text = GroupDigits(connections) + " failed connections, " + GroupDigits(packets) +
                      " packets in " + path;
-  if (missed > 0) text += " (" + GroupDigits(missed) + " more are not in it)";
+  if (missed + partly > 0) {
+    text +=
+        " (" + GroupDigits(missed) + " more are not in it, " + GroupDigits(partly) + " in part)";
+  }
   if (cut) text += "; it has reached its size";
   return text;
 }
@@ -70,9 +74,9 @@ absl::StatusOr<CaptureSummary> WriteCapture(const CaptureSpec& spec,
     summary.missed += recorder->missed();
   }
   PcapngWriter writer(spec.path, "millrace", FlightRecorder::kSnapBytes);
-  uint64_t in_all = 0;
+  uint64_t in_all = 0, begun = 0;
   for (const FlightRecorder* recorder : recorders) in_all += recorder->kept().size();
-  for (const auto& [slot, ends] : LinesOf(recorders)) {
+  for (const auto& [slot, begins, ends] : LinesOf(recorders)) {
     std::string comment;
     if (ends != nullptr) comment = std::string(ends->reason) + ": " + std::string(ends->meaning);
     const PcapngWriter::Packet packet{.time_unix_ns = slot->time.ns() + unix_minus_run_ns,
@@ -86,9 +90,11 @@ absl::StatusOr<CaptureSummary> WriteCapture(const CaptureSpec& spec,
     }
     writer.Write(packet);
     if (++summary.packets % kPacketsBetween == 0) meanwhile();
+    begun += begins ? 1 : 0;
     summary.connections += ends != nullptr ? 1 : 0;
   }
-  summary.missed += in_all - summary.connections;
+  summary.partly = begun - summary.connections;
+  summary.missed += in_all - begun;
   if (absl::Status closed = writer.Close(); !closed.ok()) return closed;
   return summary;
 }

@@ -23,11 +23,12 @@ std::string ParseCapture(const std::string& text, CaptureSpec* spec);
 absl::Status CheckCapture(const CaptureSpec& spec);
 
 struct CaptureSummary {
-  uint64_t connections = 0, packets = 0;
-  uint64_t missed = 0;  // failed connections of which nothing is in the file
+  uint64_t connections = 0, packets = 0;  // connections that are in the file as a whole
+  uint64_t partly = 0;  // failed connections whose last packets are not in the file
+  uint64_t missed = 0;  // those of which nothing is
   bool cut = false;     // the file has reached its size
 
-  // "37 failed connections, 112 packets in x.pcapng (3 more are not in it)".
+  // "37 failed connections, 112 packets in x.pcapng (3 more are not in it, 1 in part)".
   std::string Text(const std::string& path) const;
 };
 

@@ -20,20 +20,34 @@ std::string Value(double value, const std::string& unit) {
 }
 
 // "+4.5": percent of the base, or percentage points.
-std::string Signed(double part) {
+std::string SignedPercent(double part) {
   std::array<char, 48> text;
   const double percent = part * 100;
   std::snprintf(text.data(), text.size(), std::abs(percent) < 9.95 ? "%+.1f" : "%+.0f", percent);
   return text.data();
 }
 
+// Of a rate or a time that has no percentage, because it was or became 0: "-50.02 k/s".
+std::string SignedValue(double value, const std::string& unit) {
+  return (value < 0 ? "-" : "+") + Value(std::abs(value), unit);
+}
+
 std::string ChangeOf(const MetricChange& m) {
-  return Signed(m.change) + (m.relative ? " %" : " pp");
+  if (!m.relative && m.unit != "share") return SignedValue(m.change, m.unit);
+  return SignedPercent(m.change) + (m.relative ? " %" : " pp");
 }
 
 std::string IntervalOf(const MetricChange& m) {
   if (!m.has_interval) return "-";
-  return "[" + Signed(m.low) + ", " + Signed(m.high) + "]" + (m.by_ruler ? "*" : "");
+  const auto bound = [&m](double value) {
+    return m.relative || m.unit == "share" ? SignedPercent(value) : SignedValue(value, m.unit);
+  };
+  return "[" + bound(m.low) + ", " + bound(m.high) + "]" + (m.by_ruler ? "*" : "");
+}
+
+// A column of a table, apart from the next one also when it is wider.
+std::string Column(const std::string& text, size_t columns) {
+  return text.size() < columns ? Left(text, columns) : text + " ";
 }
 
 }  // namespace
@@ -44,8 +58,8 @@ std::string DiffText(const ResultDiff& diff) {
   text += Left("metric", 24) + Left("base", 13) + Left("new", 13) + Left("change", 11) +
           Left("95% CI of change", 19) + "verdict\n";
   for (const MetricChange& m : diff.metrics) {
-    text += Left(Printable(m.metric), 24) + Left(Value(m.base, m.unit), 13) +
-            Left(Value(m.now, m.unit), 13) + Left(ChangeOf(m), 11) + Left(IntervalOf(m), 19) +
+    text += Column(Printable(m.metric), 24) + Column(Value(m.base, m.unit), 13) +
+            Column(Value(m.now, m.unit), 13) + Column(ChangeOf(m), 11) + Column(IntervalOf(m), 19) +
             kVerdicts[static_cast<size_t>(m.verdict)] + "\n";
   }
   for (const std::string& d : diff.different) text += "different: " + Printable(d) + "\n";

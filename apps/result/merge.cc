@@ -13,13 +13,14 @@
 namespace millrace::apps {
 namespace {
 
-// Keys of the configuration that say where a rank runs, not what it does.
-constexpr std::array<std::string_view, 22> kKeysOfPlace{
-    "ranks",  "coordinator", "start-at", "dev",         "ip",
-    "gw",     "cores",       "src",      "no-huge",     "memory-mb",
-    "idle",   "eal",         "output",   "json",        "live",
-    "prom",   "label",       "name",     "json-stream", "capture-failures",
-    "config", "rank-timeout"};
+// Keys of the configuration that say where a rank runs and how its result is shown, not what it
+// does.
+constexpr std::array<std::string_view, 23> kKeysOfPlace{
+    "ranks",  "coordinator",  "start-at",   "dev",         "ip",
+    "gw",     "cores",        "src",        "no-huge",     "memory-mb",
+    "idle",   "eal",          "output",     "json",        "live",
+    "prom",   "label",        "name",       "json-stream", "capture-failures",
+    "config", "rank-timeout", "percentiles"};
 
 absl::Status Refuse(const std::string& why) { return absl::InvalidArgumentError(why); }
 

@@ -171,6 +171,18 @@ TEST(Diff, ShareThatWasNothingIsComparedByDifference) {
   EXPECT_EQ(m.verdict, Change::kWorse);
 }
 
+// The same of a rate and of a time, which have units of their own.
+TEST(Diff, RateThatBecameNothingIsTold) {
+  std::vector<Result> base = Repeats(1, 1), now = Repeats(1, 1);
+  for (Result& r : base) r.load.ok_per_s = 50'019;
+  for (Result& r : now) r.load.ok_per_s = 0;
+  const ResultDiff diff = DiffOf(base, now);
+  EXPECT_FALSE(MetricOf(diff, "ok conn/s").relative);
+  const std::string text = DiffText(diff);
+  EXPECT_THAT(text, HasSubstr(" -50.0 k/s "));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr(" pp")));
+}
+
 TEST(Diff, GoalsOfASearchAreComparedFirst) {
   std::vector<Result> base = Repeats(1, 1), now = Repeats(1, 1);
   double rate = 1'200'000;

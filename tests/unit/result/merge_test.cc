@@ -277,6 +277,7 @@ TEST(Merge, RefusesLoadsThatDiffer) {
   std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
   ranks[1].configuration["ip"] = "10.1.0.9/20";
   ranks[1].configuration["ranks"] = "1/2";
+  ranks[1].configuration["percentiles"] = "50,99";
   EXPECT_EQ(Refusal(ranks), "");
 }
 
