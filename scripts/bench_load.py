@@ -74,6 +74,8 @@ def at_share(build, target, rate, seconds, arrival):
     result, took = run(build, *target, "--rate", f"{rate:.0f}", "--arrival", arrival, "--warmup",
                        f"{warmup_s}s", "--drain", f"{drain_s}s", "--duration", f"{seconds}s")
     load, counts = result["load"], result["counts"]
+    if load["offered_per_s"] == 0 or counts["due"] == 0:
+        raise SystemExit(f"bench: nothing was offered of {rate:.0f}/s: the machine is too busy")
     return {"asked_per_s": round(rate), "arrival": arrival,
             "offered_per_s": round(load["offered_per_s"], 1),
             "achieved_of_offered": load["achieved_per_s"] / load["offered_per_s"],
@@ -124,17 +126,30 @@ def instructions_of(program, latency, count):
              "--conns", str(CONNECTIONS), "-n", str(count), "--warmup", "0", "--no-huge",
              "--latency", latency, "--live", "none", "--time-wait", "1s"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600, check=False)
-        with open(log, encoding="ascii") as file:
-            return next(int(line.split()[-1]) for line in file if "Collected" in line)
+        return collected(log)
+
+
+def collected(log):
+    """What callgrind counted, as its log says."""
+    text = pathlib.Path(log).read_text(encoding="utf-8") if os.path.exists(log) else ""
+    counts = [int(line.split()[-1]) for line in text.splitlines() if "Collected" in line]
+    if not counts:
+        raise SystemExit("bench: callgrind has counted nothing; it said:\n" + text[-2000:])
+    return counts[0]
 
 
 def cost_in_instructions(few=5_000, many=25_000):
     """Per connection, both ends, with and without; {} where they cannot be counted."""
-    program = ROOT / "build-count/apps/millrace"
-    if shutil.which("valgrind") is None or not program.exists():
-        print("  instructions are not counted: that takes valgrind, and apps/millrace in the "
-              "build of scripts/instructions", flush=True)
+    build, name = ROOT / "build-count", "apps/millrace"
+    program = build / name
+    if shutil.which("valgrind") is None or not (build / "build.ninja").exists():
+        print("  instructions are not counted: that takes valgrind, and the build of "
+              "scripts/instructions", flush=True)
         return {}
+    built = subprocess.run(["ninja", "-C", build, name], capture_output=True, text=True,
+                           check=False)
+    if built.returncode != 0:
+        raise SystemExit(f"bench: {program} cannot be built:\n{built.stdout[-2000:]}")
     counted = {latency: round((instructions_of(program, latency, many) -
                                instructions_of(program, latency, few)) / (many - few))
                for latency in ("both", "none")}
