@@ -213,18 +213,6 @@ class Watcher {
     AddRow();
   }
 
-  // Starts that the plan asks of this rank until then, since the window or, before it, the clock
-  // began: --count is of those in the window.
-  double DueUntil(int64_t ns) const {
-    const RunPlan& plan = run_.plan;
-    const auto full_ns = [&](int64_t at_ns) {
-      return FullRateNs(static_cast<double>(at_ns - start_ns_), plan.ramp);
-    };
-    const double all = plan.rate_per_s * 1e-9 * (full_ns(ns) - full_ns(window_ns_));
-    const double most = measuring_ ? static_cast<double>(plan.count) : all;
-    return std::min(all, most) / plan.rank.count;
-  }
-
   // From what was taken.
   void AddRow() {
     const int64_t end_ns = std::max(RowEndNs(), interval_ns_);
@@ -241,7 +229,10 @@ class Watcher {
                  .connect_p99_ns = connect.ValueAtQuantile(0.99),
                  .busiest_core_share = Busiest(loads, before_interval_),
                  .worst_lag_ns = taken_.worst_lag_ns};
-    const double due = DueUntil(end_ns) - DueUntil(interval_ns_);
+    const auto due_until = [this](int64_t ns) {
+      return StartsDue(run_.plan, measuring_, window_ns_ - start_ns_, ns - start_ns_);
+    };
+    const double due = due_until(end_ns) - due_until(interval_ns_);
     row.due = run_.plan.open_loop() ? static_cast<uint64_t>(due + 0.5) : row.opened;
     outcome_.intended.Add(taken_);
     view_.OnInterval(row, taken_.intended,

@@ -4,6 +4,14 @@
 
 namespace millrace::apps {
 
+double StartsDue(const RunPlan& plan, bool in_window, int64_t from_ns, int64_t until_ns) {
+  const double full_ns = FullRateNs(static_cast<double>(until_ns), plan.ramp) -
+                         FullRateNs(static_cast<double>(from_ns), plan.ramp);
+  const double all = plan.rate_per_s * 1e-9 * full_ns;
+  const double most = in_window ? static_cast<double>(plan.count) : all;
+  return std::min(all, most) / plan.rank.count;
+}
+
 uint64_t Schedule::SkipTo(Duration until) {
   constexpr uint64_t kDrawnMax = 4'096;
   uint64_t left_out = 0;

@@ -26,6 +26,10 @@ inline double FullRateNs(double passed_ns, Duration ramp) {
   return passed_ns < ramp_ns ? passed_ns * passed_ns / (2 * ramp_ns) : passed_ns - ramp_ns / 2;
 }
 
+// Starts that the plan asks of one rank from the beginning of the window, or before it of the
+// clock, until then; in ns since the clock began. --count is of those in the window.
+double StartsDue(const RunPlan& plan, bool in_window, int64_t from_ns, int64_t until_ns);
+
 class Schedule {
  public:
   // `rate_per_s` is that of all ranks together and above 0.

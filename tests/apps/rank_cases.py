@@ -220,8 +220,8 @@ def ranks_that_run_by_themselves_share_a_folder():
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
         for rank in (0, 1):
-            subprocess.run([MILLRACE, "load", "run", *SHORT, "--duration", "200ms", "--live", "none",
-                            "--ranks", f"{rank}/2", "-o", out, "--capture-failures",
+            subprocess.run([MILLRACE, "load", "run", *SHORT, "--duration", "200ms", "--live",
+                            "none", "--ranks", f"{rank}/2", "-o", out, "--capture-failures",
                             os.path.join(folder, "f.pcapng")], timeout=60, check=False,
                            stdout=subprocess.DEVNULL)
             assert os.path.exists(os.path.join(out, f"rank-{rank}", "result.json")), rank

@@ -99,8 +99,9 @@ def load(lab, millrace):
     command = lab.millrace_command(millrace, "load", "run", f"http://{host}/1k", "--cores",
                                    cores(), "--rate", "1k", "--arrival", "paced", "--duration",
                                    "2s", "--warmup", "100ms", "--resp-size", "1k", "--check",
-                                   "--drain", "9s", "--timeout", "connect=9s,first-byte=9s,close=9s",
-                                   "--live", "none", "--json", path)
+                                   "--drain", "9s", "--timeout",
+                                   "connect=9s,first-byte=9s,close=9s", "--live", "none",
+                                   "--json", path)
     status, said = cases.run_for(lab, command, 60)
     cases.expect(status in (0, 5), f"status {status}: {said.strip()[-300:]}")
     with open(path, encoding="ascii") as file:

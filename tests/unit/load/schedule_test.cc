@@ -143,6 +143,20 @@ TEST(Schedule, SeedsGiveTheSameStartsAgain) {
 }
 
 // What an interval of a ramp should have started is what the schedule starts in it.
+// --count is of the window, and of all ranks.
+TEST(Schedule, WhatIsDueIsCountedFromTheWindow) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  RunPlan plan;
+  plan.rate_per_s = 1'000;
+  plan.count = 3'000;
+  plan.rank = {0, 2};
+  EXPECT_DOUBLE_EQ(StartsDue(plan, false, 0, 4 * kSecond), 2'000);
+  EXPECT_DOUBLE_EQ(StartsDue(plan, true, 4 * kSecond, 6 * kSecond), 1'000);
+  EXPECT_DOUBLE_EQ(StartsDue(plan, true, 4 * kSecond, 9 * kSecond), 1'500);
+  plan.ramp = Duration::Seconds(2);
+  EXPECT_DOUBLE_EQ(StartsDue(plan, false, 0, 2 * kSecond), 500);
+}
+
 TEST(Schedule, FullRateTimeSaysHowManyStartsAreDue) {
   constexpr double kRate = 1000;
   const Duration ramp = Duration::Seconds(2);
