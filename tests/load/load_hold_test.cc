@@ -41,6 +41,7 @@ TEST(LoadHold, OnesThatLastAreOk) {
 TEST(LoadHold, OneWhoseSynIsLostIsAFailureAndTheRunGoesOn) {
   LoadRigOptions options = Held(2'000, 1'000);
   options.impairment.loss = 0.02;
+  options.plan.timeouts.connect = Duration::Seconds(1);  // before the SYN comes again
   options.plan.drain = Duration::Seconds(5);
   LoadRig rig(options);
   ASSERT_TRUE(rig.Run());
