@@ -101,7 +101,7 @@ void LoadApp::Run(stack::Engine& engine) {
 }
 
 void LoadApp::StartScheduled(stack::Engine& engine) {
-  for (int i = 0; i < kStartsPerPollMax && !AllStarted(); ++i) {
+  for (int i = 0; i < kScheduledPerPollMax && !AllStarted(); ++i) {
     const Instant intended = start_ + schedule_->next();
     if (intended > now_ || intended >= end_) return;
     if (!Start(engine, intended)) return;
