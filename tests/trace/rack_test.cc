@@ -47,6 +47,28 @@ TEST(TailProbe, OfSeveralSegmentsComesAfterTwoRoundTrips) {
   EXPECT_EQ(t.counters().timeouts, 0u);
 }
 
+// RFC 8985 7.2: an ACK that acknowledges nothing new does not put the probe off, whether it says
+// nothing or names a part of a segment (RFC 2018 section 5).
+TEST(TailProbe, RepeatedAcksDoNotPutItOff) {
+  for (const bool sacks : {false, true}) {
+    SCOPED_TRACE(sacks);
+    Trace t;
+    OpenWithSack(t);
+    t.Send(Octets(4 * kMss));
+    t.ForgetSent();
+    const uint32_t last = At(4) - 1;
+    for (int i = 0; i < 3; ++i) {
+      t.Advance(kRtt / 2);
+      t.Receives(
+          Ack(1, sacks ? std::vector<SackRange>{{last, last + 1}} : std::vector<SackRange>{}));
+      EXPECT_TRUE(t.SentNothing());
+    }
+    t.Advance(kRtt / 2 + Duration::Milliseconds(2));
+    EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(3)));
+    EXPECT_EQ(t.counters().loss_probes, 1u);
+  }
+}
+
 // RFC 8985 7.3: new data is the better probe.
 TEST(TailProbe, SendsNewDataWhenThereIsSome) {
   TraceOptions options;

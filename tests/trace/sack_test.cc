@@ -75,19 +75,25 @@ TEST(Sack, OldDataIsReportedOnceByDsack) {
 
 // LR-07: without RACK, three discontiguous ranges or more than two segments above mark it lost.
 TEST(Sack, IsLostByBothRulesOfRfc6675) {
+  // Three ranges of little text.
   Trace ranges(WithoutRack());
-  SendSegments(ranges, 10);
-  ranges.Receives(Ack(1, {{At(2), At(2) + 10}}));
-  ranges.Receives(Ack(1, {{At(4), At(4) + 10}, {At(2), At(2) + 10}}));
+  OpenWithSack(ranges);
+  ranges.app().socket.SetNoDelay(true);
+  for (uint32_t n = 0; n < 10; ++n) ranges.Send(Octets(10, n * 10));
+  ranges.Advance(kRtt);
+  ranges.ForgetSent();
+  ranges.Receives(Ack(1, {{21, 31}}));
+  ranges.Receives(Ack(1, {{41, 51}, {21, 31}}));
   EXPECT_TRUE(ranges.SentNothing());
-  ranges.Receives(Ack(1, {{At(6), At(6) + 10}, {At(4), At(4) + 10}, {At(2), At(2) + 10}}));
+  ranges.Receives(Ack(1, {{61, 71}, {41, 51}, {21, 31}}));
   EXPECT_EQ(ranges.AllSent().front().seq, 1u);
 
+  // More than two segments' octets in one.
   Trace octets(WithoutRack());
   SendSegments(octets, 10);
   octets.Receives(Ack(1, {{At(1), At(3)}}));
   EXPECT_TRUE(octets.SentNothing());
-  octets.Receives(Ack(1, {{At(1), At(3) + 1}}));
+  octets.Receives(Ack(1, {{At(1), At(4)}}));
   EXPECT_EQ(octets.AllSent().front().seq, 1u);
 }
 
@@ -193,14 +199,27 @@ TEST(Sack, BlocksThatCannotBeTrueAreIgnored) {
   }
 }
 
-// LR-17: a peer that SACKs every other octet costs a bounded number of runs.
-TEST(Sack, ScoreboardIsBounded) {
-  TraceOptions options;
-  options.config.tcp.sent_runs_max = 16;
-  Trace t(options);
+// LR-17: a peer that SACKs every other octet costs no runs: no segment of it has arrived.
+TEST(Sack, PartsOfSegmentsAreNotBelieved) {
+  Trace t;
   SendSegments(t, 10);
   for (uint32_t at = 3; at < At(9); at += 2) t.Receives(Ack(1, {{at, at + 1}}));
-  EXPECT_LE(BoardOf(t).runs(), 16);
+  EXPECT_EQ(BoardOf(t).runs(), 1);
+  EXPECT_EQ(BoardOf(t).sacked_bytes(), 0u);
+  EXPECT_GT(t.counters().sack_not_believed, 1000u);
+  t.Receives(Ack(At(10)));
+  EXPECT_EQ(t.tcb()->flight(), 0u);
+}
+
+// LR-17: one that SACKs every other segment costs a bounded number of runs.
+TEST(Sack, ScoreboardIsBounded) {
+  TraceOptions options;
+  options.config.tcp.sent_runs_max = 4;
+  Trace t(options);
+  SendSegments(t, 10);
+  for (uint32_t n = 2; n < 10; n += 2) t.Receives(Ack(1, {{At(n), At(n + 1)}}));
+  EXPECT_EQ(BoardOf(t).runs(), 4);
+  EXPECT_GT(t.counters().sack_not_believed, 0u);
   t.Receives(Ack(At(10)));
   EXPECT_EQ(t.tcb()->flight(), 0u);
 }

@@ -32,6 +32,7 @@ namespace millrace::tcp {
   X(spurious_recoveries, "TcpExtTCPFullUndo")               \
   X(sack_reneging, "TcpExtTCPSACKReneging")                 \
   X(sack_invalid, "TcpExtTCPSACKDiscard")                   \
+  X(sack_not_believed, "TcpExtSackNotBelieved")             \
   X(dsack_received, "TcpExtTCPDSACKRecv")                   \
   X(dsack_sent, "TcpExtTCPDSACKOldSent")                    \
   X(limited_transmits, "TcpExtTCPLimitedTransmit")          \

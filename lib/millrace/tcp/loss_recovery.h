@@ -59,6 +59,10 @@ inline uint32_t WindowOf(const Tcb& tcb, const Recovery& r) {
 // Timers. Chooses among retransmission, probe and reordering timer and arms it; `restart` begins a
 // new retransmission time-out and a new probe. REQUIRES: tracked.
 void ArmLossTimer(Tcb& tcb, Recovery& r, bool restart, Env& env);
+// The same behind an ACK that does not advance SND.UNA: RFC 8985 7.2 restarts the probe's timer
+// "after transmitting new data ... or upon receiving an ACK that cumulatively acknowledges new
+// data" only.
+void KeepLossTimer(Tcb& tcb, Recovery& r, Env& env);
 // The timer was due. False: it was (or has become) the retransmission timer, which the caller acts
 // on. REQUIRES: tracked.
 [[nodiscard]] bool OnLossTimer(Tcb& tcb, Env& env);

@@ -63,7 +63,7 @@ bool TrackFlight(const Tcb& tcb, Recovery& r, Env& env) {
   const uint32_t sent_us = tcb.Has(kRttTiming) ? tcb.rtt_start_us : env.us;
   const SendMark* const mark = MarkOf(r, 0, tcb.flight(), sent_us);
   r.rack.OnFlightBegins();
-  return r.board.Append(tcb.snd_una, tcb.snd_nxt, sent_us, env.config.sent_runs_max,
+  return r.board.Append(tcb.snd_una, tcb.snd_nxt, tcb.snd_mss, sent_us, env.config.sent_runs_max,
                         env.recovery_pool.runs, mark);
 }
 
@@ -73,7 +73,8 @@ void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   if (IsTracked(tcb, env)) {
     Recovery& r = RecordOf(tcb, env);
     const SendMark* const mark = MarkOf(r, PipeOf(tcb, r), end.Since(seq), env.us);
-    (void)r.board.Append(seq, end, env.us, runs_max, runs, mark);  // never the first run
+    (void)r.board.Append(seq, end, tcb.snd_mss, env.us, runs_max, runs,
+                         mark);  // never the first run
     r.prr.OnSent(end.Since(seq));
     ArmLossTimer(tcb, r, false, env);
     return;
@@ -84,7 +85,7 @@ void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   if (r == nullptr || !tcb.Has(kSackOn)) return;
   if (!TrackFlight(tcb, *r, env)) return;
   const SendMark* const mark = MarkOf(*r, tcb.flight(), end.Since(seq), env.us);
-  (void)r->board.Append(seq, end, env.us, runs_max, runs, mark);
+  (void)r->board.Append(seq, end, tcb.snd_mss, env.us, runs_max, runs, mark);
   r->reorder_pending = false;
   r->rto_tick = tcb.timers.at[static_cast<int>(Timer::kRetransmit)];
   ArmLossTimer(tcb, *r, !tcb.timers.IsArmed(Timer::kRetransmit), env);
@@ -108,7 +109,8 @@ void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   const SendMark* const mark = MarkOf(r, PipeOf(tcb, r), end.Since(seq), env.us);
   r.board.MarkRetransmitted(seq, old_end, env.us, env.config.sent_runs_max, runs, mark);
   if (end > tcb.snd_nxt) {
-    (void)r.board.Append(tcb.snd_nxt, end, env.us, env.config.sent_runs_max, runs, mark);
+    (void)r.board.Append(tcb.snd_nxt, end, tcb.snd_mss, env.us, env.config.sent_runs_max, runs,
+                         mark);
   }
   r.prr.OnSent(end.Since(seq));
   if (tcb.Has(kFastRecovery | kTimeoutRecovery)) ArmLossTimer(tcb, r, false, env);
@@ -194,6 +196,12 @@ void ArmLossTimer(Tcb& tcb, Recovery& r, bool restart, Env& env) {
     if (TickReached(env.tick + ticks, r.rto_tick)) tick = env.tick + ticks;
   }
   tcb.timers.Set(Timer::kRetransmit, tick);
+}
+
+void KeepLossTimer(Tcb& tcb, Recovery& r, Env& env) {
+  const bool probing = r.timer == LossTimer::kProbe && tcb.timers.IsArmed(Timer::kRetransmit);
+  if (probing && !r.reorder_pending && ProbeTimeoutTicks(tcb, r, env) != 0) return;
+  ArmLossTimer(tcb, r, false, env);
 }
 
 void RestartRetransmit(Tcb& tcb, Env& env) {

@@ -90,8 +90,12 @@ void ReadSack(Tcb& tcb, Recovery& r, const Segment& segment, const Collector& co
       continue;
     }
     const uint32_t before = collect.delivered.bytes;
-    r.board.MarkSacked(block.left, block.right, env.config.sent_runs_max, env.recovery_pool.runs,
-                       collect);
+    // RFC 2018 section 5: the data sender "will turn on the SACKed bits for segments that have been
+    // selectively acknowledged"; octets within one say nothing of the rest of it.
+    if (!r.board.MarkSacked(block.left, block.right, env.config.sent_runs_max,
+                            env.recovery_pool.runs, collect)) {
+      ++env.counters.sack_not_believed;
+    }
     if (collect.delivered.bytes != before) collect.delivered.sacked = true;
   }
 }
@@ -244,8 +248,10 @@ void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
     tcb.timers.Stop(Timer::kRetransmit);
     r.reorder_pending = false;
     MaybeGiveRecord(tcb, env);
+  } else if (advances) {
+    ArmLossTimer(tcb, r, true, env);
   } else {
-    ArmLossTimer(tcb, r, advances, env);
+    KeepLossTimer(tcb, r, env);
   }
 }
 

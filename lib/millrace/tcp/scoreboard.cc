@@ -16,17 +16,20 @@ void Scoreboard::SetBits(SentRun& run, uint8_t bits) {
   Count(run, run.length(), true);
 }
 
-bool Scoreboard::Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
+bool Scoreboard::Append(SeqNum from, SeqNum to, uint16_t mss, uint32_t now_us, uint32_t runs_max,
                         SentRunPool& pool, const SendMark* mark) {
+  if (tail_ != kNoIndex) from = pool[tail_].end;
+  MR_DCHECK(from < to);
+  const auto segment = static_cast<uint16_t>(std::min<uint32_t>(to.Since(from), mss));
   if (tail_ != kNoIndex) {
     SentRun& tail = pool[tail_];
-    MR_DCHECK(tail.end < to);
     if (tail.bits == 0 && tail.sent_us == now_us) {
+      if (segment > tail.segment || tail.SegmentBefore(from) != from) tail.segment = 1;
+      if (segment < tail.segment && segment < to.Since(from)) tail.segment = 1;
       tail.end = to;
       pool.SetMark(tail_, mark);
       return true;
     }
-    from = tail.end;
   }
   const uint32_t index = runs_ < runs_max ? pool.Take() : kNoIndex;
   if (index == kNoIndex) {
@@ -34,12 +37,13 @@ bool Scoreboard::Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_m
     SentRun& tail = pool[tail_];
     if (tail.Has(kRunSacked)) --sacked_runs_;
     SetBits(tail, tail.bits & kRunRepeated);
+    tail.segment = 1;
     tail.sent_us = now_us;
     tail.end = to;
     pool.SetMark(tail_, mark);
     return true;
   }
-  pool[index] = {kNoIndex, from, to, now_us, 0};
+  pool[index] = {kNoIndex, from, to, now_us, segment, 0};
   pool.SetMark(index, mark);
   (tail_ == kNoIndex ? head_ : pool[tail_].next) = index;
   tail_ = index;
@@ -52,6 +56,7 @@ bool Scoreboard::Split(uint32_t index, SeqNum at, uint32_t runs_max, SentRunPool
   MR_DCHECK(run.begin < at && at < run.end);
   const uint32_t second = runs_ < runs_max ? pool.Take() : kNoIndex;
   if (second == kNoIndex) return false;
+  if (run.SegmentBefore(at) != at) run.segment = 1;
   pool[second] = run;
   pool.CopyMark(index, second);
   pool[second].begin = at;
@@ -102,6 +107,7 @@ uint32_t Scoreboard::JoinSacked(uint32_t previous, uint32_t index, SentRunPool& 
   SentRun& before = pool[previous];
   SentRun& run = pool[index];
   if (!before.Has(kRunSacked) || !run.Has(kRunSacked)) return index;
+  before.segment = 1;  // of one that is SACKed nobody asks
   before.end = run.end;
   before.next = run.next;
   before.bits |= run.bits;

@@ -4,6 +4,8 @@
 // lost, retransmitted, or none of it. Runs follow each other without gap or overlap from snd_una to
 // snd_nxt; SACKed neighbours are one run. So a burst costs one run, and a window of a thousand
 // segments without loss as many as there were polls that sent.
+// SACK blocks are believed for whole segments (RFC 2018 section 5), as far as a run knows where its
+// segments end: a receiver that names single octets costs no runs.
 // Bounds: Config::sent_runs_max per connection, the pool for the core. When one is reached, what
 // needs a new run is told to an existing one in the careful direction: a SACK block is not
 // believed, a segment counts as sent later than it was.
@@ -32,12 +34,17 @@ struct SentRun {
   uint32_t next;
   SeqNum begin, end;
   uint32_t sent_us;  // Env::us of the last transmission
-  uint8_t bits;      // RunBit
+  // Its segments are so long, from `begin` on, the last one at most; 1: they differ.
+  uint16_t segment;
+  uint8_t bits;  // RunBit
 
   uint32_t length() const { return end.Since(begin); }
   bool Has(uint8_t any_of) const { return (bits & any_of) != 0; }
   // A copy of it may be in the network, and nobody knows yet.
   bool IsAwaited() const { return !Has(kRunSacked) && (!Has(kRunLost) || Has(kRunRetransmitted)); }
+  // The next segment's begin at or behind `at`, and that at or before it. REQUIRES: `at` inside.
+  SeqNum SegmentFrom(SeqNum at) const { return SegmentBefore(at + (segment - 1)); }
+  SeqNum SegmentBefore(SeqNum at) const { return at - at.Since(begin) % segment; }
 };
 
 // What the sender knew when it sent a run last: the per-packet state of delivery-rate sampling
@@ -102,10 +109,11 @@ class Scoreboard {
     return last.Has(kRunSacked) ? begin(pool) : last.begin;
   }
 
-  // Octets [end, `to`) were sent for the first time; on an empty scoreboard [`from`, `to`). `mark`
-  // may be null. False: empty, and no run left to begin with.
-  [[nodiscard]] bool Append(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
-                            SentRunPool& pool, const SendMark* mark = nullptr);
+  // Octets [end, `to`) were sent for the first time, in segments of `mss` and what is left of it;
+  // on an empty scoreboard [`from`, `to`). `mark` may be null. False: empty, and no run left to
+  // begin with.
+  [[nodiscard]] bool Append(SeqNum from, SeqNum to, uint16_t mss, uint32_t now_us,
+                            uint32_t runs_max, SentRunPool& pool, const SendMark* mark = nullptr);
   // Octets [from, to) were sent again.
   void MarkRetransmitted(SeqNum from, SeqNum to, uint32_t now_us, uint32_t runs_max,
                          SentRunPool& pool, const SendMark* mark = nullptr);
@@ -113,9 +121,10 @@ class Scoreboard {
   // SACKed before, with the bits and time it had.
   template <class Visit>
   void Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit);
-  // SACK block [from, to), already validated. Visits what it tells that is new.
+  // SACK block [from, to), already validated. Visits what it tells that is new. False: a part of it
+  // was not believed, because it is a part of a segment or for want of a run.
   template <class Visit>
-  void MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPool& pool, Visit&& visit);
+  bool MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPool& pool, Visit&& visit);
   void MarkLost(SentRun& run);
   // What was lost is not: the retransmission was spurious.
   void ForgetLosses(SentRunPool& pool);
@@ -162,6 +171,7 @@ void Scoreboard::Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit) {
     Count(run, piece.length(), false);
     if (!run.Has(kRunSacked)) visit(piece, head_);
     if (run.end > ack) {
+      if (run.SegmentBefore(ack) != ack) run.segment = 1;
       run.begin = ack;
       return;
     }
@@ -175,22 +185,31 @@ void Scoreboard::Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit) {
 }
 
 template <class Visit>
-void Scoreboard::MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPool& pool,
+bool Scoreboard::MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPool& pool,
                             Visit&& visit) {
   uint32_t previous = kNoIndex;
+  bool believed = true;
   for (uint32_t index = head_; index != kNoIndex; index = pool[index].next) {
     SentRun& run = pool[index];
     if (run.begin >= to) {
       JoinSacked(previous, index, pool);
-      return;
+      break;
     }
     if (run.end > from && !run.Has(kRunSacked)) {
       if (run.begin < from) {
-        (void)Split(index, from, runs_max, pool);  // the second half is next; without room for it
-        previous = index;                          // nothing is believed
+        const SeqNum at = run.SegmentFrom(from);
+        const SeqNum last = run.end > to ? run.SegmentBefore(to) : run.end;
+        // The second half is next; without room for it nothing is believed.
+        const bool split = at < last && Split(index, at, runs_max, pool);
+        believed &= split && at == from;
+        previous = index;
         continue;
       }
-      if (run.end > to && !Split(index, to, runs_max, pool)) return;
+      if (run.end > to) {
+        const SeqNum at = run.SegmentBefore(to);
+        believed &= at == to;
+        if (at == run.begin || !Split(index, at, runs_max, pool)) return false;
+      }
       visit(run, index);
       SetBits(run, static_cast<uint8_t>(kRunSacked | (run.bits & kRunRepeated)));
       ++sacked_runs_;
@@ -198,6 +217,7 @@ void Scoreboard::MarkSacked(SeqNum from, SeqNum to, uint32_t runs_max, SentRunPo
     index = JoinSacked(previous, index, pool);
     previous = index;
   }
+  return believed;
 }
 
 }  // namespace millrace::tcp
