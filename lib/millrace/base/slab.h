@@ -76,9 +76,9 @@ class Slab {
   uint32_t IndexOf(const T& object) const { return static_cast<uint32_t>(&object - objects_); }
   // Another name for an object, in units of its alignment: no multiplication by its size.
   uint32_t PlaceOf(const T& object) const {
-    return static_cast<uint32_t>((reinterpret_cast<const std::byte*>(&object) -
-                                  reinterpret_cast<const std::byte*>(objects_)) /
-                                 static_cast<ptrdiff_t>(alignof(T)));
+    const auto offset = static_cast<size_t>(reinterpret_cast<const std::byte*>(&object) -
+                                            reinterpret_cast<const std::byte*>(objects_));
+    return static_cast<uint32_t>(offset / alignof(T));  // of an unsigned number: a shift
   }
   T& AtPlace(uint32_t place) {
     return *reinterpret_cast<T*>(reinterpret_cast<std::byte*>(objects_) +

@@ -58,7 +58,7 @@ void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close)
   }
   visiting_ = nullptr;
   if (!over && tcb.timers.armed != 0) {
-    connection_wheel_.Schedule(connections_, connections_.IndexOf(connection), tcb.timers.Next());
+    connection_wheel_.Schedule(connections_, connection, tcb.timers.Next());
   }
   if (again) MarkDirty(connection);
 }

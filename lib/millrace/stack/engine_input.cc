@@ -52,19 +52,22 @@ void Engine::ParseAll(std::span<const RxFrame> frames) {
     if (plain_.Parse(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, p.frame.tcp, flow))
         [[likely]] {
       p.frame.kind = wire::FrameKind::kTcp;
-      p.key = FlowKey::V4(flow);
-    } else if (!ParseInLayers(rx, p)) {
+      p.key.SetV4(flow);
+      p.hash = table_.Hash(flow.addresses, flow.ports);
+    } else if (ParseInLayers(rx, p)) {
+      p.hash = table_.Hash(p.key);
+    } else {
       continue;
     }
     p.frame.tcp.handle = rx.packet;
-    p.hash = table_.Hash(p.key);
+    p.home = table_.HomePlaceOf(p.hash);
   }
   counters_.rx_bytes += bytes;
   // In a loop of their own: one that misses the TLB waits for the walk, and while it does only
   // some 400 instructions can go on behind it, so there should be other prefetches among them.
   // Beside 10 M connections that waiting was 79 ns a connection, both ends together.
-  // What is no TCP has the hash of an earlier burst, which costs nothing.
-  for (size_t i = 0; i < frames.size(); ++i) table_.PrefetchBucket(parsed_[i].hash);
+  // What is no TCP has the place of an earlier burst, which costs nothing.
+  for (size_t i = 0; i < frames.size(); ++i) FlowTable::Prefetch(parsed_[i].home);
 }
 
 void Engine::Input(std::span<const RxFrame> frames) {
@@ -73,11 +76,13 @@ void Engine::Input(std::span<const RxFrame> frames) {
   for (size_t i = 0; i < frames.size(); ++i) {
     Parsed& p = parsed_[i];
     if (p.frame.kind != wire::FrameKind::kTcp) continue;
-    p.place = table_.FindCandidate(p.hash);
+    p.place = FlowTable::FindCandidate(p.home, p.hash);
+    p.connection = nullptr;
     if (p.place == nullptr) continue;
     p.candidate = *p.place;
     if (p.candidate.kind() == FlowKind::kConnection) [[likely]] {
-      PrefetchConnection(connections_[p.candidate.index()]);
+      p.connection = &connections_[p.candidate.index()];
+      PrefetchConnection(*p.connection);
     } else {
       __builtin_prefetch(&KeyOf(p.candidate));
     }
@@ -122,6 +127,10 @@ void Engine::Input(std::span<const RxFrame> frames) {
 void Engine::OnTcp(Parsed& p) {
   ++env_.counters.in_segs;
   // The frames before it in the burst may have changed the place, but not to another flow's.
+  if (p.connection != nullptr && *p.place == p.candidate && p.connection->key == p.key) [[likely]] {
+    OnConnection(p, *p.connection);
+    return;
+  }
   const bool found = p.place != nullptr && *p.place == p.candidate && KeyOf(p.candidate) == p.key;
   const FlowRef ref = found ? p.candidate : FindFlow(p.hash, p.key);
   if (ref.kind() == FlowKind::kConnection) [[likely]] {

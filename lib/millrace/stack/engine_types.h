@@ -9,6 +9,8 @@
 
 #include "millrace/base/ip_address.h"
 #include "millrace/stack/flow_key.h"
+#include "millrace/stack/flow_table.h"
+#include "millrace/stack/records.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/wire/frame.h"
 
@@ -64,8 +66,10 @@ struct Parsed {
   wire::ParsedFrame frame;
   FlowKey key;
   uint64_t hash = 0;
-  const FlowRef* place;  // where the table has an entry that may be the flow's, or null
-  FlowRef candidate;     // which it was
+  FlowTable::HomePlace home = nullptr;  // of the hash
+  const FlowRef* place;    // where the table has an entry that may be the flow's, or null
+  Connection* connection;  // the one that the entry named, or null
+  FlowRef candidate;       // the entry itself
 };
 
 // Where the last flow over IPv4 went; the index counts in that era of the neighbours only.

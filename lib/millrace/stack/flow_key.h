@@ -10,7 +10,9 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "millrace/base/check.h"
@@ -32,9 +34,12 @@ struct FlowKey {
         Words{uint64_t{local} << 32 | remote, uint64_t{remote_port} << 16 | local_port});
   }
 
-  // Of a received frame.
-  static constexpr FlowKey V4(const wire::PlainFlow& flow) {
-    return std::bit_cast<FlowKey>(Words{flow.addresses, flow.ports});
+  // Becomes that of a received frame, by two wide stores for the same reason.
+  void SetV4(const wire::PlainFlow& flow) {
+    const uint64_t ports_and_pair = flow.ports;
+    std::memcpy(address_words.data(), &flow.addresses, sizeof flow.addresses);
+    std::memcpy(reinterpret_cast<std::byte*>(this) + sizeof flow.addresses, &ports_and_pair,
+                sizeof ports_and_pair);
   }
 
   static constexpr FlowKey V6(uint64_t digest, uint16_t local_port, uint16_t remote_port,

@@ -49,6 +49,16 @@ class FrameBuilder {
   MR_ALWAYS_INLINE uint32_t BuildTcp(std::byte* at, const FlowKey& key,
                                      const MacAddress& destination, const tcp::TxSegment& segment,
                                      const tcp::SendPool& pool) const;
+  // The same for a segment of SendPlainSegment (tcp/output_plain.h). REQUIRES: key.IsV4().
+  MR_ALWAYS_INLINE uint32_t BuildPlainTcp(std::byte* at, const FlowKey& key,
+                                          const MacAddress& destination,
+                                          const tcp::TxSegment& segment,
+                                          const tcp::SendPool& pool) const {
+    if (segment.options == wire::kTimestampsOption) [[likely]] {
+      return BuildPlain<wire::kTimestampsOption>(at, key, destination, segment, pool);
+    }
+    return BuildPlain<0>(at, key, destination, segment, pool);
+  }
   // The same layer by layer, for the segments that wire/plain_emit.h does not take, IPv6 among them
   // (and what tests compare it with).
   uint32_t BuildTcpInLayers(std::byte* at, const FlowKey& key, const MacAddress& destination,

@@ -55,9 +55,13 @@ class Stack {
   void DeliverReadable(Connection& connection, Socket socket);
   bool SendAll(Connection& connection);
   void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
+  void SendPlain(const Connection& connection, const tcp::TxSegment& segment);
+  template <class Build>
+  void SendFrame(const FlowKey& key, uint16_t neighbor, Build&& build);
   void SendControl(const ControlFrame& frame);
   void SendReplies();
   void Push(wire::PacketHandle packet);
+  [[gnu::noinline]] bool MakeRoom(wire::PacketHandle packet);
   void FlushTx();
   bool HoldBack(Instant now);
   void FreeReleased();
@@ -95,12 +99,13 @@ size_t Stack<P, A>::Poll(Instant now) {
   engine_.RunTimers();
   SendReplies();
   app_.OnPoll(engine_, now);
-  for (size_t visits = 0; visits < kVisitsMax && TxHasRoom(); ++visits) {
+  size_t visits = 0;
+  for (; visits < kVisitsMax && TxHasRoom(); ++visits) {
     Connection* connection = engine_.PopDirty();
     if (connection == nullptr) break;
     Visit(*connection);
-    ++work_;
   }
+  work_ += visits;
   if (now >= next_housekeeping_) Housekeep();
   FlushTx();
   FreeReleased();
@@ -149,142 +154,25 @@ void Stack<P, A>::Visit(Connection& connection) {
     }
   }
   bool more = false;
-  tcp::PlainSend sent = tcp::SendPlainSegment(tcb, engine_.env(), segment_);
-  if (sent == tcp::PlainSend::kNotPlain && tcp::SendFirstSyn(tcb, engine_.env(), segment_)) {
-    sent = tcp::PlainSend::kSegment;
-  }
-  switch (sent) {
+  tcp::TxSegment plain;  // not a member, and only ever inlined: its numbers stay in registers
+  switch (tcp::SendPlainSegment(tcb, engine_.env(), plain)) {
     case tcp::PlainSend::kSegment:
-      SendSegment(connection.key, connection.neighbor, segment_);
+      SendPlain(connection, plain);
       break;
     case tcp::PlainSend::kNothing:
       break;
     case tcp::PlainSend::kNotPlain:
-      more = SendAll(connection);
+      if (tcp::SendFirstSyn(tcb, engine_.env(), segment_)) {
+        SendSegment(connection.key, connection.neighbor, segment_);
+      } else {
+        more = SendAll(connection);
+      }
       break;
   }
   // A Resume that came from a call of this visit found it off the list.
   const bool again = more || (tcb.events & tcp::kEventReadable) != 0;
   engine_.FinishVisit(connection, again,
                       [this](Socket s, tcp::CloseReason reason) { app_.OnClose(s, reason); });
-}
-
-// Everything that is due; true when there is more than the port has room for.
-template <Port P, App A>
-bool Stack<P, A>::SendAll(Connection& connection) {
-  tcp::SendProgress progress;
-  do {
-    progress = tcp::PollSend(connection.tcb, engine_.env(), outbox_);
-    if (connection.tcb.extra != 0) tcp::MarkDiffserv(connection.tcb, engine_.env(), outbox_);
-    for (const tcp::TxSegment& segment : outbox_.segments()) {
-      SendSegment(connection.key, connection.neighbor, segment);
-    }
-    outbox_.Clear();
-  } while (progress == tcp::SendProgress::kMore && TxHasRoom());
-  return progress == tcp::SendProgress::kMore;
-}
-
-template <Port P, App A>
-MR_ALWAYS_INLINE void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
-                                               const tcp::TxSegment& segment) {
-  const wire::PacketHandle packet = port_.Allocate();
-  if (packet == wire::PacketHandle::kNone) {
-    ++engine_.counters().tx_no_packet;  // as if the network had lost it: the timer repeats it
-    return;
-  }
-  std::byte* const data = port_.Data(packet);
-  const FrameBuilder& builder = engine_.builder();
-  const uint32_t length = builder.BuildTcp(data, key, engine_.neighbors()[neighbor].mac, segment,
-                                           engine_.env().send_pool);
-  port_.Finish(packet, length, builder.tcp_offload(key));
-  engine_.counters().tx_bytes += length;
-  if (engine_.neighbors().Use(neighbor, engine_.env().now)) [[likely]] {
-    Push(packet);
-    return;
-  }
-  if (engine_.neighbors().Park(neighbor, packet)) {
-    ++engine_.counters().tx_parked;
-  } else {
-    ++engine_.counters().tx_park_dropped;
-    port_.Free({&packet, 1});
-  }
-}
-
-template <Port P, App A>
-void Stack<P, A>::SendControl(const ControlFrame& frame) {
-  const wire::PacketHandle packet = port_.Allocate();
-  if (packet == wire::PacketHandle::kNone) {
-    ++engine_.counters().tx_no_packet;
-    return;
-  }
-  std::memcpy(port_.Data(packet), frame.bytes.data(), frame.length);
-  port_.Finish(packet, frame.length, TxOffload());
-  Push(packet);
-}
-
-template <Port P, App A>
-void Stack<P, A>::SendReplies() {
-  for (const auto& bounce : engine_.bounces()) {
-    port_.Finish(bounce.packet, bounce.length, TxOffload());
-    Push(bounce.packet);
-  }
-  for (const auto& unparked : engine_.unparked()) {
-    wire::StoreMac(port_.Data(unparked.packet) + wire::kEthernetDestinationAt,
-                   unparked.destination);
-    Push(unparked.packet);
-  }
-  for (const ControlFrame& frame : engine_.control_frames()) SendControl(frame);
-  for (const StatelessReply& reply : engine_.replies()) {
-    uint16_t neighbor = reply.neighbor;
-    // The half-open connection that held the index may have gone since.
-    if (neighbor == Neighbors::kNone || !engine_.IsNextHop(neighbor, reply.key)) {
-      neighbor = engine_.NextHop(reply.key);
-    }
-    if (neighbor == Neighbors::kNone) {
-      ++engine_.counters().tx_no_route;
-      continue;
-    }
-    SendSegment(reply.key, neighbor, reply.segment);
-  }
-  engine_.ClearReplies();
-}
-
-template <Port P, App A>
-void Stack<P, A>::Push(wire::PacketHandle packet) {
-  if (tx_count_ == kTxMax) FlushTx();
-  if (tx_count_ == kTxMax) {
-    // The device takes nothing: what a peer misses it will ask for again. Freed at once, because
-    // the list of what is freed later has a bound, and this has none.
-    ++engine_.counters().tx_no_packet;
-    port_.Free({&packet, 1});
-    return;
-  }
-  tx_[tx_count_++] = packet;
-}
-
-template <Port P, App A>
-void Stack<P, A>::FlushTx() {
-  if (tx_count_ == 0) return;
-  const size_t sent = port_.TxBurst(engine_.env().now, {tx_.data(), tx_count_});
-  engine_.counters().tx_frames += sent;
-  work_ += sent;
-  tx_count_ -= sent;
-  if (tx_count_ > 0) std::copy_n(tx_.begin() + sent, tx_count_, tx_.begin());
-}
-
-// Segments of connections wait for room by themselves, but an answer that is due at once (a
-// SYN-ACK) is lost when the port has none. So frames that earn such answers stay where they are,
-// until there is room again or, because both ends may wait like that for each other, for 10 ms a
-// burst. Where the other end paused for a few ms, 0.4 % to 1.6 % of the connections over a memif
-// lost their SYN-ACK, and came a second later; now it is below 0.03 % (600,000 to 900,000 opened a
-// second).
-template <Port P, App A>
-bool Stack<P, A>::HoldBack(Instant now) {
-  if (!earns_answers_) return false;
-  if (hold_back_until_ == Instant::Never()) hold_back_until_ = now + kHoldBackMax;
-  if (now < hold_back_until_) return true;
-  hold_back_until_ = Instant::Never();
-  return false;
 }
 
 template <Port P, App A>
@@ -334,5 +222,7 @@ void Stack<P, A>::ReleaseAll() {
 }
 
 }  // namespace millrace::stack
+
+#include "millrace/stack/stack_send.h"
 
 #endif  // MILLRACE_STACK_STACK_H_

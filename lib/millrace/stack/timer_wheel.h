@@ -60,7 +60,13 @@ class TimerWheel {
   static bool IsScheduled(const TimerLink& link) { return stack::IsScheduled(link); }
 
   // Sees to it that the entry pops at `tick` or before; see the contract above.
-  void Schedule(Slab<T>& slab, uint32_t index, uint32_t tick);
+  void Schedule(Slab<T>& slab, uint32_t index, uint32_t tick) { Schedule(slab, slab[index], tick); }
+  void Schedule(Slab<T>& slab, T& object, uint32_t tick) {
+    const TimerLink& link = object.*kLink;
+    if (IsScheduled(link) && !TickBefore(tick, link.tick)) [[likely]]
+      return;
+    MoveEarlier(slab, slab.IndexOf(object), tick);
+  }
 
   // Takes the entry out; nothing when it is not in.
   void Cancel(Slab<T>& slab, uint32_t index);
@@ -91,6 +97,7 @@ class TimerWheel {
     return level * static_cast<uint32_t>(kSlotBits);
   }
   uint32_t SlotFor(uint32_t tick) const;
+  [[gnu::noinline]] void MoveEarlier(Slab<T>& slab, uint32_t index, uint32_t tick);
   void Link(Slab<T>& slab, uint32_t index, uint32_t tick);
   void Unlink(Slab<T>& slab, TimerLink& link);
   uint32_t FirstOccupied(uint32_t level, uint32_t from) const;
@@ -107,12 +114,10 @@ class TimerWheel {
 // Inline definitions
 
 template <class T, TimerLink T::*kLink, int kLevels, int kSlotBits>
-void TimerWheel<T, kLink, kLevels, kSlotBits>::Schedule(Slab<T>& slab, uint32_t index,
-                                                        uint32_t tick) {
+void TimerWheel<T, kLink, kLevels, kSlotBits>::MoveEarlier(Slab<T>& slab, uint32_t index,
+                                                           uint32_t tick) {
   TimerLink& link = slab[index].*kLink;
   if (IsScheduled(link)) {
-    if (!TickBefore(tick, link.tick)) [[likely]]
-      return;
     Unlink(slab, link);
     --size_;
   }

@@ -16,6 +16,7 @@
 #include "millrace/tcp/send_buffer.h"
 #include "millrace/tcp/tcb.h"
 #include "millrace/tcp/timers.h"
+#include "millrace/tcp/window.h"
 
 namespace millrace::tcp {
 
@@ -29,6 +30,7 @@ struct Env {
         extras(extras_max),
         recovery_pool(recoveries_max, sent_runs_max, config_in.congestion == CongestionKind::kBbr),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
+        window_shift(OurWindowShift(config_in)),
         initial_bits(InitialBits(config_in)) {}
 
   static uint32_t InitialBits(const Config& config) {
@@ -39,6 +41,7 @@ struct Env {
   void SetConfig(const Config& next) {
     config = next;
     challenge_ticks = TicksOf(next.challenge_ack_interval);
+    window_shift = OurWindowShift(next);
     initial_bits = InitialBits(next);
   }
 
@@ -67,7 +70,9 @@ struct Env {
   uint32_t seconds = 0;
   uint32_t ts_clock = 0;  // before the offset of a connection is added
 
+  // Of the configuration.
   uint32_t challenge_ticks;
+  uint8_t window_shift;   // what our SYN says
   uint32_t initial_bits;  // TcbBit, of every connection that begins
 };
 

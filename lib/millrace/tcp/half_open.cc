@@ -118,8 +118,7 @@ void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
   if (h.ecn) tcb.Set(kEcnOn);
   if ((h.options & wire::kWindowScaleOption) != 0) {
     tcb.Set(kWindowScalingOn);
-    const int shift = OurWindowShift(env.config);
-    tcb.window_scales = static_cast<uint8_t>(shift << 4 | h.peer_window_scale);
+    tcb.window_scales = static_cast<uint8_t>(env.window_shift << 4 | h.peer_window_scale);
   }
   tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, timestamps, env.config);
   if (h.retransmits > 0) {

@@ -110,7 +110,7 @@ MR_ALWAYS_INLINE TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
   segment.window = static_cast<uint16_t>(OfferedWindow(env.config));
   segment.options = h.options | wire::kMssOption;
   segment.mss = env.config.mss;
-  segment.window_scale = OurWindowShift(env.config);
+  segment.window_scale = env.window_shift;
   segment.tsval = env.ts_clock + h.ts_offset;
   segment.tsecr = h.ts_recent;
   return segment;

@@ -65,8 +65,7 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
   }
   if (tcb.Has(kWindowScalingOn)) {
     const int send_shift = std::min(syn.window_scale, kWindowShiftMax);
-    const int receive_shift = OurWindowShift(config);
-    tcb.window_scales = static_cast<uint8_t>(receive_shift << 4 | send_shift);
+    tcb.window_scales = static_cast<uint8_t>(env.window_shift << 4 | send_shift);
   }
   // RFC 9293 3.7.1 (MUST-15): "If an MSS Option is not received at connection setup, TCP
   // implementations MUST assume a default send MSS of 536".

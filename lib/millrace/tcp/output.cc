@@ -67,7 +67,7 @@ void FillSyn(Tcb& tcb, Env& env, TxSegment& segment) {
   segment.mss = env.config.mss;
   if (tcb.Has(kWindowScalingOn)) {
     segment.options |= wire::kWindowScaleOption;
-    segment.window_scale = OurWindowShift(env.config);
+    segment.window_scale = env.window_shift;
   }
   if (tcb.Has(kSackOn)) segment.options |= wire::kSackPermittedOption;
   if (tcb.snd_nxt == tcb.iss) {

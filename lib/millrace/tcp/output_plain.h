@@ -33,7 +33,10 @@ MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxSegment& segme
   constexpr unsigned kPlainStates =
       kSendingStates | StateBit(State::kFinWait2) | StateBit(State::kTimeWait);
   const uint32_t bits = tcb.bits;
-  if ((bits & kNotPlain) != 0 || !IsIn(tcb.state, kPlainStates)) return PlainSend::kNotPlain;
+  if ((bits & kNotPlain) != 0) return PlainSend::kNotPlain;
+  if (!IsIn(tcb.state, kPlainStates)) {
+    return tcb.state == State::kClosed ? PlainSend::kNothing : PlainSend::kNotPlain;
+  }
   if (tcb.snd_una != tcb.snd_nxt || tcb.rtx_nxt != tcb.snd_nxt) return PlainSend::kNotPlain;
   if (env.config.push_burst_segments != 0) return PlainSend::kNotPlain;
   const uint32_t length = tcb.send.size_bytes();

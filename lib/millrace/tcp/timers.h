@@ -50,6 +50,8 @@ struct TimerTable {
   }
   // The earliest armed deadline. REQUIRES: armed != 0.
   uint32_t Next() const {
+    if (armed == Bit(Timer::kRetransmit)) [[likely]]
+      return at[static_cast<int>(Timer::kRetransmit)];
     uint32_t next = 0;
     bool any = false;
     for (int i = 0; i < kTimerCount; ++i) {

@@ -100,7 +100,17 @@ inline uint16_t OnesComplementFold(uint64_t sum) {
   return static_cast<uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
-// The same in host byte order, for StoreBe16.
+// Whether OnesComplementFold(sum) is kChecksumValid. REQUIRES: sum != 0. That is so for multiples
+// of 2^16 - 1, which is odd: the product of a number with its inverse is the quotient when there is
+// no remainder, and larger than any quotient when there is one. 3 instructions, where the fold and
+// a comparison take 8.
+inline bool OnesComplementIsZero(uint64_t sum) {
+  constexpr uint64_t kInverse = 0xFFFE'FFFE'FFFE'FFFF, kQuotientMax = ~uint64_t{0} / 0xFFFF;
+  static_assert(kInverse * 0xFFFF == 1);
+  return sum * kInverse <= kQuotientMax;
+}
+
+// OnesComplementFold in host byte order, for StoreBe16.
 inline uint16_t ChecksumFold(uint64_t sum) { return __builtin_bswap16(OnesComplementFold(sum)); }
 
 // Stores a word in network byte order and counts it into `sum`: a header is summed from registers

@@ -71,39 +71,51 @@ class PlainFrameParser {
     for (size_t i = 0; i < kWordsAt.size(); ++i) {
       differs |= (Load64(data + kWordsAt[i]) ^ is_[i]) & mask_[i];
     }
-    const uint64_t addresses = Load64(ip + kIpv4SourceAt);  // as they lie
-    const uint32_t source = __builtin_bswap32(static_cast<uint32_t>(addresses));
-    const uint32_t destination = __builtin_bswap32(static_cast<uint32_t>(addresses >> 32));
+    // All is read once, as numbers in host byte order, and summed as such: what has to be read
+    // anyway costs an addition to be verified.
+    const uint32_t source = LoadBe32(ip + kIpv4SourceAt);
+    const uint32_t destination = LoadBe32(ip + kIpv4DestinationAt);
     if (differs != 0 || !IsPlainPair(source, destination)) [[unlikely]]
       return false;
+    const uint64_t address_sum = uint64_t{source} + destination;
+    const uint32_t version_to_length = LoadBe32(ip);
+    const uint32_t tcp_length = (version_to_length & 0xFFFF) - kIpv4HeaderBytes;
     // Header length, flags and window are one word.
     const uint32_t control = LoadBe32(tcp + kTcpDataOffsetAt);
-    const uint32_t header_bytes = control >> 28 << 2;
-    const uint32_t tcp_length = LoadBe16(ip + kIpv4TotalLengthAt) - kIpv4HeaderBytes;
-    const uint32_t payload_length = tcp_length - header_bytes;
-    if (tcp_length > length - kIpv4EndAt || payload_length > tcp_length) return false;
-    segment.flags = static_cast<Flags>(control >> 16);
-    segment.window = static_cast<uint16_t>(control);
-    if (segment.flags - 1u >= kUrg - 1u) return false;  // none; or URG, ECE, CWR: the highest bits
-    if (!ParseOptions(tcp + kTcpHeaderBytes, header_bytes, segment)) [[unlikely]]
+    const uint32_t header_bytes = control >> 26 & 0x3C;
+    if (tcp_length > length - kIpv4EndAt || header_bytes > tcp_length) return false;
+    if ((control & kOtherFlags) != 0 || (control & kPlainFlags) == 0) return false;
+    uint64_t tcp_sum = address_sum + kIpProtocolTcp + tcp_length + control;
+    OptionBits options;
+    if (!ParseOptions(tcp + kTcpHeaderBytes, header_bytes, segment, options, tcp_sum)) [[unlikely]]
       return false;
-    if (ip_checksum != ChecksumState::kGood &&
-        (ip_checksum == ChecksumState::kBad || !IpChecksumIsValid(ip))) {
+    if (ip_checksum == ChecksumState::kUnknown) {
+      const uint64_t ip_sum =
+          address_sum + version_to_length + LoadBe32(ip + kIpv4IdAt) + LoadBe32(ip + kIpv4TtlAt);
+      if (!OnesComplementIsZero(ip_sum)) return false;
+    } else if (ip_checksum == ChecksumState::kBad) {
       return false;
     }
+    const uint32_t ports = LoadBe32(tcp + kTcpSourcePortAt);
+    const uint32_t seq = LoadBe32(tcp + kTcpSeqAt), ack = LoadBe32(tcp + kTcpAckAt);
     // RFC 9293 3.1 (MUST-3): "The receiver MUST check it"; so when the device did not, we do.
-    if (l4_checksum != ChecksumState::kGood &&
-        (l4_checksum == ChecksumState::kBad ||
-         !TcpChecksumIsValid(tcp, tcp_length, header_bytes))) {
+    if (l4_checksum == ChecksumState::kUnknown) {
+      tcp_sum += uint64_t{ports} + seq + ack + LoadBe32(tcp + kTcpChecksumAt);
+      if (tcp_length != header_bytes) {
+        tcp_sum += ChecksumFold(ChecksumAdd(tcp + header_bytes, tcp_length - header_bytes, 0));
+      }
+      if (!OnesComplementIsZero(tcp_sum)) return false;
+    } else if (l4_checksum == ChecksumState::kBad) {
       return false;
     }
-    segment.seq = SeqNum(LoadBe32(tcp + kTcpSeqAt));
-    segment.ack = SeqNum(LoadBe32(tcp + kTcpAckAt));
+    segment.seq = SeqNum(seq);
+    segment.ack = SeqNum(ack);
+    StoreControl(control, options, segment);
     segment.ecn = 0;
     segment.payload = tcp + header_bytes;
-    segment.payload_length = payload_length;
+    segment.payload_length = tcp_length - header_bytes;
     flow.addresses = uint64_t{destination} << 32 | source;
-    flow.ports = LoadBe32(tcp + kTcpSourcePortAt);
+    flow.ports = ports;
     return true;
   }
 
@@ -111,6 +123,9 @@ class PlainFrameParser {
   static constexpr uint32_t kIpv4EndAt = kEthernetHeaderBytes + kIpv4HeaderBytes;
   // Three words of eight octets cover all that is compared with a constant, but the addresses.
   static constexpr std::array<uint32_t, 3> kWordsAt{0, 8, 16};
+  // Of the word with the header's length: URG, ECE and CWR; and the others.
+  static constexpr uint32_t kOtherFlags = uint32_t{kUrg | kEce | kCwr} << 16;
+  static constexpr uint32_t kPlainFlags = uint32_t{kUrg - 1} << 16;
   static constexpr uint32_t kSynHeaderBytes = kTcpHeaderBytes + 20;
   static constexpr uint32_t kMssHeaderBytes = kTcpHeaderBytes + 4;
   static constexpr uint32_t kTimestampsHeaderBytes = kTcpHeaderBytes + kTimestampsPaddedBytes;
@@ -120,10 +135,14 @@ class PlainFrameParser {
     std::memcpy(&v, at, sizeof v);
     return v;
   }
-  static uint32_t Load32(const std::byte* at) {
-    uint32_t v;
-    std::memcpy(&v, at, sizeof v);
-    return v;
+
+  // Window, flags and options lie in a segment as in the header: one store.
+  MR_ALWAYS_INLINE static void StoreControl(uint32_t control, OptionBits options,
+                                            Segment& segment) {
+    constexpr size_t kAt = offsetof(Segment, window);
+    static_assert(offsetof(Segment, flags) == kAt + 2 && offsetof(Segment, options) == kAt + 3);
+    const uint32_t word = (control & 0x00FF'FFFF) | uint32_t{options} << 24;
+    std::memcpy(reinterpret_cast<std::byte*>(&segment) + kAt, &word, sizeof word);
   }
 
   // Unicast from somebody else to us.
@@ -134,78 +153,56 @@ class PlainFrameParser {
     return ((source ^ own_v4_) & owned_mask_) != 0;
   }
 
-  // The options of a plain segment into `out`; false for another layout.
+  // The options of a plain segment into `out`, which of them into `present`; added to `sum`. False
+  // for another layout.
   MR_ALWAYS_INLINE static bool ParseOptions(const std::byte* options, uint32_t header_bytes,
-                                            Segment& out) {
+                                            Segment& out, OptionBits& present, uint64_t& sum) {
     if (header_bytes == kTimestampsHeaderBytes) [[likely]] {
       if (LoadBe32(options) != kTimestampsPrefix) [[unlikely]]
-        return ParseShortSynOptions(options, out);
-      out.tsval = LoadBe32(options + 4);
-      out.tsecr = LoadBe32(options + 8);
-      out.options = kTimestampsOption;
+        return ParseShortSynOptions(options, out, present, sum);
+      const uint32_t tsval = LoadBe32(options + 4), tsecr = LoadBe32(options + 8);
+      out.tsval = tsval;
+      out.tsecr = tsecr;
+      sum += uint64_t{kTimestampsPrefix} + tsval + tsecr;
+      present = kTimestampsOption;
       return true;
     }
-    out.options = 0;
+    present = 0;
     if (header_bytes == kTcpHeaderBytes) return true;
     if (header_bytes == kMssHeaderBytes) {
       const uint32_t mss = LoadBe32(options);
       out.mss = static_cast<uint16_t>(mss);
-      out.options = kMssOption;
+      sum += mss;
+      present = kMssOption;
       return mss >> 16 == 0x0204;
     }
     if (header_bytes != kSynHeaderBytes) return false;
     // MSS; SACK-permitted and timestamps; NOP and window scale: the order of EmitTcpOptions.
     const uint32_t mss = LoadBe32(options), scale = LoadBe32(options + 16);
+    const uint32_t tsval = LoadBe32(options + 8), tsecr = LoadBe32(options + 12);
+    const bool plain = (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0402'080A) |
+                        ((scale >> 8) ^ 0x01'0303)) == 0;
     out.mss = static_cast<uint16_t>(mss);
-    out.tsval = LoadBe32(options + 8);
-    out.tsecr = LoadBe32(options + 12);
+    out.tsval = tsval;
+    out.tsecr = tsecr;
     out.window_scale = static_cast<uint8_t>(scale);
-    out.options = kMssOption | kSackPermittedOption | kTimestampsOption | kWindowScaleOption;
-    return (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0402'080A) |
-            ((scale >> 8) ^ 0x01'0303)) == 0;
+    sum += uint64_t{mss} + 0x0402'080A + tsval + tsecr + scale;
+    present = kMssOption | kSackPermittedOption | kTimestampsOption | kWindowScaleOption;
+    return plain;
   }
 
   // Those of a SYN without timestamps, which fill as many octets as timestamps alone: MSS; NOPs and
   // SACK-permitted; NOP and window scale.
-  static bool ParseShortSynOptions(const std::byte* options, Segment& out) {
+  static bool ParseShortSynOptions(const std::byte* options, Segment& out, OptionBits& present,
+                                   uint64_t& sum) {
     const uint32_t mss = LoadBe32(options), scale = LoadBe32(options + 8);
+    const bool plain = (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0101'0402) |
+                        ((scale >> 8) ^ 0x01'0303)) == 0;
     out.mss = static_cast<uint16_t>(mss);
     out.window_scale = static_cast<uint8_t>(scale);
-    out.options = kMssOption | kSackPermittedOption | kWindowScaleOption;
-    return (((mss >> 16) ^ 0x0204) | (LoadBe32(options + 4) ^ 0x0101'0402) |
-            ((scale >> 8) ^ 0x01'0303)) == 0;
-  }
-
-  // Words of 32 bits in 64: no carry to look at, two instructions each.
-  template <uint32_t kBytes>
-  MR_ALWAYS_INLINE static uint64_t SumOf(const std::byte* data) {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < kBytes; i += 4) sum += Load32(data + i);
-    return sum;
-  }
-
-  MR_ALWAYS_INLINE static bool IpChecksumIsValid(const std::byte* ip) {
-    return OnesComplementFold(SumOf<kIpv4HeaderBytes>(ip)) == kChecksumValid;
-  }
-
-  // The header's length is one of four; each is summed without a loop. The pseudo-header's
-  // addresses are summed where they lie, in front of it.
-  MR_ALWAYS_INLINE static bool TcpChecksumIsValid(const std::byte* tcp, uint32_t tcp_length,
-                                                  uint32_t header_bytes) {
-    constexpr uint32_t kFrom = kIpv4HeaderBytes - kIpv4SourceAt;
-    uint64_t sum = __builtin_bswap16(static_cast<uint16_t>(tcp_length)) +
-                   (uint64_t{kIpProtocolTcp} << 8) + SumOf<kFrom + kTcpHeaderBytes>(tcp - kFrom);
-    if (header_bytes == kTimestampsHeaderBytes) [[likely]] {
-      sum += SumOf<kTimestampsPaddedBytes>(tcp + kTcpHeaderBytes);
-    } else if (header_bytes == kSynHeaderBytes) {
-      sum += SumOf<kSynHeaderBytes - kTcpHeaderBytes>(tcp + kTcpHeaderBytes);
-    } else if (header_bytes == kMssHeaderBytes) {
-      sum += Load32(tcp + kTcpHeaderBytes);
-    }
-    if (tcp_length != header_bytes) {
-      sum = OnesComplementAdd(sum, ChecksumAdd(tcp + header_bytes, tcp_length - header_bytes, 0));
-    }
-    return OnesComplementFold(sum) == kChecksumValid;
+    sum += uint64_t{mss} + 0x0101'0402 + scale;
+    present = kMssOption | kSackPermittedOption | kWindowScaleOption;
+    return plain;
   }
 
   std::array<uint64_t, kWordsAt.size()> is_{}, mask_{};
