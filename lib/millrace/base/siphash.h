@@ -6,6 +6,7 @@
 #ifndef MILLRACE_BASE_SIPHASH_H_
 #define MILLRACE_BASE_SIPHASH_H_
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -18,46 +19,55 @@ struct SipKey {
   uint64_t k0 = 0, k1 = 0;
 };
 
-// The four words of SipHash's state and its two phases.
-class SipState {
+// The four words of SipHash's state and its two phases. A word is a number or a vector of them, one
+// for each of several inputs; vectors go by reference, because how one is passed differs with what
+// the processor has.
+template <class Word>
+class SipStateOf {
  public:
-  explicit constexpr SipState(SipKey key)
-      : v0_(key.k0 ^ 0x736f'6d65'7073'6575),
-        v1_(key.k1 ^ 0x646f'7261'6e64'6f6d),
-        v2_(key.k0 ^ 0x6c79'6765'6e65'7261),
-        v3_(key.k1 ^ 0x7465'6462'7974'6573) {}
+  explicit constexpr SipStateOf(SipKey key)
+      : v0_(Word{} + (key.k0 ^ 0x736f'6d65'7073'6575)),
+        v1_(Word{} + (key.k1 ^ 0x646f'7261'6e64'6f6d)),
+        v2_(Word{} + (key.k0 ^ 0x6c79'6765'6e65'7261)),
+        v3_(Word{} + (key.k1 ^ 0x7465'6462'7974'6573)) {}
 
-  constexpr void Compress(uint64_t word) {
+  constexpr void Compress(const Word& word) {
     v3_ ^= word;
     Round();
     Round();
     v0_ ^= word;
   }
+  constexpr void Finish(Word& hash) {
+    v2_ ^= Word{} + uint64_t{0xFF};
+    Round();
+    Round();
+    Round();
+    Round();
+    hash = v0_ ^ v1_ ^ v2_ ^ v3_;
+  }
   constexpr uint64_t Finish() {
-    v2_ ^= 0xFF;
-    Round();
-    Round();
-    Round();
-    Round();
-    return v0_ ^ v1_ ^ v2_ ^ v3_;
+    uint64_t hash = 0;
+    Finish(hash);
+    return hash;
   }
 
  private:
   constexpr void Round() {
     v0_ += v1_;
     v2_ += v3_;
-    v1_ = std::rotl(v1_, 13) ^ v0_;
-    v3_ = std::rotl(v3_, 16) ^ v2_;
-    v0_ = std::rotl(v0_, 32);
+    v1_ = (v1_ << 13 | v1_ >> 51) ^ v0_;
+    v3_ = (v3_ << 16 | v3_ >> 48) ^ v2_;
+    v0_ = v0_ << 32 | v0_ >> 32;
     v2_ += v1_;
     v0_ += v3_;
-    v1_ = std::rotl(v1_, 17) ^ v2_;
-    v3_ = std::rotl(v3_, 21) ^ v0_;
-    v2_ = std::rotl(v2_, 32);
+    v1_ = (v1_ << 17 | v1_ >> 47) ^ v2_;
+    v3_ = (v3_ << 21 | v3_ >> 43) ^ v0_;
+    v2_ = v2_ << 32 | v2_ >> 32;
   }
 
-  uint64_t v0_, v1_, v2_, v3_;
+  Word v0_, v1_, v2_, v3_;
 };
+using SipState = SipStateOf<uint64_t>;
 
 // The last word of an input of `length` octets starts with its remainder and ends with its length.
 inline constexpr uint64_t SipLengthWord(size_t length) { return uint64_t{length} << 56; }
@@ -91,6 +101,24 @@ constexpr uint64_t SipHash24Of12(SipKey key, uint64_t a, uint32_t b) {
   state.Compress(a);
   state.Compress(b | SipLengthWord(12));
   return state.Finish();
+}
+
+// SipHash24Of12 of each of four inputs, which costs less than that of two (AVX2: 45 instructions
+// for each instead of 120).
+inline constexpr size_t kSipLanes = 4;
+inline void SipHash24Of12(SipKey key, const std::array<uint64_t, kSipLanes>& a,
+                          const std::array<uint64_t, kSipLanes>& b,
+                          std::array<uint64_t, kSipLanes>& hashes) {
+  using Lanes [[gnu::vector_size(kSipLanes * sizeof(uint64_t))]] = uint64_t;
+  Lanes word;
+  std::memcpy(&word, a.data(), sizeof word);
+  SipStateOf<Lanes> state(key);
+  state.Compress(word);
+  std::memcpy(&word, b.data(), sizeof word);
+  word |= Lanes{} + SipLengthWord(12);
+  state.Compress(word);
+  state.Finish(word);
+  std::memcpy(hashes.data(), &word, sizeof word);
 }
 
 // Equal to hashing the 24 octets of a, b and c.

@@ -152,7 +152,9 @@ inline size_t DpdkPort::RxBurst(Instant /*now*/, std::span<stack::RxFrame> frame
   rte_mbuf* burst[stack::kBurst];
   const size_t room = std::min(frames.size(), stack::kBurst);
   const size_t received = rte_eth_rx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(room));
-  for (size_t i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
+  const bool verdicts = offloads_.rx_checksum;
+  const auto l4_checksum =
+      offloads_.rx_trusted ? wire::ChecksumState::kGood : wire::ChecksumState::kUnknown;
   size_t count = 0;
   for (size_t i = 0; i < received; ++i) {
     rte_mbuf* mbuf = burst[i];
@@ -163,11 +165,11 @@ inline size_t DpdkPort::RxBurst(Instant /*now*/, std::span<stack::RxFrame> frame
     stack::RxFrame& frame = frames[count++];
     frame.packet = HandleOf(mbuf);
     frame.data = rte_pktmbuf_mtod(mbuf, std::byte*);
+    rte_prefetch0(frame.data);
     frame.length = mbuf->data_len;
     frame.ip_checksum = wire::ChecksumState::kUnknown;
-    frame.l4_checksum =
-        offloads_.rx_trusted ? wire::ChecksumState::kGood : wire::ChecksumState::kUnknown;
-    if (offloads_.rx_checksum) {
+    frame.l4_checksum = l4_checksum;
+    if (verdicts) {
       frame.ip_checksum = IpChecksumOf(mbuf->ol_flags);
       frame.l4_checksum = L4ChecksumOf(mbuf->ol_flags);
     }
@@ -238,24 +240,27 @@ inline size_t DpdkPort::TxBurst(Instant /*now*/, std::span<const wire::PacketHan
 }
 
 inline void DpdkPort::Free(std::span<const wire::PacketHandle> packets) {
-  void* pending[stack::kBurst];
-  unsigned count = 0;
-  rte_mempool* pool = nullptr;
-  for (wire::PacketHandle packet : packets) {
-    rte_mbuf* mbuf = MbufOf(packet);
-    MR_DCHECK(mbuf->next == nullptr && mbuf->nb_segs == 1);
-    if (!RTE_MBUF_DIRECT(mbuf) || rte_mbuf_refcnt_read(mbuf) != 1) [[unlikely]] {
-      mbuf = rte_pktmbuf_prefree_seg(mbuf);  // frees attached data; null: others refer to it
-      if (mbuf == nullptr) continue;
+  while (!packets.empty()) {
+    // Those in front that go back to the same pool as they are, in bulk.
+    rte_mempool* const pool = MbufOf(packets.front())->pool;
+    void* pending[stack::kBurst];
+    const size_t most = std::min(packets.size(), stack::kBurst);
+    size_t count = 0;
+    for (; count < most; ++count) {
+      rte_mbuf* const mbuf = MbufOf(packets[count]);
+      MR_DCHECK(mbuf->next == nullptr && mbuf->nb_segs == 1);
+      if (!RTE_MBUF_DIRECT(mbuf) || rte_mbuf_refcnt_read(mbuf) != 1 || mbuf->pool != pool) break;
+      pending[count] = mbuf;
     }
-    if (mbuf->pool != pool || count == stack::kBurst) {
-      if (count > 0) rte_mempool_put_bulk(pool, pending, count);
-      pool = mbuf->pool;
-      count = 0;
+    if (count > 0) {
+      rte_mempool_put_bulk(pool, pending, static_cast<unsigned>(count));
+    } else {
+      // Frees attached data; null: others refer to it.
+      rte_mbuf* const mbuf = rte_pktmbuf_prefree_seg(MbufOf(packets[count++]));
+      if (mbuf != nullptr) rte_mempool_put(mbuf->pool, mbuf);
     }
-    pending[count++] = mbuf;
+    packets = packets.subspan(count);
   }
-  if (count > 0) rte_mempool_put_bulk(pool, pending, count);
 }
 
 static_assert(stack::Port<DpdkPort>);

@@ -83,7 +83,10 @@ class Engine {
   [[nodiscard]] bool SetTcpConfig(const tcp::Config& config);
 
   // Stages of a poll.
-  void BeginPoll(Instant now) { env_.SetNow(now); }
+  void BeginPoll(Instant now) {
+    env_.SetNow(now);
+    poll_era_ = neighbors_.era();
+  }
   void Input(std::span<const RxFrame> frames);
   void RunTimers();
   // Next connection that needs a visit, or null.
@@ -122,8 +125,10 @@ class Engine {
   bool HasDirty() const { return dirty_head_ != nullptr; }
   // Next hop of a flow, found or made; Neighbors::kNone without route or room.
   uint16_t NextHop(const FlowKey& key);
-  // Whether an index that nobody held by Ref still is that.
+  // Whether an index that was that when a reply was made, earlier in this poll, still is.
   bool IsNextHop(uint16_t neighbor, const FlowKey& key) const {
+    if (key.IsV4() && neighbors_.era() == poll_era_) [[likely]]
+      return true;
     return neighbors_[neighbor].address == NextHopAddress(key);
   }
   IpAddress LocalOf(const FlowKey& key) const {
@@ -162,6 +167,7 @@ class Engine {
   static constexpr size_t kTimerWorkMax = 256;  // entries touched per poll, wheel and queue
   static constexpr size_t kExpiryBatch = 32;    // TIME-WAITs that leave the table together
   static constexpr size_t kRepliesMax = kBurst + kTimerWorkMax;
+  static constexpr size_t kLastHops = 256;
   static constexpr size_t kControlMax = kBurst;  // a frame earns one at most
   static constexpr int kTimeWaitShift = 20;      // 2MSL is counted in ticks of 1 ms
 
@@ -193,6 +199,14 @@ class Engine {
   void OnUnwantedDatagram(const wire::ParsedFrame& frame);
   void SendUnparked(const NeighborResult& result);
   void Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
+  tcp::TxSegment& AddReply(const FlowKey& key, uint16_t neighbor);  // which the caller fills
+  void HashSyns(std::span<Parsed* const> syns);
+  // REQUIRES: the segment came in the burst that is processed.
+  uint64_t TupleHashOf(const Parsed& parsed) const {
+    if (parsed.MayOpen()) [[likely]]
+      return parsed.tuple_hash;
+    return SipHash24Of12(secrets_.isn, parsed.key.addresses(), parsed.key.ports());
+  }
   void ReplyReset(const Parsed& parsed);
 
   // engine_cookie.cc
@@ -276,8 +290,9 @@ class Engine {
   HalfOpenQueue half_open_queue_;
   TimeWaitQueue time_wait_queue_;
   Neighbors neighbors_;
+  uint32_t poll_era_ = 0;  // of the neighbours when the poll began
   Route route_;
-  LastHop last_hop_;
+  std::array<LastHop, kLastHops> last_hops_{};  // by the last bits of the destination
   SourcePorts source_ports_, source_ports_v6_, source_ports_link_local_;
   PathMtus path_mtus_;
   ListenerTable listeners_;

@@ -36,8 +36,7 @@ void Engine::OnListenerFull(const Parsed& p, uint16_t index, SeqNum iss_floor, b
     CountSynDrop(listener);
     return;
   }
-  const tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses(), p.key.ports(), env_.now);
+  const tcp::TupleSecrets secrets = tcp::SecretsOf(TupleHashOf(p), env_.now);
   const tcp::HalfOpen half_open = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
   listener.cookies_until = env_.now + tcp::kSynCookieLife;
   ++env_.counters.syncookies_sent;

@@ -1,7 +1,5 @@
-// stack/engine_input.cc - from a burst of frames to the connections they belong to.
-//
-// In stages over the burst, so that memory latency is paid once per burst and not once per packet:
-// parse all and prefetch the table's buckets; look at the tags and prefetch the records; process.
+// stack/engine_input.cc - what a segment does: to a connection, a half-open one, a TIME-WAIT or
+// none.
 
 #include <algorithm>
 #include <cstring>
@@ -16,112 +14,10 @@ namespace {
 
 constexpr bool kNoFloor = false;
 
-void PrefetchConnection(const Connection& connection) {
-  const std::byte* p = reinterpret_cast<const std::byte*>(&connection);
-  __builtin_prefetch(p);
-  __builtin_prefetch(p + 64);
-  __builtin_prefetch(p + 128);
-  __builtin_prefetch(p + 192);
-}
-
 }  // namespace
 
 FlowRef Engine::FindFlow(uint64_t hash, const FlowKey& key) const {
   return table_.Find(hash, [&](FlowRef ref) { return KeyOf(ref) == key; });
-}
-
-// What is not plain. False: it belongs to no connection.
-bool Engine::ParseInLayers(const RxFrame& rx, Parsed& p) {
-  wire::ParseFrame(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, net_, p.frame);
-  p.frame.tcp.handle = rx.packet;
-  if (p.frame.kind != wire::FrameKind::kTcp) {
-    return p.frame.kind == wire::FrameKind::kTcpV6 && TakeTcpV6(p);
-  }
-  p.key = FlowKey::V4(p.frame.destination_v4, p.frame.destination_port, p.frame.source_v4,
-                      p.frame.source_port);
-  return true;
-}
-
-void Engine::ParseAll(std::span<const RxFrame> frames) {
-  uint64_t bytes = 0;
-  for (size_t i = 0; i < frames.size(); ++i) {
-    const RxFrame& rx = frames[i];
-    Parsed& p = parsed_[i];
-    bytes += rx.length;
-    wire::PlainFlow flow;
-    if (plain_.Parse(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, p.frame.tcp, flow))
-        [[likely]] {
-      p.frame.kind = wire::FrameKind::kTcp;
-      p.key.SetV4(flow);
-      p.hash = table_.Hash(flow.addresses, flow.ports);
-    } else if (ParseInLayers(rx, p)) {
-      p.hash = table_.Hash(p.key);
-    } else {
-      continue;
-    }
-    p.frame.tcp.handle = rx.packet;
-    p.home = table_.HomePlaceOf(p.hash);
-  }
-  counters_.rx_bytes += bytes;
-  // In a loop of their own: one that misses the TLB waits for the walk, and while it does only
-  // some 400 instructions can go on behind it, so there should be other prefetches among them.
-  // Beside 10 M connections that waiting was 79 ns a connection, both ends together.
-  // What is no TCP has the place of an earlier burst, which costs nothing.
-  for (size_t i = 0; i < frames.size(); ++i) FlowTable::Prefetch(parsed_[i].home);
-}
-
-void Engine::Input(std::span<const RxFrame> frames) {
-  counters_.rx_frames += frames.size();
-  ParseAll(frames);
-  for (size_t i = 0; i < frames.size(); ++i) {
-    Parsed& p = parsed_[i];
-    if (p.frame.kind != wire::FrameKind::kTcp) continue;
-    p.place = FlowTable::FindCandidate(p.home, p.hash);
-    p.connection = nullptr;
-    if (p.place == nullptr) continue;
-    p.candidate = *p.place;
-    if (p.candidate.kind() == FlowKind::kConnection) [[likely]] {
-      p.connection = &connections_[p.candidate.index()];
-      PrefetchConnection(*p.connection);
-    } else {
-      __builtin_prefetch(&KeyOf(p.candidate));
-    }
-  }
-  for (size_t i = 0; i < frames.size(); ++i) {
-    Parsed& p = parsed_[i];
-    if (p.frame.kind == wire::FrameKind::kTcp) [[likely]] {
-      OnTcp(p);  // frees or keeps the packet itself
-      continue;
-    }
-    switch (p.frame.kind) {
-      case wire::FrameKind::kTcp:
-        break;
-      case wire::FrameKind::kArp:
-        OnArp(p.frame);
-        break;
-      case wire::FrameKind::kIcmp:
-        OnIcmp(p.frame, frames[i]);
-        continue;
-      case wire::FrameKind::kUdp:
-      case wire::FrameKind::kOtherIpProtocol:
-        OnUnwantedDatagram(p.frame);
-        break;
-      case wire::FrameKind::kDrop:
-        counters_.Drop(p.frame.drop);
-        break;
-      case wire::FrameKind::kIcmpV6:
-        OnIcmpV6(p.frame, frames[i]);
-        continue;
-      case wire::FrameKind::kTcpV6:  // no room for its addresses
-        ++counters_.address_pairs_full;
-        break;
-      case wire::FrameKind::kUdpV6:
-      case wire::FrameKind::kIpv6Problem:
-        OnProblemV6(p.frame);
-        break;
-    }
-    env_.released.push_back(frames[i].packet);
-  }
 }
 
 void Engine::OnTcp(Parsed& p) {
@@ -214,19 +110,18 @@ void Engine::TakeSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has
     half_opens_.Give(h);
     return;
   }
-  tcp::TupleSecrets secrets =
-      tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses(), p.key.ports(), env_.now);
+  tcp::TupleSecrets secrets = tcp::SecretsOf(TupleHashOf(p), env_.now);
   if (has_floor && secrets.iss <= iss_floor) secrets.iss = iss_floor + 1;
   HalfOpen& half_open = half_opens_[h];
   half_open.key = p.key;
-  half_open.tcp = tcp::MakeHalfOpen(p.frame.tcp, secrets, env_);
+  tcp::FillHalfOpen(p.frame.tcp, secrets, env_, half_open.tcp);
   half_open.neighbor = neighbor;
   half_open.listener = index;
   neighbors_.Ref(neighbor);
   pairs_.Ref(p.key);
   ++listener.half_open;
   half_open_queue_.Append(half_opens_, h);
-  Reply(p.key, neighbor, tcp::SynAckOf(half_open.tcp, env_));
+  tcp::FillSynAck(half_open.tcp, env_, AddReply(p.key, neighbor));
 }
 
 void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
@@ -260,7 +155,12 @@ void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
       tcp::Establish(connection.tcb, half_open.tcp, env_);
       if (!path_mtus_.empty()) [[unlikely]]
         (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
-      table_.Replace(p.hash, ref, FlowRef(FlowKind::kConnection, index));
+      const FlowRef made(FlowKind::kConnection, index);
+      if (p.place != nullptr && *p.place == ref) [[likely]] {
+        FlowTable::ReplaceAt(p.place, made);
+      } else {
+        table_.Replace(p.hash, ref, made);
+      }
       RemoveHalfOpen(ref.index(), false);
       OnConnection(p, connection);
       return;
@@ -318,13 +218,17 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
 }
 
 void Engine::Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment) {
+  AddReply(key, neighbor) = segment;
+}
+
+tcp::TxSegment& Engine::AddReply(const FlowKey& key, uint16_t neighbor) {
   // One reply per received frame and per popped timer at most: the array cannot overflow.
   MR_DCHECK(reply_count_ < kRepliesMax);
   ++env_.counters.out_segs;
   StatelessReply& reply = replies_[reply_count_++];
   reply.key = key;
   reply.neighbor = neighbor;
-  reply.segment = segment;
+  return reply.segment;
 }
 
 void Engine::ReplyReset(const Parsed& p) {

@@ -1,5 +1,8 @@
 // stack/engine_open.cc - listening, and connections that the application opens.
 
+#include <algorithm>
+#include <span>
+
 #include "millrace/stack/engine.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/isn.h"
@@ -39,10 +42,11 @@ const char* ToString(ListenResult result) {
 }
 
 uint16_t Engine::NextHop(const FlowKey& key) {
-  // Nearly always the one of the last flow: a gateway, or the one server of a load test.
-  if (key.IsV4() && key.remote_v4() == last_hop_.destination_v4 &&
-      last_hop_.era == neighbors_.era() && neighbors_.HasUsers(last_hop_.neighbor)) [[likely]] {
-    return last_hop_.neighbor;
+  // Nearly always that of an earlier flow: a gateway, the one server of a load test, its clients.
+  const LastHop& hop = last_hops_[key.remote_v4() % kLastHops];
+  if (key.IsV4() && key.remote_v4() == hop.destination_v4 && hop.era == neighbors_.era() &&
+      neighbors_.IsHeld(hop.neighbor)) [[likely]] {
+    return hop.neighbor;
   }
   return FindNextHop(key);
 }
@@ -52,7 +56,7 @@ uint16_t Engine::FindNextHop(const FlowKey& key) {
   if (hop == IpAddress() || hop == IpAddress::V4(0)) return Neighbors::kNone;
   const uint16_t neighbor = neighbors_.Lookup(hop, env_.now);
   if (key.IsV4() && neighbor != Neighbors::kNone) {
-    last_hop_ = {key.remote_v4(), neighbors_.era(), neighbor};
+    last_hops_[key.remote_v4() % kLastHops] = {key.remote_v4(), neighbors_.era(), neighbor};
   }
   return neighbor;
 }
@@ -117,14 +121,23 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
         reused = FindFlow(hash, key_of(c));
         return !reused || MayReuse(reused);
       },
-      [&](uint64_t hash) { table_.PrefetchBucket(hash); });
+      [&](std::span<SourcePorts::Choice> drawn) {
+        for (const auto& c : drawn) table_.PrefetchBucket(c.prepared);
+        for (; !drawn.empty(); drawn = drawn.subspan(std::min(drawn.size(), kSipLanes))) {
+          tcp::HashTuples(
+              secrets_.isn, std::min(drawn.size(), kSipLanes),
+              [&](size_t i) { return TupleOf(key_of(drawn[i].candidate)); },
+              [&](size_t i, uint64_t secret) { drawn[i].secret = secret; });
+        }
+      });
   if (!choice.has_value()) {
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
   }
   if (reused) [[unlikely]]
     return Reopen(key_of(choice->candidate), choice->prepared, reused, user_data, socket);
-  return Open(key_of(choice->candidate), choice->prepared, user_data, socket);
+  return OpenWith(key_of(choice->candidate), choice->prepared,
+                  tcp::SecretsOf(choice->secret, env_.now), user_data, socket);
 }
 
 // An opening of ours may take a tuple out of its TIME-WAIT when what protects a listener's (RFC

@@ -12,6 +12,7 @@
 #include "millrace/stack/flow_table.h"
 #include "millrace/stack/records.h"
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/half_open.h"
 #include "millrace/wire/frame.h"
 
 namespace millrace::stack {
@@ -70,9 +71,13 @@ struct Parsed {
   const FlowRef* place;    // where the table has an entry that may be the flow's, or null
   Connection* connection;  // the one that the entry named, or null
   FlowRef candidate;       // the entry itself
+  uint64_t tuple_hash;     // of an opening SYN of no flow that was seen: see MayOpen
+
+  // Whether `tuple_hash` was computed, together with those of the burst's other SYNs.
+  bool MayOpen() const { return place == nullptr && tcp::IsOpeningSyn(frame.tcp); }
 };
 
-// Where the last flow over IPv4 went; the index counts in that era of the neighbours only.
+// Where a flow over IPv4 went; the index counts in that era of the neighbours only.
 struct LastHop {
   uint32_t destination_v4 = 0;  // 0: there was none
   uint32_t era = 0;

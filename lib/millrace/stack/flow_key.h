@@ -20,6 +20,12 @@
 
 namespace millrace::stack {
 
+// What names a flow for longer than a pair of IPv6 addresses keeps its number.
+struct TupleName {
+  uint64_t addresses;
+  uint32_t ports;
+};
+
 struct FlowKey {
   std::array<uint32_t, 2> address_words{};  // IPv4: remote, local; IPv6: the digest
   uint16_t local_port = 0;                  // all in host byte order
@@ -67,6 +73,8 @@ struct FlowKey {
  private:
   using Words = std::array<uint64_t, 2>;
 };
+
+constexpr TupleName TupleOf(const FlowKey& key) { return {key.addresses(), key.ports()}; }
 
 static_assert(sizeof(FlowKey) == 16 && alignof(FlowKey) == 4);
 static_assert(std::is_trivially_copyable_v<FlowKey>);

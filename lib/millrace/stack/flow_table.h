@@ -82,6 +82,9 @@ class FlowTable {
   // The flow's record moved: half-open to connection to TIME-WAIT. REQUIRES: (hash, from) is in.
   void Replace(uint64_t hash, FlowRef from, FlowRef to);
 
+  // The same where FindCandidate has found it. REQUIRES: it is still there.
+  static void ReplaceAt(const FlowRef* place, FlowRef to) { *const_cast<FlowRef*>(place) = to; }
+
   // REQUIRES: (hash, ref) is in.
   void Erase(uint64_t hash, FlowRef ref);
 

@@ -52,7 +52,7 @@ class FrameBuilder {
   // The same for a segment of SendPlainSegment (tcp/output_plain.h). REQUIRES: key.IsV4().
   MR_ALWAYS_INLINE uint32_t BuildPlainTcp(std::byte* at, const FlowKey& key,
                                           const MacAddress& destination,
-                                          const tcp::TxSegment& segment,
+                                          const tcp::TxFields& segment,
                                           const tcp::SendPool& pool) const {
     if (segment.options == wire::kTimestampsOption) [[likely]] {
       return BuildPlain<wire::kTimestampsOption>(at, key, destination, segment, pool);
@@ -82,7 +82,7 @@ class FrameBuilder {
                             const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
   template <wire::OptionBits kOptions>
   MR_ALWAYS_INLINE uint32_t BuildPlain(std::byte* at, const FlowKey& key,
-                                       const MacAddress& destination, const tcp::TxSegment& segment,
+                                       const MacAddress& destination, const tcp::TxFields& segment,
                                        const tcp::SendPool& pool) const;
   uint32_t BuildTcpV4(std::byte* at, const FlowKey& key, const MacAddress& destination,
                       const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
@@ -101,7 +101,7 @@ class FrameBuilder {
 template <wire::OptionBits kOptions>
 MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildPlain(std::byte* at, const FlowKey& key,
                                                    const MacAddress& destination,
-                                                   const tcp::TxSegment& segment,
+                                                   const tcp::TxFields& segment,
                                                    const tcp::SendPool& pool) const {
   constexpr uint32_t kPayloadAt =
       wire::PlainEmitter::kTcpAt + wire::PlainEmitter::HeaderBytes(kOptions);

@@ -141,6 +141,16 @@ SourcePorts::Candidate SourcePorts::Step(const Walk& walk) {
   return CandidateOf(walk, number);
 }
 
+// The permutation's constants are prepared once for all of them.
+void SourcePorts::Draw(const Walk& walk, std::span<Choice> drawn) {
+  uint64_t counter = *walk.counter;
+  for (Choice& choice : drawn) {
+    choice.candidate = CandidateOf(walk, permutation_(walk.key, counter));
+    if (++counter == permutation_.size()) counter = 0;
+  }
+  *walk.counter = counter;
+}
+
 SourcePorts::Candidate SourcePorts::SteeredCandidateOf(const Walk& walk, uint64_t number) const {
   const uint32_t address = first_address_low_ + static_cast<uint32_t>(number / port_count_);
   const auto of_address = static_cast<uint32_t>(number % port_count_);

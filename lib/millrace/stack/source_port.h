@@ -97,9 +97,10 @@ class SourcePorts {
   struct Choice {
     Candidate candidate;
     uint64_t prepared = 0;  // what prepare(candidate) returned
+    uint64_t secret = 0;    // what finish put there
   };
-  struct NoPrefetch {
-    void operator()(uint64_t) const {}
+  struct NothingMore {
+    void operator()(std::span<Choice>) const {}
   };
 
   // The next tuple for which is_free(Candidate, prepared) -> bool holds, or nullopt after
@@ -107,14 +108,14 @@ class SourcePorts {
   // last use, those in the way are connections that have outlived a whole round.
   // From the second call for the same destination on, candidates are drawn kBatch at a time and,
   // from the third, at least as many calls before they are offered. prepare(Candidate) -> uint64_t
-  // is called then, and prefetch(prepared) for all of the batch one after the other: it fetches
-  // what is_free will look at. The connection table of an opener has nothing of a random tuple in
-  // cache, and waiting for it was 11 % of the exchange. Where pages miss the TLB too a prefetch
-  // waits for the walk, unless the next ones walk at the same time: one by one took 73 ns a
-  // connection beside 10 M idle ones.
-  template <class Prepare, class IsFree, class Prefetch = NoPrefetch>
+  // is called then, and finish(std::span<Choice>) for all of the batch: it fetches
+  // what is_free will look at, and computes what is cheaper for several together. The connection
+  // table of an opener has nothing of a random tuple in cache, and waiting for it was 11 % of the
+  // exchange. Where pages miss the TLB too a prefetch waits for the walk, unless the next ones walk
+  // at the same time: one by one took 73 ns a connection beside 10 M idle ones.
+  template <class Prepare, class IsFree, class Finish = NothingMore>
   std::optional<Choice> Choose(const Endpoint& destination, Prepare&& prepare, IsFree&& is_free,
-                               Prefetch&& prefetch = {});
+                               Finish&& finish = {});
 
   // The address of a candidate. REQUIRES: the prefix is of IPv6.
   IpAddress AddressOf(const Candidate& candidate) const {
@@ -150,6 +151,7 @@ class SourcePorts {
   // Puts back what was drawn ahead for the last destination.
   void LeaveLast();
   Candidate Step(const Walk& walk);
+  void Draw(const Walk& walk, std::span<Choice> drawn);
   Candidate CandidateOf(const Walk& walk, uint64_t number) const {
     if (steered_) [[unlikely]]
       return SteeredCandidateOf(walk, number);
@@ -183,22 +185,22 @@ class SourcePorts {
 
 // Inline definitions
 
-template <class Prepare, class IsFree, class Prefetch>
+template <class Prepare, class IsFree, class Finish>
 std::optional<SourcePorts::Choice> SourcePorts::Choose(const Endpoint& destination,
                                                        Prepare&& prepare, IsFree&& is_free,
-                                                       Prefetch&& prefetch) {
-  const auto draw = [&] {
-    const Candidate candidate = Step(last_walk_);
-    return Choice{candidate, prepare(candidate)};
+                                                       Finish&& finish) {
+  const auto draw = [&](std::span<Choice> batch) {
+    Draw(last_walk_, batch);
+    for (Choice& choice : batch) choice.prepared = prepare(choice.candidate);
+    finish(batch);
   };
-  const auto draw_batch = [&](size_t first) {
-    const std::span<Choice> batch = std::span(ahead_).subspan(first, kBatch);
-    for (Choice& choice : batch) choice = draw();
-    for (const Choice& choice : batch) prefetch(choice.prepared);
-  };
+  const auto draw_batch = [&](size_t first) { draw(std::span(ahead_).subspan(first, kBatch)); };
   const auto offer = [&] {
-    if (!drawn_ahead_) [[unlikely]]
-      return draw();
+    if (!drawn_ahead_) [[unlikely]] {
+      Choice choice;
+      draw({&choice, 1});
+      return choice;
+    }
     const Choice choice = ahead_[ahead_at_];
     ahead_at_ = (ahead_at_ + 1) % kAhead;
     if (ahead_at_ % kBatch == 0) draw_batch(ahead_at_ ^ kBatch);  // the one that is used up

@@ -55,7 +55,7 @@ class Stack {
   void DeliverReadable(Connection& connection, Socket socket);
   bool SendAll(Connection& connection);
   void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
-  void SendPlain(const Connection& connection, const tcp::TxSegment& segment);
+  void SendPlain(const Connection& connection, const tcp::TxFields& segment);
   template <class Build>
   void SendFrame(const FlowKey& key, uint16_t neighbor, Build&& build);
   void SendControl(const ControlFrame& frame);
@@ -154,7 +154,7 @@ void Stack<P, A>::Visit(Connection& connection) {
     }
   }
   bool more = false;
-  tcp::TxSegment plain;  // not a member, and only ever inlined: its numbers stay in registers
+  tcp::TxFields plain;  // not a member, and only ever inlined: its numbers stay in registers
   switch (tcp::SendPlainSegment(tcb, engine_.env(), plain)) {
     case tcp::PlainSend::kSegment:
       SendPlain(connection, plain);

@@ -33,9 +33,9 @@ void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
 
 template <Port P, App A>
 MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(const Connection& connection,
-                                             const tcp::TxSegment& segment) {
+                                             const tcp::TxFields& segment) {
   if (!connection.key.IsV4()) [[unlikely]] {
-    segment_ = segment;
+    static_cast<tcp::TxFields&>(segment_) = segment;
     return SendSegment(connection.key, connection.neighbor, segment_);
   }
   SendFrame(

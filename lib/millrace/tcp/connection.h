@@ -36,8 +36,8 @@ struct [[nodiscard]] InputResult {
   Reply reply = Reply::kNone;
 };
 
-// A segment to be built: header values and where its payload is.
-struct TxSegment {
+// Of a segment to be built: header values and where its payload is.
+struct TxFields {
   SeqNum seq, ack;
   uint32_t tsval = 0, tsecr = 0;
   uint16_t window = 0;  // as on the wire
@@ -46,9 +46,13 @@ struct TxSegment {
   uint16_t mss = 0;
   uint8_t window_scale = 0;
   uint16_t payload_length = 0;
-  uint8_t sack_count = 0;     // valid blocks of `sack`; with kFastOpenOption see SetCookie
+  uint8_t sack_count = 0;     // valid blocks of TxSegment::sack; with kFastOpenOption see SetCookie
   uint8_t traffic_class = 0;  // of the IP header: Diffserv and ECN
   SendCursor payload;
+};
+
+// A segment to be built.
+struct TxSegment : TxFields {
   std::array<SackBlock, kSackBlocksMax> sack;
 
   // Adds a Fast Open option to a SYN, which has no SACK blocks: the cookie lies in their place.

@@ -31,10 +31,18 @@ struct Env {
         recovery_pool(recoveries_max, sent_runs_max, config_in.congestion == CongestionKind::kBbr),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
         window_shift(OurWindowShift(config_in)),
+        syn_options(SynOptions(config_in)),
         initial_bits(InitialBits(config_in)) {}
 
   static uint32_t InitialBits(const Config& config) {
     return config.liveness.Any() ? uint32_t{kWatched} : 0;
+  }
+  static wire::OptionBits SynOptions(const Config& config) {
+    wire::OptionBits options = wire::kMssOption;
+    if (config.timestamps) options |= wire::kTimestampsOption;
+    if (config.window_scaling) options |= wire::kWindowScaleOption;
+    if (config.sack_permitted) options |= wire::kSackPermittedOption;
+    return options;
   }
   // For what happens from now on; what a connection has negotiated or allocated stays.
   // REQUIRES: the receive window's sizes and scaling stay, unless there is no connection.
@@ -42,6 +50,7 @@ struct Env {
     config = next;
     challenge_ticks = TicksOf(next.challenge_ack_interval);
     window_shift = OurWindowShift(next);
+    syn_options = SynOptions(next);
     initial_bits = InitialBits(next);
   }
 
@@ -72,8 +81,9 @@ struct Env {
 
   // Of the configuration.
   uint32_t challenge_ticks;
-  uint8_t window_shift;   // what our SYN says
-  uint32_t initial_bits;  // TcbBit, of every connection that begins
+  uint8_t window_shift;          // what our SYN says
+  wire::OptionBits syn_options;  // that our SYN offers or agrees to, of wire::kFixedOptions
+  uint32_t initial_bits;         // TcbBit, of every connection that begins
 };
 
 }  // namespace millrace::tcp

@@ -55,6 +55,10 @@ MR_ALWAYS_INLINE HalfOpen MakeHalfOpen(const wire::Segment& syn, const TupleSecr
 HalfOpenVerdict OnHalfOpenSegment(HalfOpen& half_open, const wire::Segment& segment, Env& env);
 
 MR_ALWAYS_INLINE TxSegment SynAckOf(const HalfOpen& half_open, const Env& env);
+// Both where they are to lie, whatever lay there before.
+MR_ALWAYS_INLINE void FillHalfOpen(const wire::Segment& syn, const TupleSecrets& secrets,
+                                   const Env& env, HalfOpen& half_open);
+MR_ALWAYS_INLINE void FillSynAck(const HalfOpen& half_open, const Env& env, TxFields& segment);
 TxSegment ChallengeAckOf(const HalfOpen& half_open, const Env& env);
 
 // Called when the deadline is reached: true, send the SYN-ACK again; false, given up. `crowded`:
@@ -82,28 +86,36 @@ inline uint32_t OfferedWindow(const Config& config) {
 
 MR_ALWAYS_INLINE HalfOpen MakeHalfOpen(const wire::Segment& syn, const TupleSecrets& secrets,
                                        const Env& env) {
+  HalfOpen h;
+  FillHalfOpen(syn, secrets, env, h);
+  return h;
+}
+
+MR_ALWAYS_INLINE void FillHalfOpen(const wire::Segment& syn, const TupleSecrets& secrets,
+                                   const Env& env, HalfOpen& h) {
   const Config& config = env.config;
-  HalfOpen h{};
   h.iss = secrets.iss;
   h.irs = syn.seq;
   h.ts_offset = secrets.ts_offset;
   h.sent_us = env.us;
-  wire::OptionBits wanted = wire::kMssOption;
-  if (config.timestamps) wanted |= wire::kTimestampsOption;
-  if (config.window_scaling) wanted |= wire::kWindowScaleOption;
-  if (config.sack_permitted) wanted |= wire::kSackPermittedOption;
-  h.options = static_cast<wire::OptionBits>(syn.options & wanted) & wire::kFixedOptions;
   h.ts_recent = syn.tsval;
   h.peer_mss = syn.HasOption(wire::kMssOption) ? syn.mss : config.mss_default;
   // RFC 3168 6.1.1: "ECN-setup SYN packet": ECE and CWR.
   constexpr wire::Flags kBoth = wire::kEce | wire::kCwr;
-  h.ecn = config.ecn != Ecn::kOff && (syn.flags & kBoth) == kBoth;
   h.peer_window_scale = std::min(syn.window_scale, kWindowShiftMax) & 0x0F;
-  return h;
+  h.retransmits = 0;
+  h.options = static_cast<wire::OptionBits>(syn.options & env.syn_options) & wire::kFixedOptions;
+  h.ecn = config.ecn != Ecn::kOff && (syn.flags & kBoth) == kBoth;
+  h.answers = 0;
 }
 
 MR_ALWAYS_INLINE TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
   TxSegment segment;
+  FillSynAck(h, env, segment);
+  return segment;
+}
+
+MR_ALWAYS_INLINE void FillSynAck(const HalfOpen& h, const Env& env, TxFields& segment) {
   segment.seq = h.iss;
   segment.ack = h.irs + 1;
   segment.flags = wire::kSyn | wire::kAck | (h.ecn ? wire::kEce : 0);
@@ -113,7 +125,9 @@ MR_ALWAYS_INLINE TxSegment SynAckOf(const HalfOpen& h, const Env& env) {
   segment.window_scale = env.window_shift;
   segment.tsval = env.ts_clock + h.ts_offset;
   segment.tsecr = h.ts_recent;
-  return segment;
+  segment.payload_length = 0;
+  segment.sack_count = 0;
+  segment.traffic_class = 0;
 }
 
 }  // namespace millrace::tcp

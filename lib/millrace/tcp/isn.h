@@ -7,6 +7,9 @@
 #ifndef MILLRACE_TCP_ISN_H_
 #define MILLRACE_TCP_ISN_H_
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "millrace/base/seq.h"
@@ -20,13 +23,35 @@ struct TupleSecrets {
   uint32_t ts_offset;
 };
 
+// Of a hash of the tuple.
+inline TupleSecrets SecretsOf(uint64_t f, Instant now) {
+  const uint32_t m = static_cast<uint32_t>(now.ns() >> 12);  // 4.096 us
+  return {SeqNum(m + static_cast<uint32_t>(f)), static_cast<uint32_t>(f >> 32)};
+}
+
 // `addresses` and `ports` name the tuple, our side first. RFC 9293 3.4.1 (SHLD-1, MUST-8):
 // "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", M the 4-microsecond clock.
 inline TupleSecrets DeriveTupleSecrets(SipKey key, uint64_t addresses, uint32_t ports,
                                        Instant now) {
-  const uint64_t f = SipHash24Of12(key, addresses, ports);
-  const uint32_t m = static_cast<uint32_t>(now.ns() >> 12);  // 4.096 us
-  return {SeqNum(m + static_cast<uint32_t>(f)), static_cast<uint32_t>(f >> 32)};
+  return SecretsOf(SipHash24Of12(key, addresses, ports), now);
+}
+
+// F and the offset of up to kSipLanes tuples, for SecretsOf: tuple_of(i) gives the i-th as a pair
+// of `addresses` and `ports`, take(i, hash) takes what became of it.
+template <class TupleOf, class Take>
+inline void HashTuples(SipKey key, size_t count, TupleOf&& tuple_of, Take&& take) {
+  if (count == 1) {
+    const auto [addresses, ports] = tuple_of(0);
+    return take(0, SipHash24Of12(key, addresses, ports));
+  }
+  std::array<uint64_t, kSipLanes> a, b, hashes;
+  for (size_t i = 0; i < kSipLanes; ++i) {
+    const auto [addresses, ports] = tuple_of(std::min(i, count - 1));
+    a[i] = addresses;
+    b[i] = ports;
+  }
+  SipHash24Of12(key, a, b, hashes);
+  for (size_t i = 0; i < count; ++i) take(i, hashes[i]);
 }
 
 }  // namespace millrace::tcp

@@ -25,7 +25,7 @@ enum class [[nodiscard]] PlainSend : uint8_t{
 };
 
 // PollSend for the connection that nearly all are.
-MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxSegment& segment) {
+MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxFields& segment) {
   // Facts and algorithms that send in their own way.
   constexpr uint32_t kNotPlain = kRetransmitHead | kProbe | kResetNow | kTimeoutRecovery | kNoPush |
                                  kFastOpen | kCork | kKeepaliveDue | kRecord | kSackDue | kEcnOn |

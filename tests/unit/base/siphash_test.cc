@@ -42,6 +42,20 @@ TEST(SipHash24, FixedFormsEqualTheGeneralOne) {
   EXPECT_EQ(SipHash24(kKey, kA, kB, kC), kVectors[24]);
 }
 
+TEST(SipHash24, FourAtATimeEqualOneByOne) {
+  for (uint64_t seed = 1; seed < 100; ++seed) {
+    std::array<uint64_t, kSipLanes> a, b, hashes;
+    for (size_t i = 0; i < kSipLanes; ++i) {
+      a[i] = SipHash24(kKey, seed, i);
+      b[i] = SipHash24(kKey, i, seed) >> 32;
+    }
+    SipHash24Of12(kKey, a, b, hashes);
+    for (size_t i = 0; i < kSipLanes; ++i) {
+      EXPECT_EQ(hashes[i], SipHash24Of12(kKey, a[i], static_cast<uint32_t>(b[i])));
+    }
+  }
+}
+
 TEST(SipHash24, EveryBitOfKeyAndInputMatters) {
   const uint64_t base = SipHash24(kKey, uint64_t{1}, uint64_t{2});
   for (int bit = 0; bit < 64; ++bit) {

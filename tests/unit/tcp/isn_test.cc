@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace millrace::tcp {
@@ -35,6 +36,24 @@ TEST(TupleSecrets, ClockOfAbout4MicrosecondsMovesTheIssOnly) {
   // Once around in 4.9 hours (RFC 9293: "cycles approximately every 4.55 hours").
   const Instant wrapped = kNow + Duration::Nanoseconds(int64_t{1} << 44);
   EXPECT_EQ(DeriveTupleSecrets(kKey, 1, 2, wrapped).iss, first.iss);
+}
+
+// ISN-01: hashed together or alone.
+TEST(TupleSecrets, OfSeveralTuplesAreThoseOfEach) {
+  const auto tuple_of = [](size_t i) {
+    return std::pair(uint64_t{7} * i, static_cast<uint32_t>(1000 + i % 3));
+  };
+  for (size_t count = 1; count <= kSipLanes; ++count) {
+    size_t taken = 0;
+    HashTuples(kKey, count, tuple_of, [&](size_t i, uint64_t hash) {
+      const auto [addresses, ports] = tuple_of(i);
+      const TupleSecrets own = DeriveTupleSecrets(kKey, addresses, ports, kNow);
+      EXPECT_EQ(i, taken++);
+      EXPECT_EQ(SecretsOf(hash, kNow).iss, own.iss);
+      EXPECT_EQ(SecretsOf(hash, kNow).ts_offset, own.ts_offset);
+    });
+    EXPECT_EQ(taken, count);
+  }
 }
 
 // ISN-02: a million neighbouring tuples; steps between their ISNs are uniform in every octet.

@@ -62,6 +62,21 @@ TEST(Checksum, CarriesNeverGetLost) {
   EXPECT_EQ(ChecksumFold(OnesComplementAdd(UINT64_MAX, 1)), ChecksumFold(1));
 }
 
+TEST(Checksum, IsZeroWhenItsFoldIsValid) {
+  Prng prng(3);
+  const auto compare = [](uint64_t sum) {
+    EXPECT_EQ(OnesComplementIsZero(sum), OnesComplementFold(sum) == kChecksumValid) << sum;
+  };
+  for (uint64_t sum = 1; sum < 4 * 0xFFFF; ++sum) compare(sum);
+  for (int i = 0; i < 10'000; ++i) {
+    const uint64_t sum = prng.Next() | 1;
+    compare(sum);
+    compare(sum - sum % 0xFFFF);
+    compare((sum >> 28) / 0xFFFF * 0xFFFF + 0xFFFF);
+  }
+  compare(~uint64_t{0});
+}
+
 TEST(Checksum, ContinuesOverPiecesOfEvenLength) {
   Prng prng(3);
   Bytes data(301);
