@@ -175,14 +175,9 @@ void Engine::FreeConnection(Connection& connection) {
   connections_.Give(connections_.IndexOf(connection));
 }
 
-// The connection's place in the table goes to a TIME-WAIT, or becomes free.
-void Engine::LeaveTable(Connection& connection) {
-  if (connection.tcb.state == tcp::State::kTimeWait) {
-    EnterTimeWait(connection);
-  } else {
-    const FlowRef ref(FlowKind::kConnection, connections_.IndexOf(connection));
-    table_.Erase(table_.Hash(connection.key), ref);
-  }
+void Engine::EraseFlow(const Connection& connection) {
+  const FlowRef ref(FlowKind::kConnection, connections_.IndexOf(connection));
+  table_.Erase(table_.Hash(connection.key), ref);
 }
 
 void Engine::EnterTimeWait(Connection& connection) {
@@ -200,7 +195,7 @@ void Engine::EnterTimeWait(Connection& connection) {
   TimeWait& time_wait = time_waits_[index];
   time_wait.key = connection.key;
   pairs_.Ref(connection.key);
-  time_wait.tcp = tcp::MakeTimeWait(connection.tcb);
+  tcp::FillTimeWait(connection.tcb, time_wait.tcp);
   table_.Replace(hash, from, FlowRef(FlowKind::kTimeWait, index));
   ScheduleTimeWait(index);
   ++env_.counters.time_waits;

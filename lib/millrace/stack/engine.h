@@ -167,7 +167,7 @@ class Engine {
   static constexpr size_t kTimerWorkMax = 256;  // entries touched per poll, wheel and queue
   static constexpr size_t kExpiryBatch = 32;    // TIME-WAITs that leave the table together
   static constexpr size_t kRepliesMax = kBurst + kTimerWorkMax;
-  static constexpr size_t kLastHops = 256;
+  static constexpr size_t kLastHops = 512;       // 6 KiB, of which a gateway alone takes 12 octets
   static constexpr size_t kControlMax = kBurst;  // a frame earns one at most
   static constexpr int kTimeWaitShift = 20;      // 2MSL is counted in ticks of 1 ms
 
@@ -261,7 +261,14 @@ class Engine {
   void EnterTimeWait(Connection& connection);
   [[gnu::noinline]] void EvictTimeWaits();
   void ExpireTimeWaits();
-  void LeaveTable(Connection& connection);
+  void LeaveTable(Connection& connection) {
+    if (connection.tcb.state == tcp::State::kTimeWait) {
+      EnterTimeWait(connection);
+    } else {
+      EraseFlow(connection);
+    }
+  }
+  void EraseFlow(const Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
   ConnectResult OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
                          uint64_t user_data, Socket* socket);
@@ -307,7 +314,8 @@ class Engine {
 
   Connection* dirty_head_ = nullptr;  // null: the list is empty
   Connection* dirty_tail_ = nullptr;
-  const Connection* visiting_ = nullptr;    // between PopDirty and FinishVisit
+  Connection* visiting_ = nullptr;          // between PopDirty and FinishVisit
+  ConnectionId visiting_id_;                // of it, or of one before
   const Connection* delivering_ = nullptr;  // whose OnReceive runs
   bool close_deferred_ = false;
 

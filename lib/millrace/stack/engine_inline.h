@@ -8,6 +8,9 @@
 namespace millrace::stack {
 
 inline Connection* Engine::Find(ConnectionId id) {
+  // Nearly always the one whose events are being told.
+  if (id == visiting_id_ && visiting_ != nullptr) [[likely]]
+    return visiting_;
   if (id.generation == 0 || id.index >= connections_.touched()) return nullptr;
   Connection& connection = connections_[id.index];
   return connection.generation() == id.generation ? &connection : nullptr;
@@ -36,6 +39,7 @@ inline Connection* Engine::PopDirty() {
       connection == dirty_tail_ ? nullptr : &connections_.AtPlace(connection->dirty_next - 1);
   connection->dirty_next = Connection::kNotListed;
   visiting_ = connection;
+  visiting_id_ = {connections_.IndexOf(*connection), connection->generation()};
   return connection;
 }
 

@@ -47,14 +47,19 @@ void Engine::RunTimers() {
 // is erased (bench/results/tried.md).
 void Engine::ExpireTimeWaits() {
   std::array<uint32_t, kExpiryBatch> due;
+  std::array<uint64_t, kExpiryBatch> hashes;
   size_t count = 0;
   const auto remove_all = [&] {
     env_.counters.time_wait_expired += count;
-    for (size_t i = 0; i < count; ++i) FreeTimeWait(due[i], true);
+    for (size_t i = 0; i < count; ++i) {
+      table_.Erase(hashes[i], FlowRef(FlowKind::kTimeWait, due[i]));
+      FreeTimeWait(due[i], false);
+    }
     count = 0;
   };
   time_wait_queue_.Advance(time_waits_, time_wait_tick(), kTimerWorkMax, [&](uint32_t index) {
-    table_.PrefetchBucket(table_.Hash(time_waits_[index].key));
+    hashes[count] = table_.Hash(time_waits_[index].key);
+    table_.PrefetchBucket(hashes[count]);
     due[count++] = index;
     if (count == kExpiryBatch) remove_all();
   });

@@ -32,10 +32,19 @@ struct Env {
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
         window_shift(OurWindowShift(config_in)),
         syn_options(SynOptions(config_in)),
+        active_bits(ActiveBits(config_in)),
         initial_bits(InitialBits(config_in)) {}
 
   static uint32_t InitialBits(const Config& config) {
     return config.liveness.Any() ? uint32_t{kWatched} : 0;
+  }
+  static uint32_t ActiveBits(const Config& config) {
+    uint32_t bits = 0;
+    if (config.timestamps) bits |= kTimestampsOn;
+    if (config.sack_permitted) bits |= kSackOn;
+    if (config.window_scaling) bits |= kWindowScalingOn;
+    if (config.ecn == Ecn::kActive) bits |= kEcnOn;
+    return bits;
   }
   static wire::OptionBits SynOptions(const Config& config) {
     wire::OptionBits options = wire::kMssOption;
@@ -51,6 +60,7 @@ struct Env {
     challenge_ticks = TicksOf(next.challenge_ack_interval);
     window_shift = OurWindowShift(next);
     syn_options = SynOptions(next);
+    active_bits = ActiveBits(next);
     initial_bits = InitialBits(next);
   }
 
@@ -83,6 +93,7 @@ struct Env {
   uint32_t challenge_ticks;
   uint8_t window_shift;          // what our SYN says
   wire::OptionBits syn_options;  // that our SYN offers or agrees to, of wire::kFixedOptions
+  uint32_t active_bits;          // TcbBit, what our SYN offers
   uint32_t initial_bits;         // TcbBit, of every connection that begins
 };
 

@@ -34,14 +34,14 @@ enum class TimeWaitVerdict : uint8_t {
   kRemove,     // RST, only with Config::time_wait_honours_rst
 };
 
-MR_ALWAYS_INLINE TimeWait MakeTimeWait(const Tcb& tcb) {
-  TimeWait t{};
+// Makes `t` that of a connection, whatever it was.
+MR_ALWAYS_INLINE void FillTimeWait(const Tcb& tcb, TimeWait& t) {
   t.snd_nxt = tcb.snd_nxt;
   t.rcv_nxt = tcb.rcv_nxt;
   t.ts_recent = tcb.ts_recent;
   t.window = WindowField(tcb.rcv_wnd(), tcb.rcv_window_shift());
   t.timestamps = tcb.Has(kTimestampsOn);
-  return t;
+  t.replied = false;
 }
 
 TimeWaitVerdict OnTimeWaitSegment(TimeWait& time_wait, const wire::Segment& segment, Env& env);
