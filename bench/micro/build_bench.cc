@@ -33,17 +33,17 @@ void Build(benchmark::State& state, const Kind& kind) {
   buffer.Init();
   const std::vector<std::byte> data(kind.payload_bytes + 1u, std::byte{0x5A});
   if (!buffer.AppendStatic(data, pool)) state.SkipWithError("no extent");
-  tcp::TxSegment segment{.seq = SeqNum(1),
-                         .ack = SeqNum(2),
-                         .tsval = 3,
-                         .tsecr = 4,
-                         .window = 65'535,
-                         .flags = kind.flags,
-                         .options = kind.options,
-                         .mss = 1460,
-                         .window_scale = 7,
-                         .payload_length = kind.payload_bytes,
-                         .payload = buffer.At(0, pool)};
+  tcp::TxSegment segment{{.seq = SeqNum(1),
+                          .ack = SeqNum(2),
+                          .tsval = 3,
+                          .tsecr = 4,
+                          .window = 65'535,
+                          .flags = kind.flags,
+                          .options = kind.options,
+                          .mss = 1460,
+                          .window_scale = 7,
+                          .payload_length = kind.payload_bytes,
+                          .payload = buffer.At(0, pool)}};
   alignas(64) std::array<std::byte, 2048> frame;
   for (auto _ : state) {
     segment.seq += 1;
