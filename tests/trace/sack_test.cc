@@ -48,15 +48,39 @@ TEST(Sack, BlocksAreNewestFirstAndDsackBeforeThem) {
   EXPECT_THAT(t.Sent()->sack, ElementsAre(SackRange{101, 111}));
   t.Receives(piece(201));
   EXPECT_THAT(t.Sent()->sack, ElementsAre(SackRange{201, 211}, SackRange{101, 111}));
-  t.Receives(piece(301));
+  // "repeating the most recently reported SACK blocks": each is told of three times.
+  for (const uint32_t seq : {301u, 401u, 501u, 601u}) {
+    t.ForgetSent();
+    t.Receives(piece(seq));
+    EXPECT_THAT(t.AllSent().back().sack,
+                ElementsAre(SackRange{seq, seq + 10}, SackRange{seq - 100, seq - 90},
+                            SackRange{seq - 200, seq - 190}));
+  }
+  // Again, one of the oldest: the D-SACK, then the block that it is part of (RFC 2883 4.2).
   t.ForgetSent();
-  t.Receives(piece(401));
-  EXPECT_THAT(t.AllSent().back().sack, SizeIs(3));
-  t.ForgetSent();
-  t.Receives(piece(201));  // again
-  const std::vector<SackRange> blocks = t.AllSent().back().sack;
-  ASSERT_THAT(blocks, SizeIs(3));
-  EXPECT_EQ(blocks[0], (SackRange{201, 211}));
+  t.Receives(piece(201));
+  EXPECT_THAT(t.AllSent().back().sack,
+              ElementsAre(SackRange{201, 211}, SackRange{201, 211}, SackRange{601, 611}));
+}
+
+// LR-06: several holes in one burst, which three duplicate ACKs answer: each is about another
+// segment, in their order.
+TEST(Sack, DuplicateAcksOfABurstTellOfAllItsHoles) {
+  Trace t;
+  t.AcceptFromPeer({.mss = kMss, .sack_permitted = true});
+  const auto piece = [](uint32_t seq) {
+    return Seg{.flags = kAck, .seq = seq, .ack = 1, .data = Octets(10)};
+  };
+  t.ReceivesBurst({piece(101), piece(201), piece(301), piece(401), piece(501)});
+  const SackRange b1{101, 111}, b2{201, 211}, b3{301, 311}, b4{401, 411}, b5{501, 511};
+  const std::vector<Seg> acks = t.AllSent();
+  ASSERT_THAT(acks, SizeIs(3));
+  EXPECT_THAT(acks[0].sack, ElementsAre(b3, b2, b1));
+  EXPECT_THAT(acks[1].sack, ElementsAre(b4, b3, b2));
+  EXPECT_THAT(acks[2].sack, ElementsAre(b5, b4, b3));
+  // All behind one hole: the same block, as long as it is by then.
+  t.ReceivesBurst({piece(601), piece(611), piece(621)});
+  for (const Seg& ack : t.AllSent()) EXPECT_EQ(ack.sack.at(0), (SackRange{601, 631}));
 }
 
 // RFC 2883 4: a duplicate below RCV.NXT, once.

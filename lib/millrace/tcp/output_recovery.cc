@@ -152,7 +152,11 @@ void AddSack(Tcb& tcb, Env& env, TxSegment& segment) {
     }
   }
   const size_t taken = segment.sack.size() - blocks.size();
-  segment.sack_count = static_cast<uint8_t>(taken + tcb.receive.FillSack(env.receive_pool, blocks));
+  // The duplicate ACKs of one burst are each about another of its segments, so that none of several
+  // holes is left out.
+  const uint32_t newer = (tcb.bits & kDuplicateAckMask) / kDuplicateAckUnit;
+  segment.sack_count =
+      static_cast<uint8_t>(taken + tcb.receive.FillSack(env.receive_pool, blocks, newer));
   if (!tcb.receive.has_gap()) tcb.Clear(kSackDue);
 }
 

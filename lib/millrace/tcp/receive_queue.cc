@@ -1,6 +1,7 @@
 #include "millrace/tcp/receive_queue.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace millrace::tcp {
@@ -43,7 +44,10 @@ ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* 
   if (previous != kNoIndex) {
     const ReceiveNode& before = pool.nodes[previous];
     const int32_t overlap = (before.seq + before.length) - seq;
-    if (overlap >= static_cast<int32_t>(length)) return Insert::kDuplicate;
+    if (overlap >= static_cast<int32_t>(length)) {
+      pool.nodes[previous].chunk = ++arrivals_;  // this is what the next ACK is about
+      return Insert::kDuplicate;
+    }
     if (overlap > 0) {
       seq += static_cast<uint32_t>(overlap);
       data += overlap;
@@ -62,9 +66,13 @@ ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* 
   if (ooo_packets_ >= limits.reassembly_max) return Insert::kFull;
   const uint32_t index = pool.nodes.Take();
   if (index == kNoIndex) return Insert::kFull;
-  pool.nodes[index] = {.next = next, .length = length, .seq = seq, .data = data, .handle = handle};
+  pool.nodes[index] = {.next = next,
+                       .length = length,
+                       .seq = seq,
+                       .chunk = ++arrivals_,
+                       .data = data,
+                       .handle = handle};
   (previous == kNoIndex ? ooo_head_ : pool.nodes[previous].next) = index;
-  ooo_recent_ = seq;
   ++packets_;
   ++ooo_packets_;
   return Insert::kQueued;
@@ -141,23 +149,28 @@ void ReceiveQueue::DrainContiguous(SeqNum* rcv_nxt, ReceivePool& pool, ReleasedP
   }
 }
 
-size_t ReceiveQueue::FillSack(const ReceivePool& pool, std::span<SackBlock> out) const {
+size_t ReceiveQueue::FillSack(const ReceivePool& pool, std::span<SackBlock> out,
+                              uint32_t newer) const {
+  std::array<uint32_t, kSackBlocksMax> ages{};  // arrivals since it grew; what is newer comes last
   size_t count = 0;
   for (uint32_t index = ooo_head_; index != kNoIndex;) {
     SackBlock block{pool.nodes[index].seq, pool.nodes[index].seq};
+    uint32_t age = UINT32_MAX;
     for (; index != kNoIndex && pool.nodes[index].seq == block.right;
          index = pool.nodes[index].next) {
       block.right += pool.nodes[index].length;
+      age = std::min(age, arrivals_ - newer - pool.nodes[index].chunk);
     }
-    const bool recent = ooo_recent_.InWindow(block.left, block.right.Since(block.left));
-    if (recent && count > 0) {
-      // To the front; the one that was there takes the place behind, or the last one's.
-      if (count < out.size()) ++count;
-      out[count - 1] = out[0];
-      out[0] = block;
-    } else if (count < out.size()) {
-      out[count++] = block;
+    size_t place = count;
+    while (place > 0 && age < ages[place - 1]) --place;
+    if (place == out.size()) continue;
+    if (count < out.size()) ++count;
+    for (size_t i = count - 1; i > place; --i) {
+      out[i] = out[i - 1];
+      ages[i] = ages[i - 1];
     }
+    out[place] = block;
+    ages[place] = age;
   }
   return count;
 }

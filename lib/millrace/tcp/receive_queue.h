@@ -28,7 +28,7 @@ struct ReceiveNode {
   uint32_t next;
   uint32_t length;  // octets of payload
   SeqNum seq;       // of data[0]
-  uint32_t chunk;   // holds the octets when there is no packet; valid only then
+  uint32_t chunk;   // holds the octets when there is no packet; out of order: arrival (below)
   const std::byte* data;
   wire::PacketHandle handle;  // kNone: copied octets
 };
@@ -92,10 +92,13 @@ class ReceiveQueue {
     return true;
   }
 
-  // Writes the blocks that are held out of order to the front of `out` and returns how many. RFC
-  // 2018 section 4: "The first SACK block ... MUST specify the contiguous block of data containing
-  // the segment which triggered this ACK".
-  size_t FillSack(const ReceivePool& pool, std::span<SackBlock> out) const;
+  // Writes blocks that are held out of order to the front of `out` and returns how many. RFC 2018
+  // section 4: "The first SACK block ... MUST specify the contiguous block of data containing the
+  // segment which triggered this ACK", and "The SACK option SHOULD be filled out by repeating the
+  // most recently reported SACK blocks": so they come in the order in which they grew, the last
+  // one first. The ACK is about the segment behind which `newer` others came out of order.
+  // REQUIRES: out.size() <= kSackBlocksMax. Cost: O(nodes out of order).
+  size_t FillSack(const ReceivePool& pool, std::span<SackBlock> out, uint32_t newer = 0) const;
 
   // Gives up what is held out of order at `edge` and behind it: the peer's FIN is there.
   void DropBehind(SeqNum edge, ReceivePool& pool, ReleasedPackets& released);
@@ -133,8 +136,8 @@ class ReceiveQueue {
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;
   uint32_t ready_bytes_ = 0;
   uint32_t ooo_head_ = kNoIndex;
-  SeqNum ooo_recent_;     // of the segment that came last out of order
-  uint16_t packets_ = 0;  // nodes in both chains
+  uint32_t arrivals_ = 0;  // out of order, duplicates too; each node has the number of its last
+  uint16_t packets_ = 0;   // nodes in both chains
   uint16_t ooo_packets_ = 0;
 };
 

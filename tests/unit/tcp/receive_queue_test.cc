@@ -160,6 +160,31 @@ TEST(ReceiveQueue, SackBlocksBeginWithTheNewest) {
   EXPECT_EQ(blocks[1].right, SeqNum(1032));
 }
 
+// LR-06, RFC 2018 section 4: the block that grew last is first, then "the most recently reported",
+// so that each is told of by as many segments as an option has blocks.
+TEST(ReceiveQueue, SackBlocksAreInTheOrderInWhichTheyGrew) {
+  Fixture f;
+  const auto lefts = [&](uint32_t newer) {
+    std::array<SackBlock, kSackBlocksMax> blocks;
+    std::vector<uint32_t> at;
+    const size_t count = f.queue.FillSack(f.pool, blocks, newer);
+    for (size_t i = 0; i < count; ++i) at.push_back(blocks[i].left.Since(SeqNum(1000)));
+    return at;
+  };
+  using List = std::vector<uint32_t>;
+  for (const uint32_t at : {50u, 10u, 70u, 30u}) EXPECT_EQ(f.Offer(at, "aa"), Insert::kQueued);
+  EXPECT_EQ(lefts(0), (List{30, 70, 10}));
+  EXPECT_EQ(lefts(1), (List{70, 10, 50}));
+  EXPECT_EQ(lefts(2), (List{10, 50, 30})) << "what is newer fills the rest";
+  EXPECT_EQ(f.Offer(52, "b"), Insert::kQueued);  // 50 has grown
+  EXPECT_EQ(lefts(0), (List{50, 30, 70}));
+  EXPECT_EQ(lefts(1), (List{30, 70, 10}));
+  EXPECT_EQ(f.Offer(10, "a"), Insert::kDuplicate);  // and 10 came again
+  EXPECT_EQ(lefts(0), (List{10, 50, 30}));
+  EXPECT_EQ(f.Offer(0, "0123456789"), Insert::kAdvanced);
+  EXPECT_EQ(lefts(0), (List{50, 30, 70}));
+}
+
 // The model: which octets are known, by position, and the octet that came first for each.
 class Model {
  public:
