@@ -169,6 +169,51 @@ TEST(Attack, ConnectionsBehindClosedWindowsGoByUserTimeout) {
   EXPECT_THAT(t.TakeLog(), ElementsAre("open"));
 }
 
+// The same peers towards an application that has closed: nobody is left to wait for what they do
+// not take, so answers to probes are no sign of life, and R2 ends it; of a window that opens and
+// closes neither.
+TEST(Attack, ClosedWindowsHoldNoConnectionThatTheApplicationHasClosed) {
+  TraceOptions options;
+  options.config.tcp.r2 = Duration::Seconds(10);
+  for (const State state : {State::kFinWait1, State::kClosing, State::kLastAck}) {
+    for (const bool blinking : {false, true}) {
+      SCOPED_TRACE(std::string(ToString(state)) + (blinking ? " blinking" : ""));
+      Trace t(options);
+      const Trace::Place at = t.Reach(state);
+      t.Close();
+      for (int i = 0; i < 400 && t.FlowState() != State::kClosed; ++i) {
+        t.Receives({.flags = kAck, .seq = at.rcv_nxt, .ack = at.snd_una, .window = 0});
+        if (blinking) t.Receives({.flags = kAck, .seq = at.rcv_nxt, .ack = at.snd_una});
+        t.Advance(Duration::Milliseconds(100));
+      }
+      EXPECT_EQ(t.FlowState(), State::kClosed);
+      EXPECT_EQ(t.counters().abort_on_timeout, 1u);
+      t.ExpectNothingHeld();
+    }
+  }
+}
+
+// And when the window was closed before anything went out.
+TEST(Attack, ClosedWindowHoldsNoUnsentDataOfAnApplicationThatHasClosed) {
+  TraceOptions options;
+  options.config.tcp.r2 = Duration::Seconds(10);
+  for (const uint16_t opening : std::initializer_list<uint16_t>{0, 1}) {
+    SCOPED_TRACE(opening);
+    Trace t(options);
+    t.AcceptFromPeer();
+    t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+    t.Send("never taken");
+    t.Close();
+    for (int i = 0; i < 400 && t.FlowState() != State::kClosed; ++i) {
+      t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = opening});
+      t.Receives({.flags = kAck, .seq = 1, .ack = 1, .window = 0});
+      t.Advance(Duration::Milliseconds(100));
+    }
+    EXPECT_EQ(t.FlowState(), State::kClosed);
+    t.ExpectNothingHeld();
+  }
+}
+
 // Opens and closes a connection from each of the peer's ports 1 to `count`.
 void CloseMany(Trace& t, uint16_t count) {
   t.Listen(64);

@@ -5,6 +5,7 @@
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
+#include "millrace/tcp/liveness.h"
 #include "millrace/tcp/loss_recovery.h"
 
 namespace millrace::tcp {
@@ -144,18 +145,29 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
   tcb.Set(kFastRecovery | kRecoverValid | kRetransmitHead);
 }
 
+// The persist timer has done its work; what follows is timed afresh.
+void OnWindowOpened(Tcb& tcb, Env& env) {
+  if (IsLeaving(tcb) && !tcb.Has(kFinAcked)) {
+    // By a window that opens and closes without end the timer that gives up is not put off.
+    if (env.tick - tcb.progress_tick >= GiveUpTicks(tcb, env)) return;
+    tcb.backoff = tcb.timeouts = 0;
+    RestartRetransmit(tcb, env);
+    return;
+  }
+  tcb.backoff = tcb.timeouts = 0;
+  if (tcb.flight() == 0) {
+    tcb.timers.Stop(Timer::kRetransmit);
+  } else {
+    RestartRetransmit(tcb, env);  // the probe is in flight; the next may be a minute away
+  }
+}
+
 }  // namespace
 
 void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, Env& env) {
   if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
     if (tcb.snd_wnd == 0 && window > 0) {
-      // The persist timer has done its work; what follows is timed afresh.
-      tcb.backoff = tcb.timeouts = 0;
-      if (tcb.flight() == 0) {
-        tcb.timers.Stop(Timer::kRetransmit);
-      } else {
-        RestartRetransmit(tcb, env);  // the probe is in flight; the next may be a minute away
-      }
+      OnWindowOpened(tcb, env);
     }
     tcb.snd_wnd = window;
     tcb.snd_wnd_max = std::max(tcb.snd_wnd_max, window);
@@ -276,7 +288,7 @@ bool CheckAck(Tcb& tcb, const Segment& segment, uint32_t window, Env& env, Input
       OnDuplicateAck(tcb, env);
     }
     // RFC 9293 3.8.6.1 (MUST-37): a closed window stays open to probes while they are answered.
-    if (tcb.snd_wnd == 0) tcb.progress_tick = env.tick;
+    if (tcb.snd_wnd == 0 && !IsLeaving(tcb)) tcb.progress_tick = env.tick;
   }
   if (segment.ack >= tcb.snd_una) UpdateSendWindow(tcb, segment, window, env);
   return !(tcb.Has(kFinAcked) && AfterFinAcked(tcb, env));

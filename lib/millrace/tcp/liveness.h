@@ -30,6 +30,12 @@ void WatchSend(Tcb& tcb, Env& env);
 // Timer::kLifetime has come, and it is not that of an orphan.
 void OnLivenessTimeout(Tcb& tcb, Env& env);
 
+// The application has closed, or both ends have: nobody waits for what is still to go, so only what
+// the peer acknowledges is a sign of life, not that it answers probes of a closed window.
+inline bool IsLeaving(const Tcb& tcb) {
+  return tcb.Has(kReceiveClosed) || tcb.state == State::kClosing || tcb.state == State::kLastAck;
+}
+
 // R2 of this connection in ticks (RFC 9293 3.8.3, MUST-21).
 inline uint32_t GiveUpTicks(const Tcb& tcb, const Env& env) {
   if (tcb.extra != 0) [[unlikely]] {
