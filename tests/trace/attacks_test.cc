@@ -119,6 +119,23 @@ TEST(Attack, SpoofedDuplicateAcksInflateNothing) {
   EXPECT_TRUE(t.SentNothing());
 }
 
+// With data in flight, of a peer without SACK: no more than the segments that may have left the
+// network are replaced (RFC 5681 3.2). A round trip later it is those that went out meanwhile.
+TEST(Attack, SpoofedDuplicateAcksReplaceNoMoreThanWasInFlight) {
+  Trace t(NewReno());
+  t.AcceptFromPeer({.mss = 1000});
+  t.Send(Octets(100'000));
+  const auto spoof = [&](uint32_t ack) {
+    size_t end = 0;
+    for (int i = 0; i < 1000; ++i) t.Receives({.flags = kAck, .seq = 1, .ack = ack});
+    for (const Seg& seg : t.AllSent()) end = std::max(end, seg.seq + seg.data.size());
+    return end;
+  };
+  EXPECT_EQ(spoof(1), 15'001u);  // ssthresh 5, flight 10
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1001});
+  EXPECT_LE(spoof(1001), 20'001u);  // ssthresh 5, flight 14
+}
+
 // A window of a few octets: no more segments than the override time-out lets go.
 TEST(Attack, OneOctetWindowsDoNotMakeAStreamOfTinySegments) {
   for (const uint16_t window : std::initializer_list<uint16_t>{1, 2, 5, 10}) {

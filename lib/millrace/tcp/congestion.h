@@ -68,8 +68,12 @@ struct Congestion {
     cwnd = ssthresh + 3 * mss;
   }
   // RFC 5681 3.2 step 4: each further duplicate ACK tells of a segment that left the network.
-  void OnDuplicateAckInRecovery(uint32_t mss, const Config& config) {
-    cwnd = std::min(cwnd + mss, config.congestion_window_max_bytes);
+  // Against forged ones: "A TCP MAY therefore limit the number of times cwnd is artificially
+  // inflated during loss recovery to the number of outstanding segments": `outstanding` octets,
+  // sent before the retransmission that the duplicates are waiting for.
+  void OnDuplicateAckInRecovery(uint32_t mss, uint32_t outstanding, const Config& config) {
+    const uint32_t limit = std::min(ssthresh + outstanding, config.congestion_window_max_bytes);
+    if (cwnd < limit) cwnd = std::min(cwnd + mss, limit);
   }
   // RFC 6582 3.2 step 5: deflate by what was acknowledged, add back one SMSS.
   void OnPartialAck(uint32_t acked, uint32_t mss) {

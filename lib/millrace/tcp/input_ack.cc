@@ -103,11 +103,12 @@ void GrowAfterAck(Tcb& tcb, Recovery* r, uint32_t acked, uint32_t flight, const 
 // RFC 5681 section 2, the five marks of a duplicate ACK, and 3.2.
 void OnDuplicateAck(Tcb& tcb, Env& env) {
   if (tcb.duplicate_acks < 255) ++tcb.duplicate_acks;
+  Recovery* const r = tcb.Has(kRecord) ? &RecordOf(tcb, env) : nullptr;
   if (tcb.Has(kFastRecovery)) {
-    tcb.congestion.OnDuplicateAckInRecovery(tcb.snd_mss, env.config);
+    const uint32_t outstanding = tcb.recover.Since(tcb.snd_una) + (r == nullptr ? 0 : r->fresh);
+    tcb.congestion.OnDuplicateAckInRecovery(tcb.snd_mss, outstanding, env.config);
     return;
   }
-  Recovery* const r = tcb.Has(kRecord) ? &RecordOf(tcb, env) : nullptr;
   if (tcb.Has(kTimeoutRecovery)) {
     if (r != nullptr && r->frto != Frto::kOff) {
       // RFC 5682 2.1 step 3a: "If the acknowledgment is a duplicate ACK, set the congestion window
@@ -132,6 +133,7 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
     tcb.congestion.OnFastRetransmit(tcb.flight(), tcb.snd_mss);
   } else {
     RememberForUndo(tcb, *r);
+    r->fresh = 0;
     r->partial_seen = false;
     r->limited_transmit = false;
     r->cwr_due = tcb.Has(kEcnOn);
@@ -228,6 +230,8 @@ void OnNewRenoAck(Tcb& tcb, Recovery* r, const Segment& segment, uint32_t acked,
       if (r != nullptr) {
         restart = !r->partial_seen;
         r->partial_seen = true;
+        // Duplicates of what was sent meanwhile count too; not for less than a segment's repair.
+        if (acked >= tcb.snd_mss) r->fresh = tcb.snd_nxt.Since(tcb.recover);
       }
     }
   } else {

@@ -60,6 +60,7 @@ struct Recovery {
   uint32_t sent_tick = 0;     // when data was sent last, as far as the record knows
   uint32_t flight_max = 0;    // octets outstanding at most before flight_end is acknowledged
   SeqNum flight_end;
+  uint32_t fresh = 0;    // NewReno: octets behind Tcb::recover when the hole was sent again
   SeqNum echo_end;       // with echo_guard: no reaction to ECE before this is acknowledged
   uint32_t gate_us = 0;  // with gated: the next segment may go at this Env::us
   uint16_t gate_ns = 0;  // and so many nanoseconds

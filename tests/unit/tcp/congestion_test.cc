@@ -86,8 +86,11 @@ TEST(Congestion, FastRetransmitHalvesTheFlightWithTwoSegmentsAtLeast) {
   c.OnFastRetransmit(16'000, kMss);
   EXPECT_EQ(c.ssthresh, 8000u);
   EXPECT_EQ(c.cwnd, 11'000u);
-  c.OnDuplicateAckInRecovery(kMss, kConfig);
+  c.OnDuplicateAckInRecovery(kMss, 16'000, kConfig);
   EXPECT_EQ(c.cwnd, 12'000u);
+  // As many as there were segments in flight.
+  for (int i = 0; i < 1000; ++i) c.OnDuplicateAckInRecovery(kMss, 16'000, kConfig);
+  EXPECT_EQ(c.cwnd, 24'000u);
   c.OnFastRetransmit(1000, kMss);
   EXPECT_EQ(c.ssthresh, 2000u);
 }
@@ -142,7 +145,7 @@ TEST(Congestion, WindowStaysBetweenASegmentAndTheCap) {
         c.OnTimeout(flight, kMss, prng.Chance(0.5));
         break;
       case 4:
-        c.OnDuplicateAckInRecovery(kMss, kConfig);
+        c.OnDuplicateAckInRecovery(kMss, flight, kConfig);
         break;
       default:
         c.OnAck(acked, flight, kMss, kConfig);
