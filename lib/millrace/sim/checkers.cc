@@ -1,6 +1,7 @@
 #include "millrace/sim/checkers.h"
 
 #include "millrace/tcp/connection.h"
+#include "millrace/tcp/window.h"
 
 namespace millrace::sim {
 namespace {
@@ -11,6 +12,17 @@ using tcp::StateBit;
 using tcp::Tcb;
 using tcp::Timer;
 
+uint32_t WindowUnit(const Tcb& tcb) { return 1u << tcb.rcv_window_shift(); }
+
+// Of a connection that has just sent: the right edge that the wire has is the one that it remembers
+// (FLW-02). But for a SYN's, which is not scaled, and when rounding has taken all that it may.
+bool IsEdgeOnTheWire(const Tcb& tcb) {
+  if (tcb.rcv_adv.Since(tcb.last_ack_sent) % WindowUnit(tcb) == 0) return true;
+  const int64_t beyond = tcb.rcv_adv - tcp::RoomEdge(tcb);
+  return tcb.rcv_adv.Since(tcb.irs) <= 0x1'0000 ||
+         beyond + WindowUnit(tcb) > int64_t{tcp::RoundingRoom(tcb)};
+}
+
 std::optional<std::string> CheckSequences(const Tcb& tcb) {
   if (!(tcb.snd_una <= tcb.rtx_nxt && tcb.rtx_nxt <= tcb.snd_nxt)) {
     return "snd_una <= rtx_nxt <= snd_nxt does not hold";
@@ -19,8 +31,9 @@ std::optional<std::string> CheckSequences(const Tcb& tcb) {
   if (tcb.rcv_nxt > tcb.rcv_adv && !tcb.Has(tcp::kFinReceived)) return "rcv_nxt beyond rcv_adv";
   const SeqNum end = tcb.data_end() + (tcb.Has(tcp::kFinQueued) && !tcb.Has(tcp::kFinAcked));
   if (tcb.snd_nxt > end) return "snd_nxt beyond what the application gave";
-  if (tcb.receive.ready_bytes() > tcb.receive_buffer_bytes) return "receive buffer overrun";
   if (tcb.congestion.cwnd < tcb.snd_mss) return "cwnd below one segment";
+  const uint32_t held_max = tcb.receive_buffer_bytes + tcp::RoundingRoom(tcb) + WindowUnit(tcb);
+  if (tcb.receive.ready_bytes() > held_max) return "receive buffer overrun";
   return std::nullopt;
 }
 
@@ -91,6 +104,7 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
                  tcb.snd_nxt,
                  tcb.rcv_nxt,
                  tcb.rcv_adv,
+                 tcb.last_ack_sent,
                  edge};
   auto [it, fresh] = seen_.try_emplace(index, now);
   Seen& seen = it->second;
@@ -104,6 +118,9 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
   if (now.snd_nxt < seen.snd_nxt) return "snd_nxt went back";
   if (now.rcv_nxt < seen.rcv_nxt) return "rcv_nxt went back";
   if (now.rcv_adv < seen.rcv_adv) return "the advertised right edge moved left (FLW-02)";
+  if (now.last_ack_sent != seen.last_ack_sent && !IsEdgeOnTheWire(tcb)) {
+    return "the right edge on the wire is not the one that was advertised (FLW-02)";
+  }
   const SeqNum furthest = Max(seen.snd_edge, edge);
   seen = now;
   seen.snd_edge = furthest;

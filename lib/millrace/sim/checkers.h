@@ -29,7 +29,7 @@ class EngineChecker {
   struct Seen {
     uint32_t generation;
     bool synchronized;  // before that there is nothing that could go back
-    SeqNum snd_una, snd_nxt, rcv_nxt, rcv_adv;
+    SeqNum snd_una, snd_nxt, rcv_nxt, rcv_adv, last_ack_sent;
     SeqNum snd_edge;  // the furthest right edge that the peer ever offered
   };
 

@@ -34,8 +34,7 @@ void FillSegment(Tcb& tcb, Env& env, TxSegment& segment, SeqNum seq, Flags flags
     segment.tsecr = tcb.ts_recent;
   }
   if ((flags & wire::kSyn) == 0) {
-    tcb.rcv_adv = NextRightEdge(tcb);
-    segment.window = WindowField(tcb.rcv_wnd(), tcb.rcv_window_shift());
+    segment.window = OfferWindow(tcb);
     tcb.last_ack_sent = tcb.rcv_nxt;
     tcb.Clear(kAckNow);
     tcb.timers.Stop(Timer::kDelayedAck);

@@ -59,8 +59,7 @@ MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxFields& segmen
     segment.tsval = env.ts_clock + tcb.ts_offset;
     segment.tsecr = tcb.ts_recent;
   }
-  tcb.rcv_adv = NextRightEdge(tcb);
-  segment.window = WindowField(tcb.rcv_wnd(), tcb.rcv_window_shift());
+  segment.window = OfferWindow(tcb);
   tcb.last_ack_sent = tcb.rcv_nxt;
   tcb.bits = bits & ~uint32_t{kAckNow};
   tcb.timers.Stop(Timer::kDelayedAck);

@@ -35,22 +35,52 @@ constexpr bool IsAcceptable(SeqNum seq, uint32_t length, SeqNum rcv_nxt, uint32_
   return seq.InWindow(rcv_nxt, rcv_wnd) || (seq + (length - 1)).InWindow(rcv_nxt, rcv_wnd);
 }
 
+// The buffer, but for what the window field cannot say: that is not offered, so it is not part of
+// RCV.WND either.
+MR_ALWAYS_INLINE uint32_t OfferedBuffer(const Tcb& tcb) {
+  return std::min<uint32_t>(tcb.receive_buffer_bytes, 0xFFFFu << tcb.rcv_window_shift());
+}
+
+// Up to where the buffer has room.
+MR_ALWAYS_INLINE SeqNum RoomEdge(const Tcb& tcb) {
+  const uint32_t held = tcb.receive.ready_bytes();
+  const uint32_t buffer = OfferedBuffer(tcb);
+  return tcb.rcv_nxt + (buffer > held ? buffer - held : 0);
+}
+
 // Where the right edge may be now: never left of what was advertised (SHLD-14), moved right only
 // by at least a segment or half of the buffer (RFC 9293 3.8.6.2.2, receiver's SWS avoidance).
 MR_ALWAYS_INLINE SeqNum NextRightEdge(const Tcb& tcb) {
-  const uint32_t held = tcb.receive.ready_bytes();
-  // What the window field cannot say is not offered, so it is not part of RCV.WND either.
-  const uint32_t buffer =
-      std::min<uint32_t>(tcb.receive_buffer_bytes, 0xFFFFu << tcb.rcv_window_shift());
-  const SeqNum edge = tcb.rcv_nxt + (buffer > held ? buffer - held : 0);
+  const SeqNum edge = RoomEdge(tcb);
   if (edge <= tcb.rcv_adv) return tcb.rcv_adv;
-  const uint32_t step = std::min<uint32_t>(buffer / 2, tcb.snd_mss);
+  const uint32_t step = std::min<uint32_t>(OfferedBuffer(tcb) / 2, tcb.snd_mss);
   return edge.Since(tcb.rcv_adv) >= step ? edge : tcb.rcv_adv;
 }
 
-// The window field for an edge: rounded down to the scale.
-inline uint16_t WindowField(uint32_t window, int shift) {
-  return static_cast<uint16_t>(std::min<uint32_t>(window >> shift, 0xFFFF));
+// The window field for `window` octets, rounded up to the scale.
+constexpr uint16_t WindowField(uint32_t window, int shift) {
+  return static_cast<uint16_t>(std::min<uint32_t>((window + (1u << shift) - 1) >> shift, 0xFFFF));
+}
+
+// By how much the octets that are offered and held may exceed the buffer in all, for the sake of
+// edges that are rounded up.
+MR_ALWAYS_INLINE uint32_t RoundingRoom(const Tcb& tcb) { return tcb.receive_buffer_bytes / 16; }
+
+// Moves the right edge and returns the window field that says so. Rounded down, an edge that stays
+// where it is would move left on the wire with each segment that RCV.NXT moves by less than a unit.
+// So it is rounded up (as Linux does), until a peer whose segments are shorter than a unit has been
+// given RoundingRoom() for nothing: RFC 7323 2.4, "there are instances when a retracted window can
+// be offered".
+MR_ALWAYS_INLINE uint16_t OfferWindow(Tcb& tcb) {
+  const int shift = tcb.rcv_window_shift();
+  const SeqNum edge = NextRightEdge(tcb);
+  const uint32_t window = edge.Since(tcb.rcv_nxt);
+  if (edge - RoomEdge(tcb) > static_cast<int32_t>(RoundingRoom(tcb))) [[unlikely]] {
+    return static_cast<uint16_t>(window >> shift);  // the edge was there before
+  }
+  const uint32_t field = (window + (1u << shift) - 1) >> shift;
+  tcb.rcv_adv = tcb.rcv_nxt + (field << shift);
+  return static_cast<uint16_t>(field);
 }
 
 }  // namespace millrace::tcp

@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <vector>
+
 namespace millrace::tcp {
 namespace {
 
@@ -42,11 +45,12 @@ TEST(WindowShift, IsTheSmallestThatFits) {
   EXPECT_EQ(WindowShiftFor(0xFFFF'FFFF), kWindowShiftMax);
 }
 
-TEST(WindowField, IsRoundedDownAndNeverAboveTheField) {
+TEST(WindowField, IsRoundedUpAndNeverAboveTheField) {
   EXPECT_EQ(WindowField(65'535, 0), 65'535);
   EXPECT_EQ(WindowField(65'536, 0), 65'535);
-  EXPECT_EQ(WindowField(1023, 3), 127);
-  EXPECT_EQ(WindowField(7, 3), 0);
+  EXPECT_EQ(WindowField(1023, 3), 128);
+  EXPECT_EQ(WindowField(1, 3), 1);
+  EXPECT_EQ(WindowField(0, 3), 0);
 }
 
 Tcb Receiver(uint32_t buffer, uint32_t window, uint16_t mss) {
@@ -74,6 +78,32 @@ TEST(RightEdge, MovesByASegmentOrHalfOfTheBufferAtLeast) {
   EXPECT_EQ(NextRightEdge(tcb), tcb.rcv_adv);
   tcb = Receiver(2000, 1000, 1460);
   EXPECT_EQ(NextRightEdge(tcb), tcb.rcv_nxt + 2000);
+}
+
+// FLW-02 (SHLD-14): as the wire has it, while the buffer has room for the rounding; and then by
+// less than a unit (RFC 7323 2.4), so that a peer gains no more than that room by short segments.
+TEST(RightEdge, MovesLeftOnTheWireOnlyWhenRoundingHasTakenItsRoom) {
+  constexpr uint32_t kBuffer = 1 << 20, kUnit = 128;
+  for (const uint32_t length : {100u, 127u, 1460u}) {
+    SCOPED_TRACE(length);
+    Tcb tcb = Receiver(kBuffer, kBuffer, 1460);
+    tcb.window_scales = 7 << 4;
+    ReceivePool pool(16 * 1024);
+    const std::vector<std::byte> text(length);
+    SeqNum edge = tcb.rcv_adv;
+    bool retracted = false;
+    while (tcb.rcv_wnd() >= length) {
+      ASSERT_TRUE(tcb.receive.AppendNext(tcb.rcv_nxt, text.data(), length, wire::PacketHandle{1},
+                                         16 * 1024, pool));
+      tcb.rcv_nxt += length;
+      const SeqNum now = tcb.rcv_nxt + uint32_t{OfferWindow(tcb)} * kUnit;
+      retracted = retracted || now < edge;
+      ASSERT_GT(now + kUnit, edge);
+      ASSERT_LE(tcb.receive.ready_bytes() + tcb.rcv_wnd(), kBuffer + RoundingRoom(tcb) + kUnit);
+      edge = Max(edge, now);
+    }
+    EXPECT_EQ(retracted, length < kUnit);
+  }
 }
 
 }  // namespace
