@@ -12,7 +12,8 @@
 namespace millrace {
 namespace {
 
-// Fails by chance once in 2^64 runs.
+// ISN-03: keys are the kernel's; a process that starts again has others. Fails by chance once in
+// 2^64 runs.
 TEST(RandomSipKey, DiffersFromCallToCallInBothHalves) {
   const SipKey a = RandomSipKey(), b = RandomSipKey();
   EXPECT_NE(a.k0, b.k0);
