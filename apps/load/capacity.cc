@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "apps/common/units.h"
+#include "apps/load/port_targets.h"
 #include "millrace/stack/source_port.h"
 #include "millrace/stack/steering.h"
 
@@ -66,7 +67,11 @@ Capacity CapacityOf(const RunPlan& plan, std::span<const stack::EngineConfig> po
   capacity.ports = PortsOf(config);
   capacity.tuples = capacity.addresses * capacity.ports;
   capacity.known = plan.open_loop();
-  const double share = BusiestShare(plan.targets);
+  double share = 0;
+  for (const stack::EngineConfig& port : ports) {
+    const std::vector<Target> targets = TargetsOf(plan.targets, port, ports.size() == 1);
+    share = std::max(share, BusiestShare(targets));
+  }
   const RunPlan part = PlanOf(plan, {});
   const double open = part.hold + (plan.open_loop() ? 0.0 : part.concurrency);
   const bool we_close = plan.close == CloseMode::kFin || plan.close == CloseMode::kHalf;

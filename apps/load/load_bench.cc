@@ -145,6 +145,14 @@ std::string LoadBench::DpdkVersion() const {
   return text.substr(0, text.find(','));
 }
 
+dpdk::AttachedPort* LoadBench::PortWithoutLink() {
+  if (rings()) return nullptr;
+  for (const Device& device : devices_->ports) {
+    if (!device.port->port().LinkIsUp()) return device.port.get();
+  }
+  return nullptr;
+}
+
 std::string LoadBench::Describe() {
   if (rings()) return std::to_string(2 * rings_.size()) + " rings in the process";
   return devices_->Describe();
@@ -250,6 +258,8 @@ absl::Status LoadBench::AddMember(LoadRun& run, LayerOptions layers,
   const auto i = static_cast<uint32_t>(run.members.size());
   auto member = std::make_unique<LoadMember>();
   member->plan = PlanOf(run.plan, {i, count});
+  member->plan.targets =
+      TargetsOf(run.plan.targets, config, rings() || devices_->ports.size() == 1);
   if (count > 1 || run.plan.together) member->live.start_at_ns = LiveRun::kNotYet;
   member->app = std::make_unique<LoadApp>(member->plan, pattern_, member->live);
   if (run.plan.capture_bytes > 0) {

@@ -114,8 +114,8 @@ class LoadBench {
   uint32_t workers() const {
     return static_cast<uint32_t>(rings() ? rings_.size() : places_.size());
   }
-  // Of the first port.
-  uint32_t queues() const { return rings() ? 1 : devices_->ports.front().port->queues(); }
+  // The first port without a link; null: all have one, as rings do.
+  dpdk::AttachedPort* PortWithoutLink();
   // Of the generators' side, for all workers. REQUIRES: none runs.
   dpdk::DpdkPortCounters ReadCounters();
   // Of the fullest pool of packets. Walks the caches of all threads: not for every tick.

@@ -71,11 +71,13 @@ void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench,
   if (load.missing_target >= 0) {
     const Target& target = plan.targets[static_cast<size_t>(load.missing_target)];
     result->notes.push_back(target.text + " is not there: " + MeaningOf(load.missing_why));
-    if (!bench.rings() && !bench.port().LinkIsUp()) {
+    if (dpdk::AttachedPort* port = bench.PortWithoutLink(); port != nullptr) {
+      const std::string text = port->port().Describe();
       result->notes.push_back(
-          "the link of the port is down: is its other end there? That of a memif has to offer as "
-          "many queues as we want, " +
-          std::to_string(bench.queues()) + ": start it with as many --cores, or add queues=1 here");
+          "the link of " + text.substr(0, text.find(',')) +
+          " is down: is its other end there? That of a memif has to offer as many queues as we "
+          "want, " +
+          std::to_string(port->queues()) + ": start it with as many --cores, or add queues=1 here");
     }
   }
   if (outcome.started_late > Duration()) {

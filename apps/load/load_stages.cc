@@ -41,7 +41,7 @@ void LoadApp::OnProbeOver(LoadFailure failure) {
   }
   next_probe_ = now_ + Duration::Milliseconds(10);
   if (now_ - begun_ < kProbeFor) return;
-  result_.missing_target = static_cast<int>(probed_);
+  result_.missing_target = static_cast<int>(targets_[probed_].target.number);
   result_.missing_why = failure;
   result_.counts.offered = result_.counts.started = 1;
   ++result_.counts.failures[failure];

@@ -23,6 +23,7 @@ struct Target {
   std::string path = "/";  // HTTP
   uint32_t weight = 1;     // its share of the connections, by weight
   bool ring = false;       // a server in this process
+  uint32_t number = 0;     // its place among all targets of the run
   std::string text;        // as the user wrote it
 
   bool http() const { return protocol == LoadProtocol::kHttp; }

@@ -59,7 +59,11 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, Run
 
 int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
   FILE* const out = flags.text();
-  const Capacity capacity = CapacityOf(setup.plan, bench.configs());
+  const std::vector<stack::EngineConfig> ports = bench.configs();
+  if (const std::string wrong = CheckPortTargets(setup.plan.targets, ports); !wrong.empty()) {
+    return ReportUsage(wrong);
+  }
+  const Capacity capacity = CapacityOf(setup.plan, ports);
   std::fprintf(out, "target    %s  %s\nport      %s\naddresses %s\n",
                setup.plan.target_text.c_str(), DescribeLoad(setup.plan).c_str(),
                bench.Describe().c_str(), capacity.Text().c_str());

@@ -47,6 +47,7 @@ absl::Status ReadTargets(const LoadFlags& flags, RunPlan* plan) {
     plan->target_text += (plan->target_text.empty() ? "" : " ") + text;
   }
   if (flags.spread > 1) plan->target_text += " and " + std::to_string(flags.spread - 1) + " on";
+  for (uint32_t i = 0; i < plan->targets.size(); ++i) plan->targets[i].number = i;
   const Target& first = plan->targets.front();
   for (const Target& target : plan->targets) {
     if (target.ring != first.ring || (target.ring && target.protocol != first.protocol)) {

@@ -118,6 +118,18 @@ ServeOptions PartOf(const ServeOptions& options, uint32_t worker, uint32_t count
   return part;
 }
 
+// Rate cap, delays and errors, of all workers or of none: false when one has no room for another
+// change. Room that was seen stays, because only this thread takes it.
+bool ChangeAll(ServeWorkers& workers, const ServeOptions& options) {
+  for (uint32_t i = 0; i < workers.size(); ++i) {
+    if (!workers.app(i).CanChange()) return false;
+  }
+  for (uint32_t i = 0; i < workers.size(); ++i) {
+    workers.app(i).Change(PartOf(options, i, workers.size()));
+  }
+  return true;
+}
+
 // Null without --control.
 std::unique_ptr<ServeControl> MakeControl(const ServeFlags& flags, const CLI::App& app,
                                           const std::vector<Listening>& services,
@@ -125,20 +137,13 @@ std::unique_ptr<ServeControl> MakeControl(const ServeFlags& flags, const CLI::Ap
                                           const Devices& devices, ServeWorkers& workers) {
   if (socket == nullptr) return nullptr;
   const stack::EngineConfig& config = devices.ports.front().config;  // all have the same families
-  ServeControlOptions options{.listening = services,
-                              .v4 = config.address.length_bits != 0,
-                              .v6 = config.host_v6.address.length_bits != 0,
-                              .grace = flags.grace,
-                              .reload = [&app] { return ReloadServe(app); },
-                              .change =
-                                  [&workers](const ServeOptions& changed) {
-                                    bool taken = true;
-                                    for (uint32_t i = 0; i < workers.size(); ++i) {
-                                      taken &=
-                                          workers.app(i).Change(PartOf(changed, i, workers.size()));
-                                    }
-                                    return taken;
-                                  }};
+  ServeControlOptions options{
+      .listening = services,
+      .v4 = config.address.length_bits != 0,
+      .v6 = config.host_v6.address.length_bits != 0,
+      .grace = flags.grace,
+      .reload = [&app] { return ReloadServe(app); },
+      .change = [&workers](const ServeOptions& changed) { return ChangeAll(workers, changed); }};
   std::vector<stack::Control*> controls;
   for (uint32_t i = 0; i < workers.size(); ++i) {
     controls.push_back(&workers.control(i));

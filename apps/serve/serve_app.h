@@ -51,6 +51,8 @@ class ServeApp {
   // From one other thread: the next poll takes over rate cap, delays and errors; answers that wait
   // already are as they were drawn. False while two changes have not been taken yet.
   bool Change(const ServeOptions& options) { return changes_.Push({&options, 1}) == 1; }
+  // Whether Change will take the next one. By the same thread: nobody else takes the room away.
+  bool CanChange() const { return changes_.size() < changes_.capacity(); }
 
   const ServeCounters& counters() const { return counters_; }
   const HttpService& http() const { return http_; }

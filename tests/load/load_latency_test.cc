@@ -115,8 +115,10 @@ TEST(ServeChange, RateCapAndDelayOfARunningServer) {
   changed.rate_cap_per_s = 100;
   changed.disturbance.delay = *apps::Quantiles::Parse("5ms");
   EXPECT_TRUE(server.Change(options.serve));
+  EXPECT_TRUE(server.CanChange());
   EXPECT_TRUE(server.Change(changed));
-  EXPECT_FALSE(server.Change(changed)) << "two wait already";
+  EXPECT_FALSE(server.CanChange()) << "two wait already";
+  EXPECT_FALSE(server.Change(changed));
   rig.world().RunFor(Duration::Seconds(1));
   EXPECT_NEAR(static_cast<double>(server.counters().over_rate_cap), 1'000 - 100 - 16, 30);
   EXPECT_TRUE(server.Change(options.serve));  // as it was
