@@ -71,6 +71,26 @@ TEST(Device, ThatTakesNothingIsNotReadWhileItsAnswersWait) {
   EXPECT_EQ(t.engine().counters().tx_no_packet, 32u);
 }
 
+// Each time anew: a stop that is over before its 10 ms are leaves nothing of them behind.
+TEST(Device, ThatTakesNothingNowAndThenLosesNoAnswer) {
+  constexpr uint16_t kSyns = 1000;
+  TraceOptions options = ManyHalfOpen();
+  options.config.limits.half_open = 5 * kSyns;
+  Trace t(options);
+  t.Listen(5 * kSyns);
+  for (uint16_t stop = 0; stop < 5; ++stop) {
+    t.port().SetFaults({.transmit_packets_max = 0});
+    for (uint16_t i = 0; i < kSyns; ++i) {
+      const auto port = static_cast<uint16_t>(1024 + stop * kSyns + i);
+      Deliver(t, t.FrameOf({.flags = kSyn}, Trace::kPeerAddress, port));
+    }
+    t.Advance(Duration::Milliseconds(2));
+    t.port().SetFaults({});
+    t.Advance(Duration::Milliseconds(100));
+    EXPECT_EQ(t.engine().counters().tx_no_packet, 0u) << stop;
+  }
+}
+
 // What is not answered at once, or by a connection that waits for room itself, is read all the
 // same.
 TEST(Device, ThatTakesNothingIsReadAsLongAsNoAnswerIsLost) {

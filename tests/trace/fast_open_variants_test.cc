@@ -247,5 +247,75 @@ TEST(FastOpenClient, MssIsLearntBesideTheCookie) {
   }
 }
 
+// RFC 7413 5.1: RSTs of hosts whose addresses a flood forges do not make room for more of it.
+TEST(FastOpenPending, ResetsCountForAMinute) {
+  TraceOptions options = Enabled();
+  options.config.tcp.fast_open_server_cookieless = true;
+  options.config.tcp.fast_open_pending_max = 2;
+  Trace t(options);
+  t.Listen(100);
+  const auto flood = [&t](uint16_t from) {
+    for (uint16_t port = from; port < from + 10; ++port) {
+      t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0, .data = "x"});
+      t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kRst, .seq = 2});
+    }
+  };
+  flood(2000);
+  EXPECT_EQ(t.counters().fast_open_passive, 2u);
+  EXPECT_EQ(t.counters().fast_open_overflow, 8u);
+  t.Advance(Duration::Seconds(59));
+  flood(3000);
+  EXPECT_EQ(t.counters().fast_open_passive, 2u);
+  t.Advance(Duration::Seconds(121));
+  flood(4000);
+  EXPECT_EQ(t.counters().fast_open_passive, 4u);
+}
+
+// A SYN that carries neither data nor option tells nothing of Fast Open when it is lost.
+TEST(FastOpenCookieless, SynWithoutDataIsLikeAnyOther) {
+  TraceOptions options = Enabled();
+  options.config.tcp.fast_open_client_cookieless = true;
+  Trace t(options);
+  const auto room = [&t] {
+    return t.engine().FastOpenRoom(t.AddressOf(Trace::kHostAddress),
+                                   t.AddressOf(Trace::kPeerAddress));
+  };
+  const uint32_t before = room();
+  ASSERT_GT(before, 0u);
+  t.Connect();
+  t.Advance(Duration::Milliseconds(1001));
+  ASSERT_EQ(t.counters().syn_retrans, 1u);
+  t.Receives({.flags = kSyn | kAck, .seq = 0, .ack = 1});
+  EXPECT_EQ(t.counters().fast_open_active, 0u);
+  EXPECT_EQ(t.counters().fast_open_blackhole, 0u);
+  EXPECT_EQ(room(), before);
+}
+
+// One SYN is one, also when there is no room for its data.
+TEST(FastOpenPending, RefusedOnesTakeOneOfTheirSourcesShare) {
+  TraceOptions options = Enabled();
+  options.config.tcp.fast_open_server_cookieless = true;
+  options.config.tcp.fast_open_pending_max = 0;
+  options.config.syns_per_source_per_s = 1;
+  options.config.syns_per_source_burst = 10;
+  Trace t(options);
+  t.Listen(100);
+  for (uint16_t port = 2000; port < 2010; ++port) {
+    t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0, .data = "x"});
+  }
+  EXPECT_EQ(t.AllSent().size(), 10u);
+  EXPECT_EQ(t.counters().syn_source_limited, 0u);
+}
+
+// An engine that was not made as a client has no memory for cookies.
+TEST(FastOpenClient, CannotBeSwitchedOnLater) {
+  Trace t;
+  tcp::Config config = t.engine().env().config;
+  config.fast_open_client = true;
+  EXPECT_FALSE(t.engine().SetTcpConfig(config));
+  t.Connect();
+  EXPECT_THAT(t.Sent(), IsSegment({.flags = kSyn, .seq = 0}));
+}
+
 }  // namespace
 }  // namespace millrace::testing

@@ -147,6 +147,7 @@ bool Engine::SetTcpConfig(const tcp::Config& config) {
                      c.window_scaling);
   };
   if (table_.size() > 0 && windows(config) != windows(env_.config)) return false;
+  if (config.fast_open_client && !fast_open_cache_.used()) return false;
   env_.SetConfig(TcpConfigOf(config, builder_.port()));
   return true;
 }

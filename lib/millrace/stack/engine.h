@@ -79,7 +79,8 @@ class Engine {
 
   // Changes the protocol's constants while connections live: for what happens from now on. False,
   // and nothing is changed, when there are flows and it would change the receive window (its
-  // sizes, scaling), which they have promised to their peers.
+  // sizes, scaling), which they have promised to their peers; and when it would make a Fast Open
+  // client of an engine that was not made as one and has no memory for cookies.
   [[nodiscard]] bool SetTcpConfig(const tcp::Config& config);
 
   // Stages of a poll.

@@ -62,10 +62,10 @@ bool Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
 }
 
 bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
+  const uint16_t neighbor = NextHop(p.key);
+  if (neighbor == Neighbors::kNone || !tcp::HasRoomForFastOpen(env_)) return false;
   // One too many is dropped where all are, in OnListenerFull.
   if (listeners_[listener].guarded && !source_limit_.Take(RemoteOf(p.key), env_.now)) return false;
-  const uint16_t neighbor = NextHop(p.key);
-  if (neighbor == Neighbors::kNone) return false;
   const uint32_t index = TakeConnection(p.key, neighbor, listeners_[listener].user_data);
   if (index == kNoIndex) return false;
   Connection& connection = connections_[index];
@@ -78,12 +78,8 @@ bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
     FreeConnection(connection);
     return false;
   }
-  if (!tcp::AcceptFastOpen(connection.tcb, tcp::MakeHalfOpen(p.frame.tcp, secrets, env_),
-                           p.frame.tcp, env_, &fate)) {
-    table_.Erase(p.hash, ref);
-    FreeConnection(connection);
-    return false;
-  }
+  tcp::AcceptFastOpen(connection.tcb, tcp::MakeHalfOpen(p.frame.tcp, secrets, env_), p.frame.tcp,
+                      env_, &fate);
   (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
   if (fate == tcp::PayloadFate::kNotKept) env_.released.push_back(p.frame.tcp.handle);
   MarkDirty(connection);

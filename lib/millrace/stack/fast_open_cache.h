@@ -32,6 +32,7 @@ class FastOpenCache {
   };
 
   explicit FastOpenCache(bool used) : entries_(used ? kEntries : 0) {}
+  bool used() const { return !entries_.empty(); }
 
   // Null when nothing is known. REQUIRES for all: made as used.
   const Entry* Find(uint64_t addresses) const {

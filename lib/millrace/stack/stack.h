@@ -89,8 +89,7 @@ size_t Stack<P, A>::Poll(Instant now) {
   work_ = 0;
   engine_.BeginPoll(now);
   if (tx_count_ > 0) FlushTx();
-  const bool hold_back = tx_count_ > kTxMax - kBurst && HoldBack(now);
-  const size_t received = hold_back ? 0 : port_.RxBurst(now, rx_);
+  const size_t received = HoldBack(now) ? 0 : port_.RxBurst(now, rx_);
   if (received > 0) {
     engine_.Input({rx_.data(), received});
     earns_answers_ = !engine_.bounces().empty() || !engine_.replies().empty();

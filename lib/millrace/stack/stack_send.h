@@ -145,7 +145,10 @@ void Stack<P, A>::FlushTx() {
 // second).
 template <Port P, App A>
 bool Stack<P, A>::HoldBack(Instant now) {
-  if (!earns_answers_) return false;
+  if (!earns_answers_ || tx_count_ <= kTxMax - kBurst) {
+    hold_back_until_ = Instant::Never();  // the next time has a deadline of its own
+    return false;
+  }
   if (hold_back_until_ == Instant::Never()) hold_back_until_ = now + kHoldBackMax;
   if (now < hold_back_until_) return true;
   hold_back_until_ = Instant::Never();

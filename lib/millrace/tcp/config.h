@@ -116,7 +116,8 @@ struct Config {
   uint8_t syn_ack_retransmits_max = 5;  // passive open, as Linux: 1+2+4+8+16+32 = 63 s; 15 at most
   SynCookies syn_cookies = SynCookies::kWhenFull;
   // TCP Fast Open (RFC 7413), both off by default. A server must bear that a SYN with data is
-  // delivered twice (RFC 7413 6.1).
+  // delivered twice (RFC 7413 6.1). Cookies are an engine's own: several workers of one server need
+  // the same keys (Engine::SetFastOpenKeys), because a client's next connection has another port.
   bool fast_open_server = false;
   bool fast_open_client = false;
   // RFC 7413 7.3: data on SYNs without cookies, for networks where nobody forges addresses.

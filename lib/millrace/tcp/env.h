@@ -11,6 +11,7 @@
 #include "millrace/tcp/config.h"
 #include "millrace/tcp/counters.h"
 #include "millrace/tcp/extra.h"
+#include "millrace/tcp/fast_open_resets.h"
 #include "millrace/tcp/receive_queue.h"
 #include "millrace/tcp/recovery.h"
 #include "millrace/tcp/send_buffer.h"
@@ -78,7 +79,8 @@ struct Env {
   SendPool send_pool;
   ReceivePool receive_pool;
   Slab<Extra> extras;
-  uint32_t fast_open_pending = 0;    // of passive Fast Opens whose handshake is not complete
+  uint32_t fast_open_pending = 0;  // of passive Fast Opens whose handshake is not complete
+  FastOpenResets fast_open_resets;
   uint64_t receive_tuned_bytes = 0;  // growth of all receive buffers together
   RecoveryPool recovery_pool;
   ReleasedPackets released;  // packets that nothing holds any more; the shell frees them in bulk

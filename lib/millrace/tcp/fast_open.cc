@@ -63,13 +63,16 @@ FastOpenCookie MakeSharedFastOpenCookie(SipKey key, const IpAddress& client,
   return ToCookie(SipHash24(key, octets.data(), length));
 }
 
-bool AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& syn, Env& env,
-                    PayloadFate* fate) {
+bool HasRoomForFastOpen(Env& env) {
   // RFC 7413 5.1: "the server MUST limit ... the number of pending connections"; falls back then.
-  if (env.fast_open_pending >= env.config.fast_open_pending_max || env.extras.free() == 0) {
-    ++env.counters.fast_open_overflow;
-    return false;
-  }
+  const uint32_t pending = env.fast_open_pending + env.fast_open_resets.Count(env.tick);
+  if (pending < env.config.fast_open_pending_max && env.extras.free() > 0) return true;
+  ++env.counters.fast_open_overflow;
+  return false;
+}
+
+void AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& syn, Env& env,
+                    PayloadFate* fate) {
   Establish(tcb, half_open, env);
   (void)TakeExtra(tcb, env);  // ends the count of pending ones, whatever becomes of it
   ++env.counters.fast_open_passive;
@@ -84,7 +87,7 @@ bool AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& sy
   tcb.Clear(kRttTiming);
   tcb.Set(kFastOpen);
   tcb.events |= kEventOpened;
-  if (syn.payload_length == 0) return true;
+  if (syn.payload_length == 0) return;
   const ReceiveQueue::Limits limits{env.config.receive_packets_max, 0};
   const uint32_t length = std::min(syn.payload_length, tcb.rcv_wnd());
   const auto outcome = tcb.receive.Offer(tcb.rcv_nxt, syn.payload, length, syn.handle, limits,
@@ -93,7 +96,6 @@ bool AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& sy
   if (outcome == ReceiveQueue::Insert::kAdvanced) *fate = PayloadFate::kKept;
   if (tcb.receive.ready_bytes() > 0) tcb.events |= kEventReadable;
   tcb.rcv_adv = Max(tcb.rcv_adv, tcb.rcv_nxt);
-  return true;
 }
 
 void UseFastOpen(Tcb& tcb, std::optional<std::span<const std::byte>> cookie, uint16_t peer_mss,
@@ -122,6 +124,10 @@ void AddFastOpen(Tcb& tcb, TxSegment& syn, Env& env) {
   }
   const uint32_t room = FastOpenRoom(extra.syn_mss);
   const uint32_t length = std::min(room, tcb.send.size_bytes());
+  if (length == 0 && extra.cookie_bytes == Extra::kNoCookieNeeded) {
+    tcb.Clear(kFastOpen);  // a SYN like any other
+    return;
+  }
   ++env.counters.fast_open_active;
   if (length == 0) return;
   syn.payload = tcb.send.At(0, env.send_pool);

@@ -92,6 +92,7 @@ void OnReset(Tcb& tcb, const Segment& segment, Env& env) {
     // An active open has its SYN-RECEIVED here: "the connection was refused". And a passive one
     // with Fast Open, which the application knows and may have answered.
     ++env.counters.attempt_fails;
+    if (tcb.Has(kPassiveOpen)) env.fast_open_resets.Add(env.tick);
     CloseNow(tcb, tcb.Has(kPassiveOpen) ? CloseReason::kReset : CloseReason::kRefused, env);
   } else if (tcb.state == State::kClosing || tcb.state == State::kLastAck) {
     // "enter the CLOSED state, delete the TCB, and return": both sides were done.
