@@ -171,7 +171,43 @@ TEST(Prr, SendsSevenTenthsDuringTheRoundTrip) {
   EXPECT_LE(sent, 8u);
   t.Advance(kRtt);
   t.Receives(Ack(At(10)));
-  EXPECT_LE(t.tcb()->congestion.cwnd, 12 * kMss * 7 / 10) << "twelve were in flight at detection";
+  EXPECT_LE(t.tcb()->congestion.cwnd, 10 * kMss * 7 / 10)
+      << "of the twelve in flight at detection, limited transmit sent two (RFC 5681 3.2 step 2)";
+}
+
+// RFC 5681 3.2 step 2: what went out while the reordering window was waited for is no part of
+// FlightSize, however much it is.
+TEST(Rack, WaitForReorderingDoesNotRaiseTheThreshold) {
+  TraceOptions options = NewReno();
+  Trace t(options);
+  SendSegments(t, 10);
+  t.Send(Octets(40 * kMss, 10 * kMss));
+  ASSERT_TRUE(t.SentNothing());
+  // The third comes before the second: from here on RACK waits a quarter of a round trip.
+  t.Receives(Ack(1, {{At(2), At(3)}}));
+  t.Receives(Ack(1, {{At(1), At(3)}}));
+  for (uint32_t n = 4; n <= 9; ++n) t.Receives(Ack(1, {{At(1), At(n)}}));
+  ASSERT_EQ(t.counters().fast_retrans, 0u);
+  const uint32_t outstanding = t.tcb()->flight();
+  ASSERT_GT(outstanding, 15 * kMss);
+  t.Advance(kRtt / 2);
+  ASSERT_EQ(t.counters().fast_retrans, 1u);
+  EXPECT_EQ(t.tcb()->congestion.ssthresh, 5 * kMss);
+}
+
+// RFC 2018 section 4: the first block is of the latest segment. Three that came in order are three
+// losses' worth of SACK; where the latest is the lowest, it was overtaken (RFC 8985 6.2 step 3).
+TEST(Rack, BlocksOfOneAckTellInWhichOrderTheyCame) {
+  Trace in_order;
+  SendSegments(in_order, 10);
+  in_order.Receives(Ack(1, {{At(8), At(9)}, {At(6), At(7)}, {At(4), At(5)}}));
+  EXPECT_EQ(in_order.counters().fast_retrans, 1u);
+  EXPECT_EQ(RecordOf(in_order).rack.reordering_bytes(), 0u);
+  Trace overtaken;
+  SendSegments(overtaken, 10);
+  overtaken.Receives(Ack(1, {{At(4), At(5)}, {At(6), At(7)}, {At(8), At(9)}}));
+  EXPECT_EQ(overtaken.counters().fast_retrans, 0u);
+  EXPECT_EQ(RecordOf(overtaken).rack.reordering_bytes(), At(9) - At(4));
 }
 
 }  // namespace

@@ -99,6 +99,60 @@ TEST(Eifel, OlderEchoUndoesTheReduction) {
   }
 }
 
+// RFC 3522 compares the echo with the first retransmission there was. A segment that is sent again
+// in a second recovery may be acknowledged by the copy of the first one, though its original was
+// lost.
+TEST(Eifel, EchoOfAnEarlierCopyUndoesNothing) {
+  Trace t;
+  t.Listen();
+  t.Receives({.flags = kSyn, .mss = kMss, .sack_permitted = true, .tsval = 1, .tsecr = 0});
+  const uint32_t ts = *t.Sent()->tsval;
+  t.Advance(kRtt);
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 2, .tsecr = ts});
+  const uint32_t mss = kMss - 12;
+  const auto at = [mss](uint32_t n) { return 1 + n * mss; };
+  const auto ack = [&](uint32_t n, uint32_t tsecr, std::vector<SackRange> sack) {
+    t.Receives({.flags = kAck, .seq = 1, .ack = at(n), .tsval = 3, .tsecr = tsecr, .sack = sack});
+  };
+  t.Send(Octets(9 * mss));
+  const uint32_t first = *t.AllSent().front().tsval;
+  t.Advance(kRtt);
+  ack(0, first, {{at(2), at(6)}});
+  const std::vector<Seg> copies = t.AllSent();
+  ASSERT_THAT(SeqsOf(copies), ElementsAre(at(0), at(1)));
+  t.Advance(Duration::Milliseconds(2));
+  ack(1, first, {{at(2), at(6)}});
+  ASSERT_EQ(t.counters().spurious_recoveries, 1u) << "the head was only late";
+  t.Send(Octets(2 * mss, 9 * mss));
+  EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(at(9), at(10)));
+  t.Advance(kRtt);
+  // Later ones have arrived, so the second's copy counts as lost like the original, a quarter of a
+  // round trip later.
+  ack(1, first, {{at(2), at(11)}});
+  t.Advance(kRtt / 4);
+  ASSERT_EQ(t.counters().fast_retrans, 2u);
+  ASSERT_THAT(SeqsOf(t.AllSent()), ElementsAre(at(1)));
+  const uint32_t reduced = t.tcb()->congestion.ssthresh;
+  t.Advance(Duration::Milliseconds(2));
+  ack(11, *copies[1].tsval, {});
+  EXPECT_EQ(t.counters().spurious_recoveries, 1u);
+  EXPECT_EQ(t.tcb()->congestion.ssthresh, reduced);
+}
+
+// RFC 5681 3.1: a segment behind the one that timed out first has not been resent by the timer yet.
+TEST(Timeout, OfTheNextSegmentReducesTheThresholdAgain) {
+  Trace t(NewReno());
+  SendSegments(t, 10);
+  t.Advance(Duration::Milliseconds(300));
+  ASSERT_EQ(t.counters().timeouts, 1u);
+  ASSERT_EQ(t.tcb()->congestion.ssthresh, 5 * kMss);
+  t.Receives(Ack(At(1)));
+  ASSERT_TRUE(t.tcb()->Has(tcp::kTimeoutRecovery));
+  t.Advance(Duration::Seconds(3));
+  ASSERT_GE(t.counters().timeouts, 2u);
+  EXPECT_LT(t.tcb()->congestion.ssthresh, 5 * kMss);
+}
+
 // Every ACK was lost for seconds; the answer to the retransmission echoes a timestamp of before.
 // That silence is no round-trip time.
 TEST(Eifel, EchoInTheAnswerToADuplicateIsNotARoundTrip) {

@@ -57,14 +57,17 @@ struct Congestion {
     cwnd = std::min(cwnd, config.congestion_window_max_bytes);
   }
 
+  // FlightSize for a reduction: RFC 5681 3.2 step 2 leaves out what limited transmit has sent,
+  // which is what is outstanding beyond cwnd.
+  uint32_t FlightSize(uint32_t outstanding) const { return std::min(outstanding, cwnd); }
   // RFC 5681 equation (4).
   static uint32_t HalfFlight(uint32_t flight, uint32_t mss) {
     return std::max(flight / 2, 2 * mss);
   }
 
   // RFC 5681 3.2 steps 2 and 3: three duplicate ACKs.
-  void OnFastRetransmit(uint32_t flight, uint32_t mss) {
-    ssthresh = HalfFlight(flight, mss);
+  void OnFastRetransmit(uint32_t outstanding, uint32_t mss) {
+    ssthresh = HalfFlight(FlightSize(outstanding), mss);
     cwnd = ssthresh + 3 * mss;
   }
   // RFC 5681 3.2 step 4: each further duplicate ACK tells of a segment that left the network.
@@ -88,8 +91,8 @@ struct Congestion {
   }
   // RFC 5681 3.1: cwnd to the loss window of one segment; ssthresh is set at the first time-out of
   // a segment and held at the next ones.
-  void OnTimeout(uint32_t flight, uint32_t mss, bool first) {
-    if (first) ssthresh = HalfFlight(flight, mss);
+  void OnTimeout(uint32_t outstanding, uint32_t mss, bool first) {
+    if (first) ssthresh = HalfFlight(FlightSize(outstanding), mss);
     cwnd = mss;
     acked_bytes = 0;
   }

@@ -74,10 +74,10 @@ void CountMarks(CongestionState& s, const AckSample& ack, bool echo) {
   d.window_end = ack.snd_nxt;
 }
 
-void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
+void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t outstanding, uint32_t mss,
                    const Config& config) {
   c.acked_bytes = 0;
-  if (config.threshold_from_window) flight = c.cwnd;
+  const uint32_t flight = config.threshold_from_window ? c.cwnd : c.FlightSize(outstanding);
   switch (config.congestion) {
     case CongestionKind::kCubic:
       s.cubic.OnCongestion(c.cwnd);
@@ -139,11 +139,11 @@ void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, uint32_t now
   c.ssthresh = std::max(c.cwnd, 2 * mss);
 }
 
-void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss, bool first,
-                      const Config& config) {
+void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t outstanding, uint32_t mss,
+                      bool first, const Config& config) {
   if (config.congestion == CongestionKind::kNone) return;
   if (first) {
-    ReduceForLoss(c, s, flight, mss, config);
+    ReduceForLoss(c, s, outstanding, mss, config);
     s.cubic.MarkTimeout();
   }
   c.cwnd = mss;

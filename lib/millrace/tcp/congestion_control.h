@@ -54,17 +54,17 @@ void GrowWindow(Congestion& c, CongestionState& s, const AckSample& ack, const C
 // DCTCP's bookkeeping, for every ACK of new data of a connection with ECN. `echo`: ECE was set.
 void CountMarks(CongestionState& s, const AckSample& ack, bool echo);
 
-// A loss was detected with `flight` octets outstanding: sets ssthresh and leaves cwnd to the
+// A loss was detected with so many octets outstanding: sets ssthresh and leaves cwnd to the
 // recovery (PRR brings it to ssthresh).
-void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss,
+void ReduceForLoss(Congestion& c, CongestionState& s, uint32_t outstanding, uint32_t mss,
                    const Config& config);
 // ECE: ssthresh and cwnd at once (RFC 3168 6.1.2, RFC 8257 3.3, RFC 9438 4.6).
 void ReduceForEcho(Congestion& c, CongestionState& s, uint32_t mss, uint32_t now_us,
                    const Config& config);
 // The retransmission timer expired: the loss window. `first`: not a repeated time-out of the same
 // data, which leaves ssthresh (RFC 5681 3.1).
-void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t flight, uint32_t mss, bool first,
-                      const Config& config);
+void ReduceForTimeout(Congestion& c, CongestionState& s, uint32_t outstanding, uint32_t mss,
+                      bool first, const Config& config);
 // A tail loss probe of `length` octets has repaired the single loss of a flight: as for a loss.
 void ReduceForProbe(Congestion& c, CongestionState& s, uint32_t length, uint32_t mss,
                     uint32_t now_us, const Config& config);

@@ -49,6 +49,9 @@ class Rack {
   // Step 4. `dsack`: the ACK carried a D-SACK.
   void UpdateReorderWindow(bool dsack, SeqNum snd_una, SeqNum snd_nxt);
   void OnRecoveryEnd();
+  // What was sent again had only been overtaken. Step 3 does not see that, because a segment that
+  // was retransmitted tells of no reordering there.
+  void OnSpuriousRecovery() { reordering_seen_ = true; }
   // Step 5: marks what is lost; returns after how many microseconds more may be, 0 for none.
   // `in_recovery`: fast or time-out recovery.
   uint32_t DetectLoss(Scoreboard& board, SentRunPool& pool, uint32_t now_us, uint32_t srtt_us,

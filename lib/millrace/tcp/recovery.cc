@@ -63,7 +63,9 @@ bool TrackFlight(const Tcb& tcb, Recovery& r, Env& env) {
   const uint32_t sent_us = tcb.Has(kRttTiming) ? tcb.rtt_start_us : env.us;
   const SendMark* const mark = MarkOf(r, 0, tcb.flight(), sent_us);
   r.rack.OnFlightBegins();
-  return r.board.Append(tcb.snd_una, tcb.snd_nxt, tcb.snd_mss, sent_us, env.config.sent_runs_max,
+  // Of more than one segment, nobody knows where each ends.
+  const uint16_t segment = tcb.flight() <= tcb.snd_mss + 1u ? tcb.snd_mss : 1;
+  return r.board.Append(tcb.snd_una, tcb.snd_nxt, segment, sent_us, env.config.sent_runs_max,
                         env.recovery_pool.runs, mark);
 }
 
@@ -96,8 +98,12 @@ void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   const SeqNum old_end = Min(end, tcb.snd_nxt);
   Undo& undo = r.undo;
   if (undo.possible) {
-    if (!undo.repeated && tcb.Has(kTimestampsOn)) {
+    // RFC 3522 speaks of the segment at SND.UNA. Of one that was sent again before, an echo may be
+    // that of an earlier copy.
+    const bool once = r.board.empty() || !env.recovery_pool.runs[r.board.head()].Has(kRunRepeated);
+    if (!undo.repeated && seq == tcb.snd_una && once && tcb.Has(kTimestampsOn)) {
       undo.retransmit_ts = env.ts_clock + tcb.ts_offset;
+      undo.first_end = old_end;
       undo.has_retransmit_ts = true;
     }
     undo.repeated = true;
@@ -244,7 +250,10 @@ void OnRecordTimeout(Tcb& tcb, Recovery& r, bool first, Env& env) {
   r.frto = fresh && !tcb.Has(kFastRecovery) ? Frto::kHeadSent : Frto::kOff;
   r.reorder_pending = false;
   r.probe = TailProbe();
-  ReduceForTimeout(tcb.congestion, r.congestion, tcb.flight(), tcb.snd_mss, fresh, env.config);
+  r.probe_due = false;
+  // RFC 5681 3.1: ssthresh MUST be set when "the given segment has not yet been resent by way of
+  // the retransmission timer", also by the second such segment of a recovery.
+  ReduceForTimeout(tcb.congestion, r.congestion, tcb.flight(), tcb.snd_mss, first, env.config);
   if (r.board.empty()) return;
   SentRunPool& runs = env.recovery_pool.runs;
   if (runs[r.board.head()].Has(kRunSacked)) {
@@ -276,6 +285,7 @@ void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
   r.prr.Start(tcb.flight() - r.board.sacked_bytes() + delivered);
   r.rescued = false;
   r.probe = TailProbe();
+  r.probe_due = false;
   r.cwr_due = tcb.Has(kEcnOn);
   r.echo_end = tcb.snd_nxt;
   r.echo_guard = true;

@@ -32,6 +32,7 @@ struct Undo {
   uint32_t pipe_prev = 0;  // RFC 4015: max(FlightSize, ssthresh) before it
   uint32_t srtt_prev_us = 0, rttvar_prev_us = 0;
   uint32_t retransmit_ts = 0;   // TSval of the first retransmission, with has_retransmit_ts
+  SeqNum first_end;             // and where it ended
   uint32_t repeated_bytes = 0;  // retransmitted since, less what D-SACK reported as duplicate
   SeqNum from;                  // SND.UNA at the reduction: D-SACK below it is of earlier times
   SeqNum repeated_end;          // nothing from here on was retransmitted since

@@ -77,7 +77,9 @@ void OnDsack(Recovery& r, const SackBlock& block, Delivered& delivered, Env& env
 // SACK blocks after the cumulative ACK was taken. A block that cannot be true is ignored and
 // counted: inverted, of octets never sent, or below SND.UNA without being a D-SACK.
 void ReadSack(Tcb& tcb, Recovery& r, const Segment& segment, const Collector& collect, Env& env) {
-  for (uint32_t i = 0; i < segment.sack_count; ++i) {
+  // RFC 2018 section 4 has the block of the latest segment first: backwards they are in the order
+  // in which they came, and what overtook what is to be seen.
+  for (uint32_t i = segment.sack_count; i-- > 0;) {
     const SackBlock block = wire::LoadSackBlock(segment.sack, i);
     if (i == 0 && IsDsack(segment, block)) {
       OnDsack(r, block, collect.delivered, env);
@@ -226,7 +228,9 @@ void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
   if (!advances && delivered.sacked && tcb.duplicate_acks < 255) ++tcb.duplicate_acks;
   r.rack.UpdateReorderWindow(delivered.dsack, tcb.snd_una, tcb.snd_nxt);
   OnProbeAck(tcb, r, segment, delivered, advances, env);
-  if (IsSpurious(tcb, r, segment, delivered, advances)) UndoReduction(tcb, r, acked, env);
+  if (IsSpurious(tcb, r, segment, delivered, advances)) {
+    UndoReduction(tcb, r, std::min(acked, delivered.bytes), env);
+  }
   const uint32_t unrepaired = r.board.unrepaired_bytes();
   FindLosses(tcb, r, env);
   const bool safe = advances && r.board.unrepaired_bytes() <= unrepaired;
@@ -247,6 +251,7 @@ void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
   if (tcb.flight() == 0) {
     tcb.timers.Stop(Timer::kRetransmit);
     r.reorder_pending = false;
+    r.probe_due = false;
     MaybeGiveRecord(tcb, env);
   } else if (advances) {
     ArmLossTimer(tcb, r, true, env);

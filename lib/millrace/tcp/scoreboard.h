@@ -5,7 +5,8 @@
 // snd_nxt; SACKed neighbours are one run. So a burst costs one run, and a window of a thousand
 // segments without loss as many as there were polls that sent.
 // SACK blocks are believed for whole segments (RFC 2018 section 5), as far as a run knows where its
-// segments end: a receiver that names single octets costs no runs.
+// segments end, which is where all but the last are equally long: a receiver that names single
+// octets of them costs no runs.
 // Bounds: Config::sent_runs_max per connection, the pool for the core. When one is reached, what
 // needs a new run is told to an existing one in the careful direction: a SACK block is not
 // believed, a segment counts as sent later than it was.
@@ -171,7 +172,11 @@ void Scoreboard::Acknowledge(SeqNum ack, SentRunPool& pool, Visit&& visit) {
     Count(run, piece.length(), false);
     if (!run.Has(kRunSacked)) visit(piece, head_);
     if (run.end > ack) {
-      if (run.SegmentBefore(ack) != ack) run.segment = 1;
+      if (const SeqNum next = Min(run.SegmentFrom(ack), run.end); next != ack) {
+        // What is left of a segment is one by itself. A run more than there may be, at most.
+        const bool split = next == run.end || Split(head_, next, UINT32_MAX, pool);
+        run.segment = split ? static_cast<uint16_t>(next.Since(ack)) : uint16_t{1};
+      }
       run.begin = ack;
       return;
     }

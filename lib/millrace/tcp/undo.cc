@@ -12,7 +12,7 @@ void RememberForUndo(Tcb& tcb, Recovery& r) {
   Undo& undo = r.undo;
   undo = Undo();
   undo.state = r.congestion;
-  undo.pipe_prev = std::max(tcb.flight(), tcb.congestion.ssthresh);
+  undo.pipe_prev = std::max(tcb.congestion.FlightSize(tcb.flight()), tcb.congestion.ssthresh);
   undo.srtt_prev_us = tcb.rtt.srtt_us();
   undo.rttvar_prev_us = tcb.rtt.rttvar_us();
   // A tail loss probe may be in flight: a D-SACK of it says nothing of what is sent again from now
@@ -40,14 +40,16 @@ void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env) {
     r.rack.SeedMinRtt(min_rtt_us, env.us);
   } else {
     ++env.counters.spurious_recoveries;
+    r.rack.OnSpuriousRecovery();
   }
   Congestion& c = tcb.congestion;
   if (r.congestion.bbr != nullptr) {
     c.cwnd = r.congestion.bbr->OnSpurious(c.cwnd);
   } else {
     // RFC 4015 step (7): "cwnd <- FlightSize + min (bytes_acked, IW)"; "ssthresh <- pipe_prev".
-    const uint32_t restored =
-        tcb.flight() + std::min(acked, Congestion::InitialWindow(tcb.snd_mss, env.config));
+    // What was SACKed has let new segments go already.
+    const uint32_t restored = tcb.flight() - r.board.sacked_bytes() +
+                              std::min(acked, Congestion::InitialWindow(tcb.snd_mss, env.config));
     c.cwnd = std::clamp<uint32_t>(restored, c.cwnd, env.config.congestion_window_max_bytes);
     c.ssthresh = undo.pipe_prev;
   }
@@ -61,7 +63,7 @@ void UndoReduction(Tcb& tcb, Recovery& r, uint32_t acked, Env& env) {
 }
 
 bool EchoIsOlder(const Tcb& tcb, const Recovery& r, const wire::Segment& segment) {
-  return r.undo.has_retransmit_ts && tcb.Has(kTimestampsOn) &&
+  return r.undo.has_retransmit_ts && segment.ack >= r.undo.first_end && tcb.Has(kTimestampsOn) &&
          segment.HasOption(wire::kTimestampsOption) &&
          static_cast<int32_t>(segment.tsecr - r.undo.retransmit_ts) < 0;
 }
