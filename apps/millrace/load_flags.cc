@@ -90,7 +90,9 @@ void LoadFlags::AddOutputTo(CLI::App& app) {
   app.add_option("-o,--output", folder,
                  "folder for result.json, series.csv, *.hgrm and log.txt; a rank: rank-i in it")
       ->type_name("DIR");
-  app.add_option("--json", json, "the result as JSON to FILE; - is the standard output")
+  app.add_option(
+         "--json", json,
+         "the result as JSON to FILE, of a rank alone to FILE.rank-i; - is the standard output")
       ->type_name("FILE");
   app.add_option("--json-stream", json_stream,
                  "a line of JSON for each interval to FILE while it runs; - is the standard output")

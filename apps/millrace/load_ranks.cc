@@ -145,7 +145,11 @@ int RunLoad(const LoadFlags& flags, LoadSetup& setup, StopSignals& signals, cons
   const std::string own = "rank-" + std::to_string(rank.index);
   if (rank.count > 1 && !setup.capture.path.empty()) setup.capture.path += "." + own;
   if (flags.coordinator.empty()) {
-    if (rank.count > 1 && !setup.output.folder.empty()) setup.output.folder += "/" + own;
+    if (rank.count > 1) {
+      std::string& json = setup.output.json;
+      if (!setup.output.folder.empty()) setup.output.folder += "/" + own;
+      if (!json.empty() && json != "-") json += "." + own;
+    }
     return WithBench(flags, setup, signals, body);
   }
   const absl::StatusOr<HostPort> at = ParseHostPort(flags.coordinator);

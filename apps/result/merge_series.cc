@@ -53,8 +53,13 @@ Inside InsideOf(const Result& rank, const Window& common) {
 std::vector<Interval> MergedSeries(const std::vector<const Result*>& ranks, const Window& common) {
   std::vector<Interval> merged;
   if (ranks.front()->series.empty()) return merged;
-  double length_s = 0;  // the first and the last row may be shorter than the others
-  for (const Interval& row : ranks.front()->series) length_s = std::max(length_s, row.length_s);
+  // The first and the last row may be shorter than the others, and one that was written late
+  // longer.
+  std::vector<double> lengths_s;
+  for (const Interval& row : ranks.front()->series) lengths_s.push_back(row.length_s);
+  const auto middle_row = lengths_s.begin() + static_cast<ptrdiff_t>(lengths_s.size() / 2);
+  std::nth_element(lengths_s.begin(), middle_row, lengths_s.end());
+  const double length_s = *middle_row;
   if (!(length_s > 0)) return merged;
   constexpr double kIntervalsMax = 1e6;  // of what a file may ask for
   const double wanted = std::ceil(common.seconds() / length_s - 1e-6);

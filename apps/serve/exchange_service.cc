@@ -21,7 +21,7 @@ void ExchangeService::OnOpen(stack::Socket socket) {
 
 size_t ExchangeService::OnReceive(stack::Socket socket, std::span<const std::byte> data) {
   Connection& c = Of(socket);
-  if (options_.request_bytes == 0 || c.ending) return data.size();
+  if (options_.request_bytes == 0 || NeedsNoMore(c)) return data.size();
   uint64_t left = data.size();
   while (left > 0 && !c.waiting && !c.ending && c.body.done()) {
     const uint64_t taken = std::min(left, options_.request_bytes - c.received);
@@ -31,8 +31,11 @@ size_t ExchangeService::OnReceive(stack::Socket socket, std::span<const std::byt
     c.received = 0;
     OnRequest(socket, c);
   }
-  // What is left unread would make a reset of our FIN.
-  return c.ending ? data.size() : data.size() - static_cast<size_t>(left);
+  return NeedsNoMore(c) ? data.size() : data.size() - static_cast<size_t>(left);
+}
+
+bool ExchangeService::NeedsNoMore(const Connection& c) const {
+  return c.ending || (c.waiting && c.answered + 1 == options_.close_after);
 }
 
 void ExchangeService::OnRequest(const stack::Socket& socket, Connection& c) {

@@ -61,6 +61,8 @@ class ExchangeService {
   };
 
   Connection& Of(const stack::Socket& socket) { return connections_[socket.id().index]; }
+  // Whether no request is read any more. What is left unread would make a reset of our FIN.
+  bool NeedsNoMore(const Connection& c) const;
   void OnRequest(const stack::Socket& socket, Connection& c);
   void Answer(const stack::Socket& socket, Connection& c, Fate fate);
   void Continue(const stack::Socket& socket, Connection& c);

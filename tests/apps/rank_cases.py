@@ -222,10 +222,12 @@ def ranks_that_run_by_themselves_share_a_folder():
         for rank in (0, 1):
             subprocess.run([MILLRACE, "load", "run", *SHORT, "--duration", "200ms", "--live",
                             "none", "--ranks", f"{rank}/2", "-o", out, "--capture-failures",
-                            os.path.join(folder, "f.pcapng")], timeout=60, check=False,
+                            os.path.join(folder, "f.pcapng"), "--json",
+                            os.path.join(folder, "r.json")], timeout=60, check=False,
                            stdout=subprocess.DEVNULL)
             assert os.path.exists(os.path.join(out, f"rank-{rank}", "result.json")), rank
             assert os.path.exists(os.path.join(folder, f"f.pcapng.rank-{rank}")), rank
+            assert os.path.exists(os.path.join(folder, f"r.json.rank-{rank}")), rank
 
 
 def main():

@@ -92,11 +92,14 @@ constexpr char kFiveGets[] =
     "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
 
 TEST_F(ServeAnswers, AreAsManyAsWereToBe) {
-  serve_.exchange.close_after = 2;
-  Ask(apps::Service::kExchange, {.says = "abcde"});
-  EXPECT_EQ(asker().heard, 2u);
-  EXPECT_EQ(server().exchange().answered(), 2u);
-  EXPECT_EQ(asker().ended, tcp::CloseReason::kNormal);
+  for (const char* delay : {"0", "100ms"}) {
+    serve_.exchange.close_after = 2;
+    serve_.disturbance.delay = *apps::Quantiles::Parse(delay);
+    Ask(apps::Service::kExchange, {.says = "abcde"});
+    EXPECT_EQ(asker().heard, 2u) << delay;
+    EXPECT_EQ(server().exchange().answered(), 2u) << delay;
+    EXPECT_EQ(asker().ended, tcp::CloseReason::kNormal) << delay;
+  }
 }
 
 TEST_F(ServeAnswers, EndWithAReset) {

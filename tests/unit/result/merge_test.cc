@@ -106,6 +106,16 @@ TEST(Merge, AShortRowSaysNothingOfTheLengthOfOthers) {
   for (const Interval& i : merged->series) EXPECT_EQ(i.opened, 400u) << i.start_s;
 }
 
+// A row that was written late is longer; the others are not.
+TEST(Merge, ALongRowSaysNothingOfTheLengthOfOthers) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  for (Result& r : ranks) r.series[3].length_s *= 1.6;
+  const auto merged = MergeResults(ranks);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  ASSERT_EQ(merged->series.size(), 10u);
+  for (const Interval& i : merged->series) EXPECT_EQ(i.opened, 400u) << i.start_s;
+}
+
 TEST(Merge, SeriesSeveralMillisecondsOutOfStepStayTogether) {
   const std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2, 60)};
   const auto merged = MergeResults(ranks);
