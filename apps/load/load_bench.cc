@@ -8,6 +8,7 @@
 
 #include "apps/common/units.h"
 #include "apps/load/capacity.h"
+#include "apps/load/port_targets.h"
 #include "millrace/dpdk/cpus.h"
 
 namespace millrace::apps {

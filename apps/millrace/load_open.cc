@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "apps/common/exit_code.h"
 #include "apps/load/capacity.h"
+#include "apps/load/port_targets.h"
 #include "apps/millrace/load_flags.h"
 #include "apps/result/run_folder.h"
 
