@@ -41,11 +41,9 @@ MR_ALWAYS_INLINE uint32_t OfferedBuffer(const Tcb& tcb) {
   return std::min<uint32_t>(tcb.receive_buffer_bytes, 0xFFFFu << tcb.rcv_window_shift());
 }
 
-// Up to where the buffer has room.
+// Up to where the buffer has room: left of RCV.NXT when it holds more than it should.
 MR_ALWAYS_INLINE SeqNum RoomEdge(const Tcb& tcb) {
-  const uint32_t held = tcb.receive.ready_bytes();
-  const uint32_t buffer = OfferedBuffer(tcb);
-  return tcb.rcv_nxt + (buffer > held ? buffer - held : 0);
+  return tcb.rcv_nxt + OfferedBuffer(tcb) - tcb.receive.ready_bytes();
 }
 
 // Where the right edge may be now: never left of what was advertised (SHLD-14), moved right only
