@@ -71,14 +71,14 @@ MR_ALWAYS_INLINE uint32_t RoundingRoom(const Tcb& tcb) { return tcb.receive_buff
 // be offered".
 MR_ALWAYS_INLINE uint16_t OfferWindow(Tcb& tcb) {
   const int shift = tcb.rcv_window_shift();
-  const SeqNum edge = NextRightEdge(tcb);
-  const uint32_t window = edge.Since(tcb.rcv_nxt);
-  if (edge - RoomEdge(tcb) > static_cast<int32_t>(RoundingRoom(tcb))) [[unlikely]] {
-    return static_cast<uint16_t>(window >> shift);  // the edge was there before
+  const int32_t gain = RoomEdge(tcb) - tcb.rcv_adv;
+  if (gain < 0 && -gain > static_cast<int32_t>(RoundingRoom(tcb))) [[unlikely]] {
+    return static_cast<uint16_t>(tcb.rcv_wnd() >> shift);
   }
-  const uint32_t field = (window + (1u << shift) - 1) >> shift;
-  tcb.rcv_adv = tcb.rcv_nxt + (field << shift);
-  return static_cast<uint16_t>(field);
+  // Shifted as a negative number it is rounded up.
+  const int32_t field = (tcb.rcv_nxt - NextRightEdge(tcb)) >> shift;
+  tcb.rcv_adv = tcb.rcv_nxt - (static_cast<uint32_t>(field) << shift);
+  return static_cast<uint16_t>(-field);
 }
 
 }  // namespace millrace::tcp
