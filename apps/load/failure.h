@@ -31,6 +31,7 @@ namespace millrace::apps {
   X(kNoMemory, "no_memory", "a pool of the generator was empty")                               \
   X(kNoRoute, "no_route", "neither on the attached network nor behind a gateway")              \
   X(kOpenMax, "open_max", "as many as --open-max were under way until the time was over")      \
+  X(kPortFull, "port_full", "the port had no room for more until the time was over")           \
   X(kNotStarted, "not_started", "the generator had not started it when the time was over")     \
   X(kUnfinished, "unfinished", "under way when the run was over")
 

@@ -34,7 +34,8 @@ LoadApp::LoadApp(const RunPlan& plan, const Pattern& pattern, LiveRun& live)
       next_exchange_(plan.mix, plan.rank.index),
       flows_(plan.open_limit()),
       phase_limits_{plan.timeouts.connect, plan.timeouts.first_byte, plan.timeouts.last_byte,
-                    plan.think, plan.timeouts.close} {
+                    plan.think, plan.timeouts.close},
+      gate_(plan.arrival.burst) {
   for (const Target& target : plan.targets) {
     targets_.emplace_back(target, plan);
     if (target.http()) readers_.resize(flows_.size());
@@ -104,9 +105,22 @@ void LoadApp::StartScheduled(stack::Engine& engine) {
   for (int i = 0; i < kScheduledPerPollMax && !AllStarted(); ++i) {
     const Instant intended = start_ + schedule_->next();
     if (intended > now_ || intended >= end_) return;
-    if (!Start(engine, intended)) return;
+    if (KeptBack(engine, intended) || !Start(engine, intended)) return;
     schedule_->Advance();
   }
+}
+
+// What could not be sent now, or answered, is better off in the schedule, where it costs nothing.
+// Its latency counts from the intended start all the same.
+bool LoadApp::KeptBack(const stack::Engine& engine, Instant intended) {
+  if (engine.port_full()) {
+    full_.Wait(intended, now_);
+    full_why_ = LoadFailure::kPortFull;
+    return true;
+  }
+  if (!gate_.Hold(intended, now_)) return false;
+  full_.CatchUp(intended, now_);
+  return true;
 }
 
 void LoadApp::StartClosedLoop(stack::Engine& engine) {
@@ -118,10 +132,10 @@ void LoadApp::StartClosedLoop(stack::Engine& engine) {
 
 // Starts one connection, or counts its failure. False when it has to be put off.
 bool LoadApp::Start(stack::Engine& engine, Instant intended) {
-  full_ = free_.size() <= 1;  // one is the probe's
-  if (full_) {
+  if (free_.size() <= 1) {  // one is the probe's
     ++result_.counts.put_off;
-    full_until_ = now_;
+    full_.Wait(intended, now_);
+    full_why_ = LoadFailure::kOpenMax;
     return false;
   }
   const uint32_t index = Take(intended);
@@ -141,7 +155,8 @@ bool LoadApp::Start(stack::Engine& engine, Instant intended) {
   if (flow.measured) {
     ++counted_;
     ++result_.counts.offered;
-    RecordLag(intended, full_until_, &result_.counts.waited);
+    const bool port = full_why_ == LoadFailure::kPortFull;
+    RecordLag(intended, full_, port ? &result_.counts.port_waited : &result_.counts.waited);
   }
   if (failure) {
     Count(flow, *failure);
@@ -158,13 +173,9 @@ void LoadApp::RequestOnHeld(stack::Engine& engine) {
     const Instant intended = start_ + held_schedule_->next();
     if (intended > now_ || intended >= end_) return;
     const uint32_t index = idle_.first();
-    all_busy_ = index == Flow::kNone;
-    if (all_busy_) {
-      busy_until_ = now_;
-      return;
-    }
+    if (index == Flow::kNone) return busy_.Wait(intended, now_);
     flows_[index].requests_left = 1;
-    if (Measured(intended)) RecordLag(intended, busy_until_, &result_.counts.requests_waited);
+    if (Measured(intended)) RecordLag(intended, busy_, &result_.counts.requests_waited);
     SendRequest(stack::Socket(&engine, flows_[index].id), index, intended);
     held_schedule_->Advance();
   }
@@ -211,9 +222,18 @@ Instant LoadApp::NextDeadline() const {
     case LoadStage::kMeasuring:
       next = std::min({next, end_, stage_ == LoadStage::kLeading ? measure_from_ : end_});
       if (!schedule_ && !AllStarted() && open() - held_open_ < plan_.concurrency) return now_;
-      if (schedule_ && free_.size() > 1) next = std::min(next, start_ + schedule_->next());
-      if (held_schedule_ && idle_.first() != Flow::kNone) {
-        next = std::min(next, start_ + held_schedule_->next());
+      // What waits for others has nothing to do but notice when it began to.
+      if (schedule_) {
+        const Instant due = start_ + schedule_->next();
+        if (gate_.Holds(due, now_)) {
+          next = std::min(next, gate_.silent_from());
+        } else if (free_.size() > 1 || !full_.Covers(due)) {
+          next = std::min(next, due);
+        }
+      }
+      if (held_schedule_) {
+        const Instant due = start_ + held_schedule_->next();
+        if (idle_.first() != Flow::kNone || !busy_.Covers(due)) next = std::min(next, due);
       }
       return next;
     default:
@@ -224,6 +244,7 @@ Instant LoadApp::NextDeadline() const {
 void LoadApp::Publish(const stack::Engine& engine) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   next_publish_ = now_ + Duration::Milliseconds(1);
+  if (stage_ == LoadStage::kLeading || stage_ == LoadStage::kMeasuring) gate_.Sample();
   live_.started.store(started_, kRelaxed);
   live_.ok.store(finished_ok_, kRelaxed);
   live_.failed.store(finished_failed_, kRelaxed);

@@ -5,7 +5,7 @@
 // connection whether it is there (that also finds its MAC address), and connections to be held are
 // opened. Then starts follow the schedule whatever becomes of them. What could not start on time is
 // started as soon as there is a place for it, and is late by what lag_ns says; what has not started
-// when the time is over failed as open_max or not_started.
+// when the time is over failed as open_max, port_full or not_started.
 // Instants are those of polls: all that one poll does happens at once.
 // Memory: about 120 octets per connection that can be under way, 100 more with HTTP, 4.5 MB of
 // histograms; nothing is allocated once it runs, but for HTTP lines that come in pieces.
@@ -30,6 +30,7 @@
 #include "apps/load/plan.h"
 #include "apps/load/request.h"
 #include "apps/load/schedule.h"
+#include "apps/load/start_gate.h"
 #include "apps/load/weighted.h"
 #include "millrace/stack/engine.h"
 #include "millrace/stack/socket.h"
@@ -83,6 +84,7 @@ class LoadApp {
   // While the clock runs (load_app.cc).
   void Run(stack::Engine& engine);
   void StartScheduled(stack::Engine& engine);
+  bool KeptBack(const stack::Engine& engine, Instant intended);
   void StartClosedLoop(stack::Engine& engine);
   void RequestOnHeld(stack::Engine& engine);
   bool Start(stack::Engine& engine, Instant intended);
@@ -122,8 +124,8 @@ class LoadApp {
   void Capture(const stack::Socket& socket, const Flow& flow, LoadFailure failure);
   void Give(uint32_t index);
   void RecordLatency(const Flow& flow, LatencyState state, Instant intended, Instant started);
-  // `behind`: until when it could not have been, because others were in its place.
-  void RecordLag(Instant intended, Instant behind, uint64_t* waited);
+  // `others`: when it could not have been, because they were in its place.
+  void RecordLag(Instant intended, const OthersTime& others, uint64_t* waited);
 
   RunPlan plan_;
   const Pattern& pattern_;
@@ -152,9 +154,11 @@ class LoadApp {
   Instant next_probe_;
   uint64_t started_ = 0;  // of the schedule or the closed loop
   uint64_t counted_ = 0;  // of these: in the window
-  // When a start found all places taken, a request all held connections busy; whether the last did.
-  Instant full_until_, busy_until_;
-  bool full_ = false, all_busy_ = false;
+  StartGate gate_;
+  // Of starts without a place, or without room in the port, and which of these came last; of
+  // requests without an idle connection.
+  OthersTime full_, busy_;
+  LoadFailure full_why_ = LoadFailure::kOpenMax;
   uint64_t finished_ok_ = 0, finished_failed_ = 0, requests_ok_ = 0;
   uint64_t serial_ = 0;     // of HTTP requests
   Traffic traffic_before_;  // the window

@@ -46,6 +46,7 @@ std::optional<LoadFailure> LoadApp::Open(stack::Engine& engine, uint32_t index, 
     case stack::ConnectResult::kOk:
       flow.id = socket.id();
       Enter(index, FlowPhase::kConnecting);
+      gate_.OnSyn();
       if (plan_.dscp != 0 && !socket.SetDiffserv(plan_.dscp)) {
         Fail(socket, index, LoadFailure::kNoMemory);
       }
@@ -71,6 +72,7 @@ void LoadApp::Enter(uint32_t index, FlowPhase phase) {
     return phase_limits_[i] == Duration() ? nullptr : &waiting_[i];
   };
   if (PhaseQueue* queue = queue_of(flow.phase)) queue->Remove(flows_, index);
+  if (flow.phase == FlowPhase::kConnecting) gate_.OnHandshakeOver();
   flow.phase = phase;
   if (PhaseQueue* queue = queue_of(phase)) {
     if (phase != FlowPhase::kIdle) flow.deadline = now_ + phase_limits_[static_cast<size_t>(phase)];
@@ -83,12 +85,12 @@ void LoadApp::Give(uint32_t index) {
   free_.push_back(index);
 }
 
-void LoadApp::RecordLag(Instant intended, Instant behind, uint64_t* waited) {
-  if (intended <= behind) ++*waited;
+void LoadApp::RecordLag(Instant intended, const OthersTime& others, uint64_t* waited) {
+  if (others.Covers(intended)) ++*waited;
   if (!plan_.timed) return;
   const uint64_t lag_ns = NsBetween(intended, now_);
   result_.lag_ns.Record(lag_ns);
-  result_.own_lag_ns.Record(NsBetween(std::max(intended, behind), now_));
+  result_.own_lag_ns.Record(static_cast<uint64_t>(others.OwnLag(intended, now_).ns()));
   uint64_t& worst_ns = live_.intervals.current().worst_lag_ns;
   worst_ns = std::max(worst_ns, lag_ns);
 }
@@ -112,6 +114,7 @@ void LoadApp::OnOpen(stack::Socket socket) {
   }
   if (flow.failure != LoadFailure::kNone) return;  // given up in the same poll
   flow.opened = true;
+  gate_.OnAnswer(now_);
   if (flow.held) {
     --held_opening_;
     ++held_open_;

@@ -96,6 +96,11 @@ void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench,
     result->notes.push_back(GroupDigits(unsent) + " of " + GroupDigits(RequestsDue(load.counts)) +
                             " requests were due and not sent");
   }
+  if (load.counts.port_waited > 0) {
+    result->notes.push_back(GroupDigits(load.counts.port_waited) +
+                            " connections started late because the port took no more: the link was "
+                            "full, or its other end read nothing");
+  }
   load.counts.failures.ForEach([&](LoadFailure failure, uint64_t) {
     result->notes.push_back(std::string(ToString(failure)) + ": " + MeaningOf(failure));
   });
@@ -192,6 +197,12 @@ std::vector<std::string> TargetLimits(const RunPlan& plan, const LoadOutcome& ou
   waited(no_place, counts.waited, counts.offered - counts.held_due,
          " connections waited for one of " + GroupDigits(plan.open_max) +
              " to end: the target is slow, or --open-max too low");
+  if (const uint64_t unsent = counts.failures[LoadFailure::kPortFull];
+      Share(unsent, counts.offered) > kNotStartedShareMax) {
+    limits.push_back(
+        GroupDigits(unsent) + " of " + GroupDigits(counts.offered) +
+        " connections found no room in the port: the link is full, or the target slow");
+  }
   waited(counts.requests_unsent, counts.requests_waited, RequestsDue(counts),
          " requests waited for an idle one of " + GroupDigits(plan.hold) +
              " held connections: the target is slow, or they are too few");

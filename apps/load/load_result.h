@@ -40,30 +40,22 @@ struct LoadCounts {
   uint64_t body_bytes = 0;  // of responses, whole or not
   uint64_t held = 0;        // connections that were open for the whole window
   uint64_t put_off = 0;     // times that a start had to wait for a place
-  // What waited for others: connections for the end of one of the open_max, requests for an idle
-  // held connection.
-  uint64_t waited = 0, requests_waited = 0;
+  // What waited for others: connections for the end of one of the open_max, or for room in the
+  // port; requests for an idle held connection.
+  uint64_t waited = 0, port_waited = 0, requests_waited = 0;
   // Requests on held connections that were due and never sent: for want of an idle one, or because
   // the generator was late.
   uint64_t requests_unsent = 0, requests_missed = 0;
 
   void Add(const LoadCounts& other) {
     failures.Add(other.failures);
-    constexpr uint64_t LoadCounts::*kSums[] = {&LoadCounts::offered,
-                                               &LoadCounts::started,
-                                               &LoadCounts::ok,
-                                               &LoadCounts::held_due,
-                                               &LoadCounts::held_started,
-                                               &LoadCounts::held_ok,
-                                               &LoadCounts::requests_sent,
-                                               &LoadCounts::requests_ok,
-                                               &LoadCounts::body_bytes,
-                                               &LoadCounts::held,
-                                               &LoadCounts::put_off,
-                                               &LoadCounts::waited,
-                                               &LoadCounts::requests_waited,
-                                               &LoadCounts::requests_unsent,
-                                               &LoadCounts::requests_missed};
+    constexpr uint64_t LoadCounts::*kSums[] = {
+        &LoadCounts::offered,        &LoadCounts::started,         &LoadCounts::ok,
+        &LoadCounts::held_due,       &LoadCounts::held_started,    &LoadCounts::held_ok,
+        &LoadCounts::requests_sent,  &LoadCounts::requests_ok,     &LoadCounts::body_bytes,
+        &LoadCounts::held,           &LoadCounts::put_off,         &LoadCounts::waited,
+        &LoadCounts::port_waited,    &LoadCounts::requests_waited, &LoadCounts::requests_unsent,
+        &LoadCounts::requests_missed};
     for (const auto count : kSums) this->*count += other.*count;
   }
 };

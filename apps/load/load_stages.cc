@@ -110,18 +110,20 @@ void LoadApp::EndWindow() {
 }
 
 void LoadApp::CountUnstarted(Instant end) {
+  const bool others = full_.Covers(start_ + schedule_->next());
   finished_failed_ += schedule_->SkipTo(measure_from_ - start_);
   const uint64_t left = std::min(schedule_->SkipTo(end - start_), plan_.count - counted_);
   counted_ += left;
   finished_failed_ += left;
   result_.counts.offered += left;
-  result_.counts.failures[full_ ? LoadFailure::kOpenMax : LoadFailure::kNotStarted] += left;
+  result_.counts.failures[others ? full_why_ : LoadFailure::kNotStarted] += left;
 }
 
 void LoadApp::CountUnsent(Instant end) {
+  const bool others = busy_.Covers(start_ + held_schedule_->next());
   held_schedule_->SkipTo(measure_from_ - start_);
   LoadCounts& counts = result_.counts;
-  (all_busy_ ? counts.requests_unsent : counts.requests_missed) +=
+  (others ? counts.requests_unsent : counts.requests_missed) +=
       held_schedule_->SkipTo(end - start_);
 }
 

@@ -110,6 +110,9 @@ class Engine {
   // Everything the shell and tests look at.
   tcp::Env& env() { return env_; }
   const tcp::Counters& tcp_counters() const { return env_.counters; }
+  // Whether the port refused what was sent last: more would only wait. Set by Stack.
+  bool port_full() const { return port_full_; }
+  void set_port_full(bool full) { port_full_ = full; }
   Counters& counters() { return counters_; }
   const Counters& counters() const { return counters_; }
   Neighbors& neighbors() { return neighbors_; }
@@ -312,6 +315,7 @@ class Engine {
   TokenBucket stateless_limit_;
   Counters counters_;
   bool ok_ = false;
+  bool port_full_ = false;
 
   Connection* dirty_head_ = nullptr;  // null: the list is empty
   Connection* dirty_tail_ = nullptr;
