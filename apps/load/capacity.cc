@@ -5,6 +5,7 @@
 
 #include "apps/common/units.h"
 #include "apps/load/port_targets.h"
+#include "millrace/stack/own_addresses.h"
 #include "millrace/stack/source_port.h"
 #include "millrace/stack/steering.h"
 
@@ -12,11 +13,13 @@ namespace millrace::apps {
 namespace {
 
 // As SourcePorts counts them: of /30 and shorter the first and the last address are left out, with
-// IPv6 the first.
+// IPv6 the first, unless they are some inside of a network.
 uint64_t AddressesOf(const stack::EngineConfig& config, bool v4) {
-  const int host_bits = v4 ? 32 - config.owned_bits : std::min(128 - config.host_v6.owned_bits, 32);
+  const IpPrefix owned = v4 ? IpPrefix{config.address.address, config.owned_bits}
+                            : IpPrefix{config.host_v6.address.address, config.host_v6.owned_bits};
+  const int host_bits = std::min((v4 ? 32 : 128) - owned.length_bits, 32);
   const uint64_t all = uint64_t{1} << host_bits;
-  if (all < 4) return all;
+  if (all < 4 || stack::IsInside(config, owned)) return all;
   return all - (v4 ? 2 : 1);
 }
 

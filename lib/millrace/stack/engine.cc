@@ -4,14 +4,13 @@
 #include <utility>
 
 #include "millrace/base/secret.h"
+#include "millrace/stack/own_addresses.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/isn.h"
 #include "millrace/tcp/time_wait.h"
 
 namespace millrace::stack {
 namespace {
-
-uint32_t MaskOf(int bits) { return bits <= 0 ? 0 : 0xFFFF'FFFFu << (32 - bits); }
 
 wire::LocalNet NetOf(const EngineConfig& config, const PortCapabilities& port) {
   wire::LocalNet net;
@@ -23,14 +22,6 @@ wire::LocalNet NetOf(const EngineConfig& config, const PortCapabilities& port) {
   net.owned_mask = MaskOf(config.owned_bits);
   net.network_mask = MaskOf(config.address.length_bits);
   return net;
-}
-
-// Whether our addresses are some of a network, without its own and its broadcast address.
-bool IsInside(const EngineConfig& config, const IpPrefix& owned) {
-  if (!owned.address.IsV4()) return !owned.Contains(config.host_v6.address.Network());
-  const uint32_t ours = MaskOf(config.owned_bits), network = MaskOf(config.address.length_bits);
-  const uint32_t first = config.address.address.v4() & ours;
-  return (first & ~network) != 0 && ((first | ~ours) & ~network) != ~network;
 }
 
 SourcePortConfig PortsOf(const EngineConfig& config, const IpPrefix& addresses,

@@ -29,6 +29,19 @@ TEST(Capacity, IsAddressesTimesPorts) {
   EXPECT_EQ(CapacityOf(PlanAt(1, CloseMode::kFin), ConfigOf(23)).tuples, 510u * 64'512u);
 }
 
+TEST(Capacity, CountsEveryAddressOfAPrefixInsideOfTheNetwork) {
+  stack::EngineConfig config = ConfigOf(24);
+  for (const char* const address : {"10.1.16.5/16", "10.1.1.0/16", "10.1.254.9/16"}) {
+    config.address = *IpPrefix::Parse(address);
+    EXPECT_EQ(CapacityOf(PlanAt(1, CloseMode::kFin), config).addresses, 256u) << address;
+  }
+  // With the network's own or its broadcast address in it.
+  for (const char* const address : {"10.1.0.5/16", "10.1.255.9/16"}) {
+    config.address = *IpPrefix::Parse(address);
+    EXPECT_EQ(CapacityOf(PlanAt(1, CloseMode::kFin), config).addresses, 254u) << address;
+  }
+}
+
 TEST(Capacity, CountsAPrefixOfIpv6Addresses) {
   RunPlan plan = PlanAt(1'076, CloseMode::kFin);
   plan.targets.front().endpoint = *Endpoint::Parse("[2001:db8::2]:80");
