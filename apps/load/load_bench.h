@@ -56,6 +56,9 @@ struct LoadRun {
   LoadStage stage() const;
   // Whether a member has given up before its clock: its target is not there.
   bool GaveUp() const;
+  // Whether RunPlan::start_unix_ns is more than 100 ms away when it is `unix_ns` now: too far to
+  // say when that is by `clock`, because over hours it and the day's clock drift apart.
+  bool StartIsFar(int64_t unix_ns) const;
   // RunPlan::start_unix_ns as an instant of `clock`, when it is `unix_ns` now; `soonest` when that
   // is past, with how late it is, or when nothing was asked for.
   Instant AskedStart(Instant soonest, int64_t unix_ns, Duration* late);

@@ -20,6 +20,11 @@ bool LoadRun::GaveUp() const {
   });
 }
 
+bool LoadRun::StartIsFar(int64_t unix_ns) const {
+  constexpr Duration kSoon = Duration::Milliseconds(100);
+  return Duration::Nanoseconds(plan.start_unix_ns - unix_ns) > kSoon;
+}
+
 Instant LoadRun::AskedStart(Instant soonest, int64_t unix_ns, Duration* late) {
   if (plan.start_unix_ns == 0) return soonest;
   const Instant asked = clock.Now() + Duration::Nanoseconds(plan.start_unix_ns - unix_ns);

@@ -132,6 +132,7 @@ class Watcher {
   void Release() {
     // Long enough for every worker to see it in time.
     constexpr Duration kNotice = Duration::Milliseconds(1);
+    if (run_.StartIsFar(UnixNs()) && !run_.GaveUp()) return;
     Instant start = run_.AskedStart(run_.clock.Now() + kNotice, UnixNs(), &outcome_.started_late);
     if (ranks_ != nullptr && !run_.GaveUp()) {
       ranks_->SetReady();
