@@ -104,16 +104,17 @@ void ExchangeService::OnWritable(stack::Socket socket) {
 
 void ExchangeService::OnClose(stack::Socket socket) {
   // A connection that was reset before it was visited has had no OnOpen.
-  if (socket.id().index < connections_.size() && Of(socket).id == socket.id()) {
-    Of(socket) = Connection();
-  }
+  if (socket.id().index >= connections_.size() || Of(socket).id != socket.id()) return;
+  const bool waited = Of(socket).waiting;
+  Of(socket) = Connection();
+  if (waited) delayed_.OnGone([this](stack::ConnectionId id) { return Waits(id); });
 }
 
 void ExchangeService::OnPoll(stack::Engine& engine, Instant now) {
   now_ = now;
-  for (stack::ConnectionId id; delayed_.Pop(now, &id);) {
+  const auto waits = [this](stack::ConnectionId id) { return Waits(id); };
+  for (stack::ConnectionId id; delayed_.Pop(now, waits, &id);) {
     Connection& c = connections_[id.index];
-    if (c.id != id) continue;
     const stack::Socket socket(&engine, id);
     c.waiting = false;
     Answer(socket, c, disturbance_.DrawFate());

@@ -63,6 +63,8 @@ class ExchangeService {
   Connection& Of(const stack::Socket& socket) { return connections_[socket.id().index]; }
   // Whether no request is read any more. What is left unread would make a reset of our FIN.
   bool NeedsNoMore(const Connection& c) const;
+  // For who is in delayed_.
+  bool Waits(stack::ConnectionId id) const { return connections_[id.index].id == id; }
   void OnRequest(const stack::Socket& socket, Connection& c);
   void Answer(const stack::Socket& socket, Connection& c, Fate fate);
   void Continue(const stack::Socket& socket, Connection& c);

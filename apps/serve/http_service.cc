@@ -104,9 +104,9 @@ void HttpService::AnswerOrDelay(const stack::Socket& socket, Connection& c, cons
 }
 
 void HttpService::AnswerDelayed(stack::Engine& engine) {
-  for (stack::ConnectionId id; delayed_.Pop(now_, &id);) {
+  const auto waits = [this](stack::ConnectionId id) { return Waits(id); };
+  for (stack::ConnectionId id; delayed_.Pop(now_, waits, &id);) {
     Connection& c = connections_[id.index];
-    if (c.id != id) continue;
     const stack::Socket socket(&engine, id);
     c.waiting = false;
     c.last_life = now_;
@@ -220,9 +220,10 @@ void HttpService::OnWritable(stack::Socket socket) {
 
 void HttpService::OnClose(stack::Socket socket) {
   // A connection that was reset before it was visited has had no OnOpen.
-  if (socket.id().index < connections_.size() && Of(socket).id == socket.id()) {
-    Of(socket) = Connection();
-  }
+  if (socket.id().index >= connections_.size() || Of(socket).id != socket.id()) return;
+  const bool waited = Of(socket).waiting;
+  Of(socket) = Connection();
+  if (waited) delayed_.OnGone([this](stack::ConnectionId id) { return Waits(id); });
 }
 
 void HttpService::OnPoll(stack::Engine& engine, Instant now) {

@@ -92,6 +92,8 @@ class HttpService {
   };
 
   Connection& Of(const stack::Socket& socket) { return connections_[socket.id().index]; }
+  // For who is in delayed_.
+  bool Waits(stack::ConnectionId id) const { return connections_[id.index].id == id; }
   size_t TakeRequest(const stack::Socket& socket, Connection& c, std::string_view data);
   void Handle(const stack::Socket& socket, Connection& c, const HttpRequest& request);
   void Respond(const stack::Socket& socket, Connection& c, const Answer& answer);
