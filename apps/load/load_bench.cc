@@ -91,7 +91,8 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
 
 std::optional<SourcePortChoice> ParseSourcePorts(std::string_view text) {
   SourcePortChoice choice{.sequential = text == "sequential"};
-  if (choice.sequential || text == "random") return choice;
+  // A worker opens from no other ports than those whose answers come to it.
+  if (choice.sequential || text == "random" || text == "hash-local") return choice;
   const size_t dash = text.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
   const auto low = ParseCount(text.substr(0, dash)), high = ParseCount(text.substr(dash + 1));

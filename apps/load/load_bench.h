@@ -76,7 +76,7 @@ struct SourcePortChoice {
   bool sequential = false;                             // else as RFC 6056 has it
   std::optional<std::pair<uint16_t, uint16_t>> range;  // else that of the engine's configuration
 };
-// "random", "sequential", "1024-65535"; nullopt for anything else.
+// "random", "hash-local", "sequential", "1024-65535"; nullopt for anything else.
 std::optional<SourcePortChoice> ParseSourcePorts(std::string_view text);
 
 struct RingOptions {

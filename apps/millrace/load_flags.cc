@@ -52,6 +52,8 @@ void LoadFlags::AddTo(CLI::App& app) {
       ->type_name("TIMES");
   AddSourcesTo(app);
   AddCount(app, {"--dscp", "N", "Diffserv field of what is sent, 0 to 63", "0"}, &plan.dscp, 0, 63);
+  AddCount(app, {"--tos", "N", "the same as the whole octet, as ping -Q has it: 4 times that", ""},
+           &tos, 0, 255);
   device.AddTo(app, /*required=*/false);
   tcp.AddTo(app);
   AddOutputTo(app);
@@ -63,10 +65,10 @@ void LoadFlags::AddSourcesTo(CLI::App& app) {
                  "that are a prefix together; 2001:db8::1:0/112")
       ->join(',')
       ->type_name("ADDRESSES");
-  app.add_option(
-         "--src-port", src_port,
-         "random (RFC 6056; each worker those that come home to it), sequential, or a range")
-      ->type_name("random|sequential|LOW-HIGH")
+  app.add_option("--src-port", src_port,
+                 "random (RFC 6056; each worker those that come home to it, so also: hash-local), "
+                 "sequential, or a range")
+      ->type_name("random|sequential|hash-local|LOW-HIGH")
       ->default_str("random");
   AddCount(app, {"--dst-spread", "N", "the target is there at N addresses in a row", "1"}, &spread,
            1, 4096);

@@ -33,6 +33,7 @@ struct LoadFlags {
   TcpFlags tcp;
   std::string src, src_port = "random";
   uint32_t spread = 1;
+  uint32_t tos = 0;
   bool ipv6 = false;  // of a ring
   std::string latency = "both", capture;
   Duration interval = Duration::Seconds(1);

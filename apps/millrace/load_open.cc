@@ -80,7 +80,8 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, Run
   const std::optional<SourcePortChoice> ports = ParseSourcePorts(flags.src_port);
   if (!ports) {
     return Wrong("--src-port", "\"" + flags.src_port +
-                                   "\" is none of random, sequential and a range as 1024-65535");
+                                   "\" is none of random, hash-local, sequential and a "
+                                   "range as 1024-65535");
   }
   const std::vector<std::string> sources = absl::StrSplit(flags.src, ',');
   const bool named = std::any_of(sources.begin(), sources.end(), [](const std::string& source) {

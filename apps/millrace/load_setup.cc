@@ -143,6 +143,19 @@ absl::Status CheckLoad(const LoadFlags& flags, RunPlan* plan) {
   return absl::OkStatus();
 }
 
+absl::Status ReadTos(const LoadFlags& flags, RunPlan* plan) {
+  if (flags.tos == 0) return absl::OkStatus();
+  if (plan->dscp != 0) return Wrong("--tos", "--dscp says the same: give one of them");
+  // RFC 3168 5: the two bits below the Diffserv field.
+  if (flags.tos % 4 != 0) {
+    return Wrong("--tos", std::to_string(flags.tos) +
+                              ": the two lowest bits are those of ECN, so it is a multiple "
+                              "of 4");
+  }
+  plan->dscp = static_cast<uint8_t>(flags.tos / 4);
+  return absl::OkStatus();
+}
+
 absl::Status ReadStart(const LoadFlags& flags, RunPlan* plan) {
   if (flags.start_at.empty()) return absl::OkStatus();
   const std::optional<int64_t> unix_ns = ParseStartTime(flags.start_at);
@@ -210,7 +223,8 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
   }
   LoadSetup setup{.plan = flags.plan, .configuration = ConfigurationOf(app)};
   RunPlan& plan = setup.plan;
-  for (const auto read : {ReadTargets, ReadMix, ReadWords, ReadRequestFile, CheckLoad, ReadStart}) {
+  for (const auto read :
+       {ReadTargets, ReadMix, ReadWords, ReadRequestFile, CheckLoad, ReadTos, ReadStart}) {
     if (absl::Status status = read(flags, &plan); !status.ok()) return status;
   }
   if (std::string wrong = ParseSlos(flags.slo, &setup.slos); !wrong.empty()) {

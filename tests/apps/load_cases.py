@@ -154,6 +154,8 @@ def bad_input_is_one_message():
             (["run", "ring", "--mss", "20"], "--mss"),
             (["run", "ring", "--ttl", "256"], "--ttl"),
             (["run", "ring", "--dscp", "64"], "--dscp"),
+            (["run", "ring", "--tos", "185"], "multiple of 4"),
+            (["run", "ring", "--tos", "184", "--dscp", "46"], "--dscp says the same"),
             (["run", "ring", "--latency", "best"], "--latency"),
             (["run", "ring", "--dst-spread", "2"], "--dst-spread"),
             (["run", "ring", "--capture-failures", ":1M"], "--capture-failures"),

@@ -31,9 +31,10 @@ def ports_are_chosen():
     result = run("run", "ring", "--duration", "50s", *CALM, "--src-port", "5000-5002", "--close",
                  "rst", "--conns", "3", "-n", "200", "--json", "-", code=VALID_OR_BUSY)
     assert adds_up(result)["ok"] == 200, result
-    result = run("run", "ring", "--rate", "100", "--duration", "200ms", *QUICK, "--src-port",
-                 "sequential", "--json", "-", code=VALID_OR_BUSY)
-    assert adds_up(result)["ok"] == 20, result
+    for ports in "sequential", "hash-local":
+        result = run("run", "ring", "--rate", "100", "--duration", "200ms", *QUICK, "--src-port",
+                     ports, "--tos", "184", "--json", "-", code=VALID_OR_BUSY)
+        assert adds_up(result)["ok"] == 20, result
     for ports in ("best", "5-4", "0-9", "70000-70001", "1-"):
         said = run("run", "ring", "--src-port", ports, code=2)
         assert "--src-port" in said, said
