@@ -109,12 +109,12 @@ TEST(Eifel, EchoOfAnEarlierCopyUndoesNothing) {
   const uint32_t ts = *t.Sent()->tsval;
   t.Advance(kRtt);
   t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 2, .tsecr = ts});
-  const uint32_t mss = kMss - 12;
-  const auto at = [mss](uint32_t n) { return 1 + n * mss; };
+  constexpr uint32_t kText = kMss - 12;  // beside timestamps
+  const auto at = [](uint32_t n) { return 1 + n * kText; };
   const auto ack = [&](uint32_t n, uint32_t tsecr, std::vector<SackRange> sack) {
     t.Receives({.flags = kAck, .seq = 1, .ack = at(n), .tsval = 3, .tsecr = tsecr, .sack = sack});
   };
-  t.Send(Octets(9 * mss));
+  t.Send(Octets(9 * kText));
   const uint32_t first = *t.AllSent().front().tsval;
   t.Advance(kRtt);
   ack(0, first, {{at(2), at(6)}});
@@ -123,7 +123,7 @@ TEST(Eifel, EchoOfAnEarlierCopyUndoesNothing) {
   t.Advance(Duration::Milliseconds(2));
   ack(1, first, {{at(2), at(6)}});
   ASSERT_EQ(t.counters().spurious_recoveries, 1u) << "the head was only late";
-  t.Send(Octets(2 * mss, 9 * mss));
+  t.Send(Octets(2 * kText, 9 * kText));
   EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(at(9), at(10)));
   t.Advance(kRtt);
   // Later ones have arrived, so the second's copy counts as lost like the original, a quarter of a
