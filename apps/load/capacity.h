@@ -21,7 +21,7 @@ struct Capacity {
   bool sequel = false;  // the rate is so high that the server meets tuples in its TIME-WAIT
 
   bool Lasts() const { return tuples > 0 && needed <= static_cast<double>(tuples); }
-  // "510 addresses x 64 512 ports = 32.9 M per target; 20 k/s need 1.20 M in TIME-WAIT".
+  // "510 addresses x 64 512 ports = 32.9 M tuples per target, 1.20 M needed at a time".
   std::string Text() const;
 };
 
