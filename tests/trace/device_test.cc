@@ -71,6 +71,25 @@ TEST(Device, ThatTakesNothingIsNotReadWhileItsAnswersWait) {
   EXPECT_EQ(t.engine().counters().tx_no_packet, 32u);
 }
 
+// What waits in front of the device is told to who opens connections, until it has gone.
+TEST(Device, ThatIsFullSaysSoUntilItIsNot) {
+  for (uint16_t syns = 4; syns < 12; ++syns) {  // the last one goes before a poll or behind it
+    SCOPED_TRACE(syns);
+    Trace t(ManyHalfOpen());
+    t.Listen(syns);
+    t.port().SetFaults({.transmit_packets_max = 1});
+    DeliverSyns(t, syns);
+    bool was_full = false;
+    for (uint16_t poll = 0; poll < syns + 1; ++poll) {
+      t.Poll();
+      was_full |= t.engine().port_full();
+    }
+    EXPECT_TRUE(was_full);
+    EXPECT_FALSE(t.engine().port_full());
+    EXPECT_EQ(t.AllSent().size(), syns);
+  }
+}
+
 // Each time anew: a stop that is over before its 10 ms are leaves nothing of them behind.
 TEST(Device, ThatTakesNothingNowAndThenLosesNoAnswer) {
   constexpr uint16_t kSyns = 1000;

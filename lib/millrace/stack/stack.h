@@ -88,10 +88,8 @@ template <Port P, App A>
 size_t Stack<P, A>::Poll(Instant now) {
   work_ = 0;
   engine_.BeginPoll(now);
-  if (tx_count_ > 0) {
-    FlushTx();
-    engine_.set_port_full(tx_count_ > 0);
-  }
+  if (tx_count_ > 0) FlushTx();
+  engine_.set_port_full(tx_count_ > 0);
   const size_t received = HoldBack(now) ? 0 : port_.RxBurst(now, rx_);
   if (received > 0) {
     engine_.Input({rx_.data(), received});
