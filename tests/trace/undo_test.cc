@@ -99,16 +99,21 @@ TEST(Eifel, OlderEchoUndoesTheReduction) {
   }
 }
 
-// RFC 3522 compares the echo with the first retransmission there was. A segment that is sent again
-// in a second recovery may be acknowledged by the copy of the first one, though its original was
-// lost.
-TEST(Eifel, EchoOfAnEarlierCopyUndoesNothing) {
-  Trace t;
+// Established with a round trip of kRtt and a peer with SACK and timestamps.
+void OpenWithTimestamps(Trace& t) {
   t.Listen();
   t.Receives({.flags = kSyn, .mss = kMss, .sack_permitted = true, .tsval = 1, .tsecr = 0});
   const uint32_t ts = *t.Sent()->tsval;
   t.Advance(kRtt);
   t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 2, .tsecr = ts});
+}
+
+// RFC 3522 compares the echo with the first retransmission there was. A segment that is sent again
+// in a second recovery may be acknowledged by the copy of the first one, though its original was
+// lost.
+TEST(Eifel, EchoOfAnEarlierCopyUndoesNothing) {
+  Trace t;
+  OpenWithTimestamps(t);
   constexpr uint32_t kText = kMss - 12;  // beside timestamps
   const auto at = [](uint32_t n) { return 1 + n * kText; };
   const auto ack = [&](uint32_t n, uint32_t tsecr, std::vector<SackRange> sack) {
@@ -157,11 +162,7 @@ TEST(Timeout, OfTheNextSegmentReducesTheThresholdAgain) {
 // That silence is no round-trip time.
 TEST(Eifel, EchoInTheAnswerToADuplicateIsNotARoundTrip) {
   Trace t;
-  t.Listen();
-  t.Receives({.flags = kSyn, .mss = kMss, .sack_permitted = true, .tsval = 1, .tsecr = 0});
-  const uint32_t ts = *t.Sent()->tsval;
-  t.Advance(kRtt);
-  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .tsval = 2, .tsecr = ts});
+  OpenWithTimestamps(t);
   t.Send(Octets(500));
   const uint32_t first = *t.Sent()->tsval;
   t.Advance(Duration::Seconds(3));
