@@ -195,6 +195,37 @@ TEST(Rack, WaitForReorderingDoesNotRaiseTheThreshold) {
   EXPECT_EQ(t.tcb()->congestion.ssthresh, 5 * kMss);
 }
 
+// A burst of ACKs is taken as a whole before anything is sent. What the first of them let go counts
+// as in flight when a later one tells of a loss, so that the window does not depend on how the ACKs
+// came, and it goes out all the same.
+TEST(Prr, BurstOfAcksReducesAsOneAckAtATime) {
+  const std::vector<Seg> acks = {Ack(At(5)), Ack(At(5), {{At(6), At(7)}}),
+                                 Ack(At(5), {{At(6), At(8)}}), Ack(At(5), {{At(6), At(9)}})};
+  const auto open = [](Trace& t) {
+    SendSegments(t, 10);
+    t.Send(Octets(40 * kMss, 10 * kMss));
+    ASSERT_TRUE(t.SentNothing());
+  };
+  Trace one_by_one, burst;
+  open(one_by_one);
+  open(burst);
+  for (const Seg& ack : acks) one_by_one.Receives(ack);
+  burst.ReceivesBurst(acks);
+  EXPECT_EQ(burst.counters().fast_retrans, 1u);
+  EXPECT_EQ(burst.tcb()->congestion.ssthresh, one_by_one.tcb()->congestion.ssthresh);
+  EXPECT_GE(burst.tcb()->congestion.ssthresh, 7 * kMss) << "not of the five that were outstanding";
+  // Three were SACKed and limited transmit sent two of them; the burst's are to follow.
+  EXPECT_EQ(one_by_one.tcb()->snd_nxt - burst.tcb()->snd_nxt, static_cast<int32_t>(2 * kMss));
+  EXPECT_EQ(SeqsOf(burst.AllSent()).front(), At(5));
+  // All of it was in flight before the reduction: one more loss there is no second reason.
+  const uint32_t ssthresh = burst.tcb()->congestion.ssthresh;
+  burst.Advance(kRtt);
+  burst.ReceivesBurst({Ack(At(10)), Ack(At(10), {{At(11), At(14)}})});
+  EXPECT_EQ(burst.counters().fast_retrans, 1u);
+  EXPECT_EQ(burst.tcb()->congestion.ssthresh, ssthresh);
+  EXPECT_THAT(SeqsOf(burst.AllSent()), ::testing::Contains(At(10)));
+}
+
 // RFC 2018 section 4: the first block is of the latest segment. Three that came in order are three
 // losses' worth of SACK; where the latest is the lowest, it was overtaken (RFC 8985 6.2 step 3).
 TEST(Rack, BlocksOfOneAckTellInWhichOrderTheyCame) {

@@ -130,6 +130,25 @@ TEST(Recovery, DuplicateAcksWithNothingOutstandingMeanNothing) {
   EXPECT_TRUE(t.SentNothing());
 }
 
+// As Prr.BurstOfAcksReducesAsOneAckAtATime, without SACK.
+TEST(Recovery, BurstOfAcksReducesAsOneAckAtATime) {
+  for (const bool burst : {false, true}) {
+    SCOPED_TRACE(burst);
+    Trace t(NewReno());
+    SendSegments(t, 10);
+    t.Send(Octets(40 * kMss, 10 * kMss));
+    ASSERT_TRUE(t.SentNothing());
+    const Seg ack = Ack(8 * kMss + 1);
+    if (burst) {
+      t.ReceivesBurst({ack, ack, ack, ack});
+    } else {
+      for (int i = 0; i < 4; ++i) t.Receives(ack);
+    }
+    EXPECT_EQ(t.counters().fast_retrans, 1u);
+    EXPECT_EQ(t.tcb()->congestion.ssthresh, 6 * kMss) << "half of the window of twelve";
+  }
+}
+
 // LR-02: new data acknowledged starts the count anew.
 TEST(Recovery, NewAckResetsTheCount) {
   Trace t(NewReno());

@@ -7,6 +7,7 @@
 #ifndef MILLRACE_TCP_LOSS_RECOVERY_H_
 #define MILLRACE_TCP_LOSS_RECOVERY_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "millrace/tcp/env.h"
@@ -54,6 +55,16 @@ Repair NextRepair(const Tcb& tcb, Recovery& r, bool idle, Env& env);
 // How far beyond snd_una the congestion window reaches. REQUIRES: tracked.
 inline uint32_t WindowOf(const Tcb& tcb, const Recovery& r) {
   return tcb.congestion.cwnd + tcb.flight() - PipeOf(tcb, r);
+}
+
+// Octets that ACKs have let go and that have not gone yet: the ACKs of a burst are all taken before
+// anything is sent. Who sends after each ACK has them in flight when a later one of the burst tells
+// of a loss, so a reduction counts them; without them the next window would follow from what the
+// burst happened to leave outstanding.
+inline uint32_t KeptByBurst(const Tcb& tcb) {
+  const SeqNum edge = tcb.snd_una + std::min<uint32_t>(tcb.snd_wnd, tcb.congestion.cwnd);
+  const int32_t kept = Min(tcb.data_end(), edge) - tcb.snd_nxt;
+  return kept < tcb.snd_mss ? 0 : static_cast<uint32_t>(kept - kept % tcb.snd_mss);
 }
 
 // Timers. Chooses among retransmission, probe and reordering timer and arms it; `restart` begins a

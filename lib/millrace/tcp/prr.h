@@ -12,17 +12,28 @@ namespace millrace::tcp {
 
 class Prr {
  public:
-  // Recovery begins; `recover_flight` is what was in flight then (RecoverFS).
-  void Start(uint32_t recover_flight) {
+  // Recovery begins; `recover_flight` is what was in flight then (RecoverFS), with `kept` octets
+  // that earlier ACKs of the same burst had let go and that have not gone yet: they may still, as
+  // if they had before.
+  void Start(uint32_t recover_flight, uint32_t kept) {
     delivered_ = out_ = 0;
+    kept_ = kept;
     recover_flight_ = std::max<uint32_t>(recover_flight, 1);
   }
-  void OnSent(uint32_t length) { out_ += length; }
+  void OnSentAgain(uint32_t length) { out_ += length; }
+  // New octets. True: they were kept, and so belong to what was in flight when recovery began.
+  bool OnSentNew(uint32_t length) {
+    const uint32_t kept = std::min(length, kept_);
+    kept_ -= kept;
+    out_ += length - kept;
+    return kept == length;
+  }
 
   // The congestion window after an ACK that reported `delivered` octets and left `pipe` in flight.
   // `safe`: SND.UNA moved and no further loss was found (SafeACK).
   uint32_t OnAck(uint32_t delivered, uint32_t pipe, uint32_t ssthresh, uint32_t mss, bool safe) {
     delivered_ += delivered;
+    pipe += kept_;
     int64_t count;
     if (pipe > ssthresh) {
       // "sndcnt = CEIL(prr_delivered * ssthresh / RecoverFS) - prr_out"
@@ -44,7 +55,8 @@ class Prr {
 
  private:
   uint32_t delivered_ = 0;  // since recovery began
-  uint32_t out_ = 0;        // sent since then
+  uint32_t out_ = 0;        // sent since then, but for what was kept
+  uint32_t kept_ = 0;
   uint32_t recover_flight_ = 1;
 };
 

@@ -77,7 +77,7 @@ void OnSentBehindOthers(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
     const SendMark* const mark = MarkOf(r, PipeOf(tcb, r), end.Since(seq), env.us);
     (void)r.board.Append(seq, end, tcb.snd_mss, env.us, runs_max, runs,
                          mark);  // never the first run
-    r.prr.OnSent(end.Since(seq));
+    if (r.prr.OnSentNew(end.Since(seq)) && tcb.Has(kFastRecovery)) tcb.recover = end;
     ArmLossTimer(tcb, r, false, env);
     return;
   }
@@ -118,7 +118,7 @@ void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
     (void)r.board.Append(tcb.snd_nxt, end, tcb.snd_mss, env.us, env.config.sent_runs_max, runs,
                          mark);
   }
-  r.prr.OnSent(end.Since(seq));
+  r.prr.OnSentAgain(end.Since(seq));
   if (tcb.Has(kFastRecovery | kTimeoutRecovery)) ArmLossTimer(tcb, r, false, env);
 }
 
@@ -280,9 +280,11 @@ void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
   ++env.counters.fast_retrans;
   ++env.counters.sack_recovery;
   RememberForUndo(tcb, r);
-  ReduceForLoss(tcb.congestion, r.congestion, tcb.flight(), tcb.snd_mss, env.config);
+  const uint32_t kept = KeptByBurst(tcb);
+  const uint32_t outstanding = tcb.flight() + kept;
+  ReduceForLoss(tcb.congestion, r.congestion, outstanding, tcb.snd_mss, env.config);
   // RFC 9937: RecoverFS leaves out what had been SACKed before.
-  r.prr.Start(tcb.flight() - r.board.sacked_bytes() + delivered);
+  r.prr.Start(outstanding - r.board.sacked_bytes() + delivered, kept);
   r.rescued = false;
   r.probe = TailProbe();
   r.probe_due = false;

@@ -185,7 +185,7 @@ TEST(CongestionControl, NoneKeepsItsWindow) {
 // LR-20, RFC 9937: over a round trip ssthresh/RecoverFS of what was delivered goes out.
 TEST(Prr, SendsTheShareOfWhatWasDelivered) {
   Prr prr;
-  prr.Start(100 * kMss);
+  prr.Start(100 * kMss, 0);
   uint32_t pipe = 99 * kMss;
   uint32_t sent = 0;
   for (int i = 0; i < 99; ++i) {
@@ -194,7 +194,7 @@ TEST(Prr, SendsTheShareOfWhatWasDelivered) {
     while (cwnd >= pipe + kMss) {
       pipe += kMss;
       sent += kMss;
-      prr.OnSent(kMss);
+      prr.OnSentNew(kMss);
     }
   }
   EXPECT_NEAR(sent, 69.3 * kMss, kMss);
@@ -204,7 +204,7 @@ TEST(Prr, SendsTheShareOfWhatWasDelivered) {
 // RFC 9937: after heavy loss the flight grows again, without leaving ssthresh behind it.
 TEST(Prr, CatchesUpAfterHeavyLoss) {
   Prr prr;
-  prr.Start(100 * kMss);
+  prr.Start(100 * kMss, 0);
   uint32_t pipe = 20 * kMss;
   for (int i = 0; i < 60; ++i) {
     pipe -= std::min(pipe, kMss);
@@ -212,7 +212,7 @@ TEST(Prr, CatchesUpAfterHeavyLoss) {
     EXPECT_LE(cwnd, 51 * kMss);
     const uint32_t room = cwnd - pipe;
     pipe += room;
-    prr.OnSent(room);
+    prr.OnSentNew(room);
   }
   EXPECT_EQ(pipe, 50 * kMss);
 }
