@@ -226,6 +226,23 @@ TEST(Prr, BurstOfAcksReducesAsOneAckAtATime) {
   EXPECT_THAT(SeqsOf(burst.AllSent()), ::testing::Contains(At(10)));
 }
 
+// The peer has not read yet what it acknowledges, so its window is all but closed in the moment in
+// which it tells of a loss: the reduction is of what the path had carried (RFC 7661 4.4.1).
+TEST(Prr, WindowClosedForAMomentIsNoPartOfTheReduction) {
+  Trace t;
+  SendSegments(t, 10);
+  t.Send(Octets(40 * kMss, 10 * kMss));
+  ASSERT_TRUE(t.SentNothing());
+  const auto narrow = [](Seg ack) {
+    ack.window = static_cast<uint16_t>(3 * kMss);
+    return ack;
+  };
+  t.ReceivesBurst({narrow(Ack(At(7), {{At(8), At(9)}})), narrow(Ack(At(7), {{At(8), At(10)}}))});
+  t.Advance(kRtt / 2);
+  ASSERT_EQ(t.counters().fast_retrans, 1u);
+  EXPECT_EQ(t.tcb()->congestion.ssthresh, 7 * kMss) << "of ten, not of the three outstanding";
+}
+
 // RFC 2018 section 4: the first block is of the latest segment. Three that came in order are three
 // losses' worth of SACK; where the latest is the lowest, it was overtaken (RFC 8985 6.2 step 3).
 TEST(Rack, BlocksOfOneAckTellInWhichOrderTheyCame) {

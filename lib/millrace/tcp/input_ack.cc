@@ -129,9 +129,8 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
   }
   if (tcb.duplicate_acks != 3) return;
   ++env.counters.fast_retrans;
-  const uint32_t outstanding = tcb.flight() + KeptByBurst(tcb);
   if (r == nullptr) {
-    tcb.congestion.OnFastRetransmit(outstanding, tcb.snd_mss);
+    tcb.congestion.OnFastRetransmit(tcb.flight() + KeptByBurst(tcb), tcb.snd_mss);
   } else {
     RememberForUndo(tcb, *r);
     r->fresh = 0;
@@ -141,7 +140,7 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
     r->echo_end = tcb.snd_nxt;
     r->echo_guard = true;
     Congestion& c = tcb.congestion;
-    ReduceForLoss(c, r->congestion, outstanding, tcb.snd_mss, env.config);
+    ReduceForLoss(c, r->congestion, FlightOfRound(tcb, *r), tcb.snd_mss, env.config);
     if (env.config.congestion != CongestionKind::kNone) c.cwnd = c.ssthresh + 3u * tcb.snd_mss;
   }
   tcb.recover = tcb.snd_nxt;

@@ -67,6 +67,15 @@ inline uint32_t KeptByBurst(const Tcb& tcb) {
   return kept < tcb.snd_mss ? 0 : static_cast<uint32_t>(kept - kept % tcb.snd_mss);
 }
 
+// FlightSize for a reduction, still to be limited by cwnd: the most that was outstanding within the
+// last round trip, with what a burst has kept. As RFC 7661 4.4.1, which takes the larger of pipeACK
+// and FlightSize: a window that the peer closes for the moment in which it tells of a loss, because
+// it has not read yet what came before, says nothing of the path.
+inline uint32_t FlightOfRound(const Tcb& tcb, const Recovery& r) {
+  const uint32_t flight = tcb.flight() + KeptByBurst(tcb);
+  return tcb.snd_una < r.flight_end ? std::max(flight, r.flight_max) : flight;
+}
+
 // Timers. Chooses among retransmission, probe and reordering timer and arms it; `restart` begins a
 // new retransmission time-out and a new probe. REQUIRES: tracked.
 void ArmLossTimer(Tcb& tcb, Recovery& r, bool restart, Env& env);

@@ -281,10 +281,9 @@ void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
   ++env.counters.sack_recovery;
   RememberForUndo(tcb, r);
   const uint32_t kept = KeptByBurst(tcb);
-  const uint32_t outstanding = tcb.flight() + kept;
-  ReduceForLoss(tcb.congestion, r.congestion, outstanding, tcb.snd_mss, env.config);
+  ReduceForLoss(tcb.congestion, r.congestion, FlightOfRound(tcb, r), tcb.snd_mss, env.config);
   // RFC 9937: RecoverFS leaves out what had been SACKed before.
-  r.prr.Start(outstanding - r.board.sacked_bytes() + delivered, kept);
+  r.prr.Start(tcb.flight() + kept - r.board.sacked_bytes() + delivered, kept);
   r.rescued = false;
   r.probe = TailProbe();
   r.probe_due = false;

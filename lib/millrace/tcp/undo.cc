@@ -12,8 +12,8 @@ void RememberForUndo(Tcb& tcb, Recovery& r) {
   Undo& undo = r.undo;
   undo = Undo();
   undo.state = r.congestion;
-  const uint32_t outstanding = tcb.flight() + KeptByBurst(tcb);
-  undo.pipe_prev = std::max(tcb.congestion.FlightSize(outstanding), tcb.congestion.ssthresh);
+  undo.pipe_prev =
+      std::max(tcb.congestion.FlightSize(FlightOfRound(tcb, r)), tcb.congestion.ssthresh);
   undo.srtt_prev_us = tcb.rtt.srtt_us();
   undo.rttvar_prev_us = tcb.rtt.rttvar_us();
   // A tail loss probe may be in flight: a D-SACK of it says nothing of what is sent again from now
