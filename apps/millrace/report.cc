@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
 #include "apps/millrace/subcommand.h"
@@ -33,7 +34,8 @@ Subcommand AddShow(CLI::App& report) {
   return {app, [paths, list](StopSignals&) -> int {
             const PercentileColumns columns = ParsePercentiles(*list);
             if (columns.empty() && !list->empty()) {
-              return ReportUsage("--percentiles \"" + *list + "\": write 50,90,99,99.9, rising");
+              return ReportUsage(
+                  absl::StrCat("--percentiles \"", *list, "\": write 50,90,99,99.9, rising"));
             }
             const auto results = ReadResults(*paths);
             if (!results.ok()) return Report(results.status());
