@@ -2,7 +2,7 @@
 #ifndef MILLRACE_TESTS_PCH_TRACE_H_
 #define MILLRACE_TESTS_PCH_TRACE_H_
 
-#include "testing/trace.h"
 #include "pch/gmock.h"
+#include "testing/trace.h"
 
 #endif  // MILLRACE_TESTS_PCH_TRACE_H_
