@@ -141,6 +141,7 @@ dpdk::DpdkPortCounters Devices::ReadCounters() const {
   for (const Device& device : ports) {
     const dpdk::DpdkPortCounters own = device.port->ReadCounters();
     sum.rx_linearize_failed += own.rx_linearize_failed;
+    sum.bond_failovers += own.bond_failovers;
     sum.tx_rejected += own.tx_rejected;
     sum.AddDevice(own);
   }

@@ -66,10 +66,11 @@ void PrintListening(const Devices& devices, const std::vector<Listening>& servic
 using ServeWorkers = WorkerGroup<ServeApp>;
 
 nlohmann::ordered_json DeviceJson(const dpdk::DpdkPortCounters& c) {
-  return {{"rx_packets", c.rx_packets},     {"tx_packets", c.tx_packets},
-          {"rx_missed", c.rx_missed},       {"rx_errors", c.rx_errors},
-          {"rx_no_packet", c.rx_no_packet}, {"tx_errors", c.tx_errors},
-          {"tx_rejected", c.tx_rejected},   {"rx_linearize_failed", c.rx_linearize_failed}};
+  return {{"rx_packets", c.rx_packets},        {"tx_packets", c.tx_packets},
+          {"rx_missed", c.rx_missed},          {"rx_errors", c.rx_errors},
+          {"rx_no_packet", c.rx_no_packet},    {"tx_errors", c.tx_errors},
+          {"tx_rejected", c.tx_rejected},      {"rx_linearize_failed", c.rx_linearize_failed},
+          {"bond_failovers", c.bond_failovers}};
 }
 
 nlohmann::ordered_json OpenJson(const stack::Engine& engine) {

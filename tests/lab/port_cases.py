@@ -2,10 +2,10 @@
 
     namespace mrlPIDk:  Millrace --- mrlPIDk0 --+
                                  +-- mrlPIDk1 --+-- bridge0 10.1.0.2/24: curl
-
-That one takes over from the other cannot be tried so: the driver of a tap does not report that its
-link is down.
 """
+
+import re
+import threading
 
 import cases
 import labnet
@@ -43,11 +43,23 @@ class BondLab(labnet.Lab):
 
 
 def bond_of_two_taps(lab, millrace):
-    """One of them carries connections, and it ends cleanly."""
+    """One of them carries connections, the other when its link is down, and it ends cleanly."""
     server = lab.serve(millrace, "--http")
     bench = cases.Bench(lab, millrace)
     for case in (cases.ping, cases.page_of_1_octet, cases.page_of_1_kib, cases.page_of_100_mib,
                  cases.ab):
         case(bench)
+    first, second = lab.taps
+    lab.link("set", first, "down")
+    cases.page_of_100_mib(bench)
+    # In the middle of a transfer: the connection goes on over the other one.
+    down = threading.Timer(0.3, lab.link, ("set", second, "down"))
+    lab.link("set", first, "up")
+    down.start()
+    cases.page_of_100_mib(bench)
+    down.join()
     status = labnet.stop(server, cases.signal.SIGINT)
-    cases.expect(status == 0, f"status {status} after SIGINT: {server.log_text()[-500:]}")
+    log = server.log_text()
+    cases.expect(status == 0, f"status {status} after SIGINT: {log[-500:]}")
+    failovers = re.search(r"bond_failovers +(\d+)", log)
+    cases.expect(failovers and int(failovers[1]) == 2, f"not two took over: {log[-500:]}")

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "millrace/base/secret.h"
 #include "millrace/dpdk/bond.h"
+#include "millrace/dpdk/bond_watch.h"
 #include "millrace/dpdk/eal.h"
 #include "millrace/dpdk/port_config.h"
 
@@ -52,6 +53,16 @@ uint32_t QueuesMax(const PortConfig& config) {
 uint32_t QueuesOfInterface(const PortConfig& config, const HostNetwork& host) {
   const HostNetwork::Interface* interface = host.Find(config.target);
   return interface == nullptr ? 1 : interface->rx_queues;
+}
+
+// Of the devices that EAL knows by these names.
+std::vector<uint16_t> IdsOf(const std::vector<std::string>& names) {
+  std::vector<uint16_t> ids;
+  for (const std::string& name : names) {
+    uint16_t id = 0;
+    if (rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0) ids.push_back(id);
+  }
+  return ids;
 }
 
 // Queue pairs that a virtual device is asked for when so many workers receive.
@@ -253,6 +264,9 @@ absl::Status AttachedPort::OpenPorts(const std::vector<uint16_t>& ids, const Por
   if (!port.ok()) return port.status();
   port_ = *std::move(port);
   options.pool = port_->pool();
+  if (config.kind == DeviceKind::kBond) {
+    bond_watch_ = std::make_unique<BondWatch>(ids.front(), IdsOf(bonded_));
+  }
   for (uint32_t worker = 1; worker < workers; ++worker) {
     if (worker >= ids.size()) {
       more_.push_back(DpdkPort::OfQueue(*port_, static_cast<uint16_t>(worker)));
@@ -267,6 +281,7 @@ absl::Status AttachedPort::OpenPorts(const std::vector<uint16_t>& ids, const Por
 
 DpdkPortCounters AttachedPort::ReadCounters() const {
   DpdkPortCounters sum = port_->ReadCounters();
+  if (bond_watch_ != nullptr) sum.bond_failovers = bond_watch_->changes();
   for (const auto& port : more_) {
     const DpdkPortCounters own = port->ReadCounters();
     sum.rx_linearize_failed += own.rx_linearize_failed;
@@ -279,12 +294,10 @@ DpdkPortCounters AttachedPort::ReadCounters() const {
 
 AttachedPort::~AttachedPort() {
   OutputCapture capture;
+  bond_watch_.reset();
   more_.clear();
   port_.reset();
-  for (const std::string& name : bonded_) {
-    uint16_t id = 0;
-    if (rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0) rte_eth_dev_close(id);
-  }
+  for (const uint16_t id : IdsOf(bonded_)) rte_eth_dev_close(id);
   for (auto name = vdev_names_.rbegin(); name != vdev_names_.rend(); ++name) {
     rte_eal_hotplug_remove("vdev", name->c_str());
   }

@@ -1,8 +1,8 @@
 // dpdk/bond.h - several ports as one: `--dev bond:DEV+DEV`, DPDK's net_bonding.
 //
-// Active-backup: one port carries everything, and another takes over when the driver of the first
-// reports that its link is down, which that of a tap (22.11) does not. Neither the network nor the
-// engine has to know: address and connections stay.
+// Active-backup: one port carries everything, and another takes over when the link of the first is
+// down, which its driver reports or dpdk/bond_watch.h finds. Neither the network nor the engine has
+// to know: address and connections stay.
 #ifndef MILLRACE_DPDK_BOND_H_
 #define MILLRACE_DPDK_BOND_H_
 

@@ -53,6 +53,7 @@ struct DpdkPortOptions {
 struct DpdkPortCounters {
   uint64_t rx_linearize_failed = 0;  // chained frames longer than a packet, or the pool was empty
   uint64_t tx_rejected = 0;          // packets that the device did not accept at once
+  uint64_t bond_failovers = 0;       // no drops: times that another port of a bond took over
   uint64_t rx_packets = 0, tx_packets = 0;
   uint64_t rx_missed = 0;  // the device had no free descriptor (imissed)
   uint64_t rx_errors = 0;

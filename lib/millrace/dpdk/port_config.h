@@ -34,6 +34,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "millrace/dpdk/bond_watch.h"
 #include "millrace/dpdk/dpdk_port.h"
 #include "millrace/dpdk/offload.h"
 
@@ -149,6 +150,7 @@ class AttachedPort {
   std::optional<stack::Steering> steering_;
   std::unique_ptr<DpdkPort> port_;
   std::vector<std::unique_ptr<DpdkPort>> more_;  // ended before port_
+  std::unique_ptr<BondWatch> bond_watch_;        // of a bond; ended first
 };
 
 }  // namespace millrace::dpdk
