@@ -26,6 +26,12 @@ bool OnlyOneAcks(const Difference& d) {
   return (d.kernel.empty() && is_ack(d.millrace)) || (d.millrace.empty() && is_ack(d.kernel));
 }
 
+// Only one segment was sent, and this one; `ack` counts where it has an ACK.
+bool Is(const std::vector<Segment>& sent, int flags, uint32_t seq, uint32_t ack) {
+  return sent.size() == 1 && sent[0].flags == flags && sent[0].text == 0 && sent[0].seq == seq &&
+         (!sent[0].Has(kAck) || sent[0].ack == ack);
+}
+
 constexpr Rule kRules[] = {
     {"no control bits",
      "Millrace drops a segment without any control bit before anything looks at it; Linux answers "
@@ -46,10 +52,33 @@ constexpr Rule kRules[] = {
      [](const Difference& d) {
        return IsSegment(d) && d.segment.Has(kSyn) && d.segment.Has(kRst) && OnlyOneAcks(d);
      }},
-    {"simultaneous open",
-     "In SYN-RECEIVED of an active open Linux follows its own order of steps; Millrace that of the "
-     "RFC, which the model checks.",
-     false, false, [](const Difference& d) { return d.active && d.before == State::kSynReceived; }},
+    {"ACK of nothing in a simultaneous open",
+     "In SYN-RECEIVED Millrace resets what acknowledges nothing new (RFC 9293: \"form a reset "
+     "segment\"); Linux drops it, or keeps its text, and from then on challenges what it reset "
+     "before.",
+     false, false,
+     [](const Difference& d) {
+       return IsSegment(d) && d.active && d.before == State::kSynReceived &&
+              d.segment.flags == kAck && d.segment.ack == d.snd_una &&
+              Is(d.millrace, kRst, d.segment.ack, 0) &&
+              (d.segment.text == 0 ? d.kernel.empty() : Is(d.kernel, kAck, d.snd_nxt, d.rcv_nxt));
+     }},
+    {"CLOSE in a simultaneous open",
+     "Millrace sends its FIN in SYN-RECEIVED (RFC 9293 3.10.4); Linux waits for ESTABLISHED.",
+     false, false,
+     [](const Difference& d) {
+       return d.symbol.call == model::Call::kClose && d.active && d.before == State::kSynReceived &&
+              d.kernel.empty() && Is(d.millrace, kFin | kAck, d.snd_nxt, d.rcv_nxt);
+     }},
+    {"text on the SYN,ACK that crosses ours",
+     "Millrace takes it with the ACK (figure 7); Linux leaves it to be sent again.", false, false,
+     [](const Difference& d) {
+       return IsSegment(d) && d.active && d.before == State::kSynReceived &&
+              d.segment.flags == (kSyn | kAck) && d.segment.seq + 1 == d.rcv_nxt &&
+              d.segment.ack == d.snd_nxt && d.segment.text != 0 &&
+              Is(d.kernel, kAck, d.snd_nxt, d.rcv_nxt) &&
+              Is(d.millrace, kAck, d.snd_nxt, d.rcv_nxt + d.segment.text);
+     }},
     {"RST at the peer's FIN",
      "Linux takes a RST one below RCV.NXT when the peer's FIN was the last: some peers send that. "
      "Millrace asks for RCV.NXT (RFC 5961).",
@@ -83,13 +112,35 @@ constexpr Rule kRules[] = {
        const bool millrace_sends = !d.millrace.empty() && d.millrace.back().Length() != 0;
        return d.window_was_closed && kernel_sends != millrace_sends;
      }},
-    {"SYN in SYN-RECEIVED",
+    {"SYN in the window of SYN-RECEIVED",
      "Linux follows RFC 9293 (back to LISTEN, with a RST); Millrace challenges it as RFC 5961 does "
-     "in "
-     "the synchronized states.",
+     "in the synchronized states.",
      false, false,
      [](const Difference& d) {
-       return IsSegment(d) && d.segment.Has(kSyn) && d.before == State::kSynReceived;
+       return IsSegment(d) && !d.active && d.before == State::kSynReceived &&
+              d.segment.flags == kSyn && d.segment.seq - d.rcv_nxt < d.rcv_wnd &&
+              d.kernel.size() == 1 && d.kernel[0].flags == (kRst | kAck) &&
+              d.kernel[0].ack == d.segment.seq + d.segment.Length() &&
+              Is(d.millrace, kAck, d.snd_nxt, d.rcv_nxt);
+     }},
+    {"repeated SYN with more on it",
+     "A SYN as the first, but with text or a FIN: our SYN,ACK was lost, so Millrace repeats it; "
+     "Linux does so for a bare one only.",
+     true, false,
+     [](const Difference& d) {
+       return IsSegment(d) && !d.active && d.before == State::kSynReceived &&
+              (d.segment.flags & ~kFin) == kSyn && d.segment.Length() > 1 &&
+              d.segment.seq + 1 == d.rcv_nxt && Is(d.kernel, kAck, d.snd_nxt, d.rcv_nxt) &&
+              Is(d.millrace, kSyn | kAck, d.snd_nxt - 1, d.rcv_nxt);
+     }},
+    {"SYN,ACK in SYN-RECEIVED of the unsent",
+     "Millrace looks at the SYN first (RFC 9293, fourth step) and challenges it; Linux at the ACK, "
+     "which it resets.",
+     true, false,
+     [](const Difference& d) {
+       return IsSegment(d) && !d.active && d.before == State::kSynReceived &&
+              d.segment.flags == (kSyn | kAck) && Above(d.segment.ack, d.snd_nxt) &&
+              Is(d.kernel, kRst, d.segment.ack, 0) && Is(d.millrace, kAck, d.snd_nxt, d.rcv_nxt);
      }},
     {"two ends of the peer's stream",
      "Text or a FIN lies behind another FIN: Linux believes the nearer FIN, Millrace the first to "
