@@ -270,7 +270,7 @@ TEST(ControlPathV6, RoutersThatNobodyAskedForAndForgedOnesAreIgnored) {
 TEST(ControlPathV6, ErrorsAboutNothingOfOursAreIgnored) {
   Trace t(V6());
   t.AcceptFromPeer({.mss = 1440});
-  t.Send(Octets(1000));
+  t.Send(Octets(2000));
   const auto error = [&t](uint8_t type, uint32_t parameter, Bytes quoted) {
     Bytes message = ToBytes({type, 0, 0, 0, 0, 0, 0, 0});
     StoreBe32(&message[4], parameter);

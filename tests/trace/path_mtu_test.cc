@@ -4,43 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
-#include "millrace/wire/ethernet.h"
-#include "millrace/wire/icmp.h"
-#include "millrace/wire/icmpv6.h"
-#include "millrace/wire/ipv4.h"
-#include "millrace/wire/ipv6.h"
-#include "testing/trace.h"
+#include "testing/too_big.h"
 
 namespace millrace::testing {
 namespace {
-
-using Bytes = std::vector<std::byte>;
-
-// Octets of IP and TCP header in front of the text, without options.
-uint16_t Headers(const Trace& t) { return t.v6() ? 60 : 40; }
-
-// "Packet too big" or "fragmentation needed" about the segment at `seq`.
-Bytes TooBig(const Trace& t, uint32_t mtu, uint32_t seq) {
-  const Bytes quoted = t.QuotedSegment(seq);
-  const IpAddress us = t.AddressOf(Trace::kHostAddress), peer = t.AddressOf(Trace::kPeerAddress);
-  Bytes icmp(8 + quoted.size());
-  if (t.v6()) {
-    wire::EmitIcmpV6Error(
-        icmp.data(),
-        {.type = wire::kIcmpV6PacketTooBig, .parameter = mtu, .source = peer, .destination = us},
-        quoted.data(), static_cast<uint32_t>(quoted.size()), 100);
-  } else {
-    StoreBe32(icmp.data(),
-              uint32_t{wire::kIcmpUnreachable} << 24 | wire::kIcmpFragmentationNeeded << 16);
-    StoreBe32(icmp.data() + 4, mtu);
-    std::copy(quoted.begin(), quoted.end(), icmp.begin() + 8);
-    StoreBe16(icmp.data() + 2, wire::IcmpChecksum(icmp.data(), icmp.size()));
-  }
-  return t.PacketOf(t.v6() ? wire::kIpProtocolIcmpV6 : wire::kIpProtocolIcmp, icmp);
-}
 
 // Ten full segments are in flight.
 void Load(Trace& t) {
@@ -86,9 +55,10 @@ TEST(PathMtu, TooBigAboutNoConnectionIsIgnored) {
 TEST(PathMtu, ScoreboardIsForgottenWithTheLongSegments) {
   Trace t;
   t.AcceptFromPeer({.mss = 1460, .sack_permitted = true});
-  t.Send(Octets(14'600));
+  t.app().socket.SetNoDelay(true);
+  t.Send(Octets(13'500));  // the last segment is short
   t.ForgetSent();
-  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .sack = {{2921, 4381}}});
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .sack = {{13'141, 13'501}}});
   t.ForgetSent();
   t.ReceivesFrame(TooBig(t, 1400, 1));
   const uint32_t shorter = 1400u - Headers(t);
@@ -98,8 +68,8 @@ TEST(PathMtu, ScoreboardIsForgottenWithTheLongSegments) {
     EXPECT_EQ(sent[i].seq, 1 + i * shorter);
     EXPECT_EQ(sent[i].data, Octets(shorter, i * shorter));
   }
-  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .sack = {{2921, 4381}}});
-  t.Receives({.flags = kAck, .seq = 1, .ack = 14'601});
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1, .sack = {{13'141, 13'501}}});
+  t.Receives({.flags = kAck, .seq = 1, .ack = 13'501});
   EXPECT_EQ(t.tcb()->flight(), 0u);
   EXPECT_EQ(t.counters().timeouts, 0u);
 }
@@ -132,6 +102,33 @@ TEST(PathMtu, TooBigAboutWhatIsNotInFlightIsIgnored) {
   EXPECT_TRUE(t.SentNothing());
   EXPECT_EQ(t.tcb()->snd_mss, 1460);
   EXPECT_EQ(t.engine().counters().icmp_errors_ignored, 3u);
+}
+
+// PMT-06 (RFC 5927 7.2, maxsizesent): no router drops for its length what was not that long.
+TEST(PathMtu, TooBigAboutWhatWasNoLongerIsIgnored) {
+  Trace t;
+  t.AcceptFromPeer({.mss = 1460});
+  const uint32_t passes = 1400u - Headers(t);
+  t.Send(Octets(passes));
+  t.ForgetSent();
+  t.ReceivesFrame(TooBig(t, 1400, 1));
+  EXPECT_EQ(t.tcb()->snd_mss, 1460);
+  EXPECT_EQ(t.engine().counters().icmp_errors_ignored, 1u);
+  t.Receives({.flags = kAck, .seq = 1, .ack = 1 + passes});
+  t.Send(Octets(passes + 1, passes));
+  t.ReceivesFrame(TooBig(t, 1400, 1 + passes));
+  EXPECT_EQ(t.tcb()->snd_mss, passes);
+}
+
+// RFC 1191 7: a router that gives no MTU means the next smaller one than that of the packet, whose
+// options count.
+TEST(PathMtu, PlateauIsBelowTheWholePacket) {
+  Trace t;
+  if (t.v6()) return;
+  t.AcceptFromPeer({.mss = 1460, .tsval = 1, .tsecr = 0});
+  t.Send(Octets(1448));
+  t.ReceivesFrame(TooBig(t, 0, 1));
+  EXPECT_EQ(t.tcb()->snd_mss, 1492 - 40 - 12);
 }
 
 // PMT-07: 68 and 0 of IPv4 are 552 and a plateau; below 1280 IPv6 has nothing (RFC 8201 4).

@@ -25,7 +25,7 @@ struct Limits {
   uint32_t receive_nodes = 65'536;  // 32 octets each: packets held for the application
   uint32_t receive_chunks = 4'096;  // 2 KiB each: octets of tiny segments, copied together
   uint32_t extras = 65'536;         // 68 octets each: keepalive, user timeout, window tuning
-  uint32_t recoveries = 16'384;     // 392 octets each: connections with segments in flight
+  uint32_t recoveries = 16'384;     // 408 octets each: connections with segments in flight
   uint32_t sent_runs = 65'536;      // 20 octets each: what their scoreboards tell apart
   // 52 octets each, with IPv6 only: pairs of addresses that flows have, whatever their state.
   uint32_t address_pairs = 262'144;

@@ -138,23 +138,30 @@ void Engine::OnTcpError(const FlowKey& key, SeqNum seq, tcp::SoftError error) {
   MarkDirty(*c);
 }
 
-// RFC 1191, RFC 8201. RFC 5927 4.1: believed when it quotes octets in flight; and never below what
-// every link carries, so that a forged one costs little.
+// RFC 1191, RFC 8201; what of it is believed, and when: tcp::OnPacketTooBig. Never less than what
+// every link carries, so that a forged one costs little. What waits for a time-out is not learnt:
+// the next connection finds out for itself.
 void Engine::OnPacketTooBig(const FlowKey& key, SeqNum seq, uint32_t mtu) {
   constexpr uint32_t kLeastV4 = 552;  // as Linux (ip_rt_min_pmtu)
   const uint32_t headers =
       wire::kTcpHeaderBytes + (key.IsV4() ? wire::kIpv4HeaderBytes : wire::kIpv6HeaderBytes);
   const FlowRef ref = FindFlow(table_.Hash(key), key);
   Connection* const c = ref.kind() == FlowKind::kConnection ? &connections_[ref.index()] : nullptr;
-  if (c == nullptr || !tcp::IsSynchronized(c->tcb.state) || seq < c->tcb.snd_una ||
-      seq >= c->tcb.snd_nxt || (!key.IsV4() && mtu < wire::kIpv6MtuMin)) {
+  if (c == nullptr || !tcp::IsSynchronized(c->tcb.state) ||
+      (!key.IsV4() && mtu < wire::kIpv6MtuMin)) {
     ++counters_.icmp_errors_ignored;
     return;
   }
-  if (mtu == 0) mtu = PlateauBelow(static_cast<uint16_t>(c->tcb.snd_mss + headers));
+  if (mtu == 0) {
+    mtu = PlateauBelow(static_cast<uint16_t>(c->tcb.snd_mss + c->tcb.OptionBytes() + headers));
+  }
   if (key.IsV4()) mtu = std::max(mtu, kLeastV4);
-  if (mtu > 0xFFFF || !tcp::OnPathMtu(c->tcb, static_cast<uint16_t>(mtu - headers), env_)) {
-    ++counters_.icmp_errors_ignored;  // no less than what is sent now
+  const auto claim =
+      mtu > 0xFFFF ? tcp::PathClaim::kNotCredible
+                   : tcp::OnPacketTooBig(c->tcb, seq, static_cast<uint16_t>(mtu - headers), env_);
+  if (claim != tcp::PathClaim::kBelieved) {
+    ++(claim == tcp::PathClaim::kAwaited ? env_.counters.path_mtu_awaited
+                                         : counters_.icmp_errors_ignored);
     return;
   }
   path_mtus_.Learn(RemoteOf(key), static_cast<uint16_t>(mtu), env_.now);

@@ -123,6 +123,13 @@ void Abort(Tcb& tcb, CloseReason reason, Env& env);
 // The path carries segments of `mss` octets of text without options: when that is less than now,
 // what is in flight goes again in shorter ones. False: it is not less.
 bool OnPathMtu(Tcb& tcb, uint16_t mss, Env& env);
+// The same, as an ICMP message says of the segment at `seq`, which somebody may have forged.
+enum class [[nodiscard]] PathClaim : uint8_t{
+    kNotCredible,  // nothing has changed
+    kBelieved,     // OnPathMtu was done
+    kAwaited,      // will be believed if the segment is not acknowledged within its time-out
+};
+PathClaim OnPacketTooBig(Tcb& tcb, SeqNum seq, uint16_t mss, Env& env);
 // RFC 9293 3.9.1.9 (MUST-48, SHLD-21): the Diffserv field of what is sent from now on, `dscp` 0 to
 // 63. False without memory.
 [[nodiscard]] bool SetDiffserv(Tcb& tcb, uint8_t dscp, Env& env);

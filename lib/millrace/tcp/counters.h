@@ -100,6 +100,8 @@ namespace millrace::tcp {
   X(reset_limited, "TcpExtResetLimited")                    \
   X(ports_exhausted, "TcpExtPortsExhausted")                \
   X(path_mtu_lowered, "TcpExtPathMtuLowered")               \
+  X(path_mtu_awaited, "TcpExtPathMtuAwaited")               \
+  X(path_mtu_disproved, "TcpExtPathMtuDisproved")           \
   X(path_mtu_black_holes, "TcpExtPathMtuBlackHoles")        \
   X(send_memory_full, "TcpExtSendMemoryFull")
 

@@ -36,6 +36,7 @@ void TimeRoundTrip(Tcb& tcb, const Segment& segment, Env& env) {
 void OnNewAck(Tcb& tcb, const Segment& segment, Env& env) {
   const uint32_t flight = tcb.flight();
   const uint32_t acked = Advance(tcb, segment, env);
+  NoteArrived(tcb, acked);
   tcb.congestion.OnAck(acked, flight, tcb.snd_mss, env.config);
   // RFC 6298 5.2 and 5.3.
   if (tcb.snd_una == tcb.snd_nxt) {
@@ -213,6 +214,7 @@ uint32_t Advance(Tcb& tcb, const Segment& segment, Env& env) {
 void OnNewRenoAck(Tcb& tcb, Recovery* r, const Segment& segment, uint32_t acked, uint32_t flight,
                   uint32_t told, Env& env) {
   bool restart = true;
+  NoteArrived(tcb, r == nullptr ? acked : std::min<uint32_t>(acked, r->longest_sent));
   if (r != nullptr) {
     r->limited_transmit = false;
     if (IsSpurious(tcb, *r, segment)) UndoReduction(tcb, *r, acked, env);

@@ -76,6 +76,7 @@ void OnAckOfAll(Tcb& tcb, Env& env) {
       (tcb.bits & (kFinQueued | kFinAcked)) == kFinQueued && flight == buffered + 1;
   tcb.send.Consume(fin_acked ? buffered : flight, env.send_pool);
   if (fin_acked) tcb.Set(kFinAcked);
+  NoteArrived(tcb, flight);
   tcb.snd_una = tcb.rtx_nxt = tcb.snd_nxt;
   tcb.progress_tick = env.tick;
   if (tcb.Has(kWritableWanted)) OnRoomToSend(tcb, env);

@@ -108,6 +108,18 @@ inline void ArmOrphan(Tcb& tcb, const Env& env) {
   tcb.timers.Set(Timer::kLifetime, TickCeil(env.now + env.config.fin_wait_2_orphan));
 }
 
+// RFC 5927 7.2, maxsizeacked: a segment with `text` octets, and maybe a FIN, was acknowledged.
+// Short ones pass everywhere, and no "packet too big" that is believed says otherwise.
+inline void NoteArrived(Tcb& tcb, uint32_t text) {
+  constexpr uint32_t kPassesEverywhere = 500;  // 552 less IPv4's header and TCP's with timestamps
+  if (text <= kPassesEverywhere) [[likely]]
+    return;
+  const auto length = static_cast<uint16_t>(std::min<uint32_t>(text, tcb.snd_mss));
+  tcb.timers.longest_arrived = std::max(tcb.timers.longest_arrived, length);
+}
+// A retransmission time-out: true when a "packet too big" was waiting for it, which is now
+// believed.
+bool OnAwaitedPathMtu(Tcb& tcb, Env& env);
 // A retransmission time-out in a row of them: segments may be too long for the path.
 void DetectBlackHole(Tcb& tcb, Env& env);
 // A fresh block in state CLOSED with everything but the state's own business set.

@@ -129,6 +129,10 @@ void SendText(Tcb& tcb, Env& env, Outbox& out, SeqNum seq, uint32_t length, bool
   } else if (seq == tcb.snd_nxt) {
     OnSentBehindOthers(tcb, seq, end, env);
   }
+  if (tcb.Has(kRecord)) {
+    Recovery& r = RecordOf(tcb, env);
+    r.longest_sent = std::max(r.longest_sent, segment.payload_length);
+  }
   if (tcb.Has(kEcnOn) && seq == tcb.snd_nxt && length > 0) [[unlikely]]
     MarkEcn(tcb, env, segment);
   tcb.snd_nxt = Max(tcb.snd_nxt, end);

@@ -21,6 +21,7 @@ Recovery* TakeRecord(Tcb& tcb, Env& env) {
   // Without a first idea of it an ACK of the original would pass for one of a retransmission.
   if (tcb.rtt.has_sample()) r.rack.SeedMinRtt(tcb.rtt.srtt_us(), env.us);
   r.sent_tick = env.tick;
+  r.longest_sent = static_cast<uint16_t>(std::min<uint32_t>(tcb.flight(), tcb.snd_mss));
   tcb.recovery = index;
   tcb.Set(kRecord);
   if (env.config.congestion == CongestionKind::kBbr) TakeModel(tcb, r, env);

@@ -61,10 +61,15 @@ struct Recovery {
   uint32_t sent_tick = 0;     // when data was sent last, as far as the record knows
   uint32_t flight_max = 0;    // octets outstanding at most before flight_end is acknowledged
   SeqNum flight_end;
-  uint32_t fresh = 0;    // NewReno: octets behind Tcb::recover when the hole was sent again
-  SeqNum echo_end;       // with echo_guard: no reaction to ECE before this is acknowledged
-  uint32_t gate_us = 0;  // with gated: the next segment may go at this Env::us
-  uint16_t gate_ns = 0;  // and so many nanoseconds
+  uint32_t fresh = 0;         // NewReno: octets behind Tcb::recover when the hole was sent again
+  SeqNum echo_end;            // with echo_guard: no reaction to ECE before this is acknowledged
+  uint32_t gate_us = 0;       // with gated: the next segment may go at this Env::us
+  uint16_t gate_ns = 0;       // and so many nanoseconds
+  uint16_t longest_sent = 0;  // text of a segment, since there is a record
+  // A "packet too big" that is not believed yet (tcp/path_mtu.cc): so many octets pass, options
+  // included, and the segment at claim_seq was longer. 0: there is none.
+  uint16_t claim_mss = 0;
+  SeqNum claim_seq;
   LossTimer timer = LossTimer::kRetransmission;
   Frto frto = Frto::kOff;
   bool reorder_pending = false;

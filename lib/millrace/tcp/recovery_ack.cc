@@ -15,6 +15,7 @@ using wire::Segment;
 // What an acknowledgment reported.
 struct Delivered {
   uint32_t bytes = 0;     // that were not reported before
+  uint32_t longest = 0;   // text of a segment
   uint32_t rtt_us = 0;    // of the octets sent last, among those sent once; 0: none
   bool sacked = false;    // a SACK block told something new
   bool original = false;  // octets arrived that were sent once, before `recover`
@@ -46,6 +47,8 @@ struct Collector {
       r.congestion.bbr->rate().OnDelivered(piece, env.recovery_pool.runs.mark(run), env.us);
     }
     delivered.bytes += piece.length();
+    const uint32_t segment_max = piece.segment == 1 ? r.longest_sent : piece.segment;
+    delivered.longest = std::max(delivered.longest, std::min(piece.length(), segment_max));
     const bool repeated = piece.Has(kRunRepeated);
     if (!repeated) {
       delivered.rtt_us = std::max<uint32_t>(env.us - piece.sent_us, 1);
@@ -225,6 +228,7 @@ void OnTrackedAck(Tcb& tcb, Recovery& r, const Segment& segment, Env& env) {
     acked = Advance(tcb, segment, env);
   }
   if (segment.HasOption(wire::kSackOption)) ReadSack(tcb, r, segment, collect, env);
+  NoteArrived(tcb, delivered.longest);
   if (!advances && delivered.sacked && tcb.duplicate_acks < 255) ++tcb.duplicate_acks;
   r.rack.UpdateReorderWindow(delivered.dsack, tcb.snd_una, tcb.snd_nxt);
   OnProbeAck(tcb, r, segment, delivered, advances, env);
@@ -287,6 +291,10 @@ void FindLosses(Tcb& tcb, Recovery& r, Env& env) {
 
 void OnRecordAck(Tcb& tcb, const Segment& segment, Env& env) {
   Recovery& r = RecordOf(tcb, env);
+  if (r.claim_mss != 0 && segment.ack > r.claim_seq) [[unlikely]] {
+    r.claim_mss = 0;  // RFC 5927 7.2: the segment that was "too big" has arrived
+    ++env.counters.path_mtu_disproved;
+  }
   if (!r.board.empty()) {
     OnTrackedAck(tcb, r, segment, env);
     return;

@@ -134,6 +134,8 @@ struct Tcb {
 
   int snd_window_shift() const { return window_scales & 0x0F; }
   int rcv_window_shift() const { return window_scales >> 4; }
+  // Of the options of every segment.
+  uint16_t OptionBytes() const { return Has(kTimestampsOn) ? 12 : 0; }
   uint32_t flight() const { return snd_nxt.Since(snd_una); }  // octets sent, not acknowledged
   // The window that the peer may use, from rcv_nxt on.
   uint32_t rcv_wnd() const { return rcv_adv.Since(rcv_nxt); }

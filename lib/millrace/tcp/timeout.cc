@@ -68,6 +68,7 @@ void OnRetransmitTimeout(Tcb& tcb, Env& env) {
         extra->soft_error = SoftError::kNoAnswer;
       }
     }
+    if (OnAwaitedPathMtu(tcb, env)) return RestartRetransmit(tcb, env);
     DetectBlackHole(tcb, env);
     Recovery* const r = TakeRecord(tcb, env);
     if (r == nullptr) {

@@ -38,6 +38,9 @@ inline constexpr int kTimerCount = 4;
 struct TimerTable {
   uint32_t at[kTimerCount];  // valid where armed
   uint8_t armed;             // bit per Timer
+  // No timer's: of the Tcb, in what would be padding. Octets of text of the longest segment that
+  // the peer has acknowledged, as far as NoteArrived (tcp/internal.h) keeps count.
+  uint16_t longest_arrived;
 
   bool IsArmed(Timer t) const { return (armed & Bit(t)) != 0; }
   void Set(Timer t, uint32_t tick) {
