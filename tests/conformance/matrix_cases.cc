@@ -48,6 +48,30 @@ const Place kSynchronized[] = {
     {"TIME-WAIT", Opening::kPassive, {kSynArrives, kAckArrives, kWeClose, kFinAckArrives}},
 };
 
+// The same with RCV.WND zero: the user does not read, and text has filled the window, with the FIN
+// where there is one. Before the connection is synchronized no text is taken, so it is not zero.
+constexpr uint16_t kSmallWindow = 1000;
+constexpr Symbol kStopReading{.name = "", .call = Call::kStopReading};
+constexpr Symbol kTextFills{.name = "", .flags = kAck, .ack = AckAt::kNext, .text = kSmallWindow};
+constexpr Symbol kTextAndFinFill{
+    .name = "", .flags = kFin | kAck, .ack = AckAt::kUna, .text = kSmallWindow - 1};
+constexpr Symbol kTextAndFinAckFill{
+    .name = "", .flags = kFin | kAck, .ack = AckAt::kNext, .text = kSmallWindow - 1};
+
+Place Full(const char* name, std::vector<Symbol> steps) {
+  steps.insert(steps.begin(), {kSynArrives, kAckArrives, kStopReading});
+  return {name, Opening::kPassive, std::move(steps), kSmallWindow, true};
+}
+const Place kFull[] = {
+    Full("ESTABLISHED", {kTextFills, kWeSend}),
+    Full("FIN-WAIT-1", {kTextFills, kWeClose}),
+    Full("FIN-WAIT-2", {kTextFills, kWeClose, kAckArrives}),
+    Full("CLOSE-WAIT", {kTextAndFinFill, kWeSend}),
+    Full("CLOSING", {kWeClose, kTextAndFinFill}),
+    Full("LAST-ACK", {kTextAndFinFill, kWeClose}),
+    Full("TIME-WAIT", {kWeClose, kTextAndFinAckFill}),
+};
+
 // Without a connection SEQ says nothing, so only bits and text vary.
 constexpr int kBitsWithoutAck[] = {kSyn, kFin,        kRst,        0,          kPsh,
                                    kUrg, kSyn | kFin, kSyn | kRst, kFin | kRst};
@@ -100,6 +124,43 @@ void AddSynchronized(const Place& place, std::vector<Case>& cases) {
   }
 }
 
+// What says something of a closed window: where SEQ lies, whether there is text, and what counts
+// all the same (MUST-66).
+void AddAtClosedWindow(const Place& place, std::vector<Case>& cases) {
+  for (const SeqAt seq : {SeqAt::kOld, SeqAt::kNext, SeqAt::kAhead}) {
+    const auto add = [&](int bits, AckAt ack, uint32_t text) {
+      cases.push_back({&place, {.name = "", .flags = bits, .seq = seq, .ack = ack, .text = text}});
+    };
+    for (const uint32_t text : {0u, 1u, 5u}) {
+      for (const AckAt ack : kAcks) add(kAck, ack, text);
+      add(kFin | kAck, AckAt::kNext, text);
+      add(kUrg | kAck, AckAt::kNext, text);
+      add(kRst, AckAt::kNone, text);
+      add(kRst | kAck, AckAt::kNext, text);
+    }
+    add(kSyn, AckAt::kNone, 0);
+    add(kSyn | kAck, AckAt::kNext, 0);
+    add(kFin, AckAt::kNone, 0);
+    add(kPsh, AckAt::kNone, 5);
+    add(0, AckAt::kNone, 5);
+  }
+}
+
+// The peer closes its window: acknowledging what is in flight or not, with text and FIN.
+void AddClosingWindow(const Place& place, std::vector<Case>& cases) {
+  for (const SeqAt seq : {SeqAt::kOld, SeqAt::kNext, SeqAt::kAhead}) {
+    for (const AckAt ack : {AckAt::kOld, AckAt::kUna, AckAt::kNext, AckAt::kBeyond}) {
+      for (const uint32_t text : {0u, 5u}) {
+        for (const int bits : {kAck, kFin | kAck}) {
+          cases.push_back(
+              {&place,
+               {.name = "", .flags = bits, .seq = seq, .ack = ack, .text = text, .window = 0}});
+        }
+      }
+    }
+  }
+}
+
 std::string BitsText(int flags) {
   static constexpr std::pair<int, const char*> kNames[] = {
       {kSyn, "SYN"}, {kFin, "FIN"}, {kRst, "RST"}, {kPsh, "PSH"}, {kUrg, "URG"}, {kAck, "ACK"}};
@@ -140,7 +201,9 @@ std::string Outcome(const Model::Step& step, const Model& after, State before,
   text += "\t";
   text += after.state() == before ? "same" : ToString(after.state());
   std::string taken;
-  const bool lives = after.state() != State::kClosed && after.state() != State::kListen;
+  // Not of a connection that begins anew in TIME-WAIT.
+  const bool lives = after.state() != State::kClosed && after.state() != State::kListen &&
+                     (before != State::kTimeWait || after.state() == before);
   if (lives && before != State::kListen && after.snd_una() != snd_una_before) {
     taken += " acks " + std::to_string(after.snd_una() - snd_una_before);
   }
@@ -154,7 +217,7 @@ std::string Outcome(const Model::Step& step, const Model& after, State before,
 
 // The model alone: the place, then the segment.
 std::string ModelOutcome(const Case& c, const model::Decisions& decisions) {
-  Model m({.receive_window = 65535,
+  Model m({.receive_window = c.place->window,
            .listener = c.place->opening == Opening::kPassive,
            .decisions = decisions});
   if (c.place->opening == Opening::kActive) m.ActiveOpen();
@@ -165,6 +228,9 @@ std::string ModelOutcome(const Case& c, const model::Decisions& decisions) {
         break;
       case Call::kClose:
         m.Close();
+        break;
+      case Call::kStopReading:
+        m.StopReading();
         break;
       default:
         m.SegmentArrives(SegmentFor(step, m));
@@ -183,6 +249,9 @@ std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (const Place* place : {&kClosed, &kListen, &kSynSent}) AddUnsynchronized(*place, cases);
   for (const Place& place : kSynchronized) AddSynchronized(place, cases);
+  for (const Place& place : kSynchronized) AddClosingWindow(place, cases);
+  for (const Place& place : kFull) AddAtClosedWindow(place, cases);
+  for (const Place& place : kFull) AddClosingWindow(place, cases);
   return cases;
 }
 
@@ -191,14 +260,16 @@ std::string Row(const Case& c, std::string* difference) {
   // difference.
   std::vector<Symbol> sequence = c.place->steps;
   sequence.push_back(c.segment);
-  *difference = Compare(c.place->opening, model::kShipped, sequence);
+  *difference = Compare(c.place->opening, model::kShipped, sequence, 1'000'000, c.place->window);
   const std::string shipped = ModelOutcome(c, model::kShipped);
   std::string main_text = ModelOutcome(c, {});
   const bool departs = shipped != main_text;
   std::replace(main_text.begin(), main_text.end(), '\t', ' ');
-  std::string row = std::string(c.place->name) + "\t" + BitsText(c.segment.flags) + "\t" +
-                    SeqText(c.segment.seq) + "\t" + AckText(c.segment.ack) + "\t" +
-                    std::to_string(c.segment.text) + "\t" + shipped;
+  const std::string rcv_wnd = c.place->closes_window ? "0" : std::to_string(c.place->window);
+  std::string row = std::string(c.place->name) + "\t" + rcv_wnd + "\t" + BitsText(c.segment.flags) +
+                    "\t" + SeqText(c.segment.seq) + "\t" + AckText(c.segment.ack) + "\t" +
+                    std::to_string(c.segment.window) + "\t" + std::to_string(c.segment.text) +
+                    "\t" + shipped;
   return row + "\t" + (departs ? main_text : "=");
 }
 

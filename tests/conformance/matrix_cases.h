@@ -14,6 +14,8 @@ struct Place {
   const char* name;
   model::Opening opening;
   std::vector<model::Symbol> steps;
+  uint16_t window = model::Lockstep::kWindow;  // RCV.WND in the beginning ...
+  bool closes_window = false;                  // ... and whether it is zero by now
 };
 
 struct Case {
@@ -24,9 +26,9 @@ struct Case {
 // All of the matrix, in the order of the table.
 std::vector<Case> AllCases();
 
-// One line of the table: state, control bits, SEQ, ACK, text, then what the engine did: answer,
-// next state, what was taken and told; last what the main text of RFC 9293 asks for where that
-// differs by a decision. `difference` is what the engine did otherwise than the model.
+// One line of the table: state, RCV.WND, control bits, SEQ, ACK, window, text, then what the engine
+// did: answer, next state, what was taken and told; last what the main text of RFC 9293 asks for
+// where that differs by a decision. `difference` is what the engine did otherwise than the model.
 std::string Row(const Case& c, std::string* difference);
 
 }  // namespace millrace::conformance

@@ -16,8 +16,11 @@ namespace millrace::conformance {
 namespace {
 
 constexpr char kHeader[] =
-    "# state\tCTL\tSEQ\tACK\ttext\tanswer\tnext state\ttaken and told\tRFC 9293 without decisions\n"
-    "# Ten octets, or a FIN, are in flight where the state allows it; RCV.WND is 65535.\n"
+    "# state\tRCV.WND\tCTL\tSEQ\tACK\tSEG.WND\ttext\tanswer\tnext state\ttaken and told\t"
+    "RFC 9293 without decisions\n"
+    "# Ten octets, or a FIN, are in flight where the state allows it. Where RCV.WND is zero the "
+    "user "
+    "does not read.\n"
     "# Made and checked by tests/conformance/matrix_test.cc.\n";
 
 std::vector<std::string> TableRows() {

@@ -62,8 +62,9 @@ void KernelStep(KernelConnection& kernel, const Symbol& symbol, const Segment& s
     case Call::kAbort:
       kernel.Abort();
       break;
-    case Call::kTimeWaitTimeout:
-      break;  // not in real time
+    case Call::kTimeWaitTimeout:  // not in real time
+    case Call::kStopReading:      // not in RandomSequence
+      break;
   }
 }
 

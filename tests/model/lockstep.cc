@@ -8,8 +8,11 @@ namespace {
 
 using testing::Seg;
 
-testing::TraceOptions TraceOptionsFor(uint32_t peer_isn) {
+testing::TraceOptions TraceOptionsFor(uint32_t peer_isn, uint16_t receive_window) {
   testing::TraceOptions options;
+  if (receive_window != Lockstep::kWindow) {
+    options.config.tcp.receive_buffer_bytes = receive_window;
+  }
   options.peer_isn = peer_isn;
   options.config.limits = {.connections = 4,
                            .half_open = 4,
@@ -119,11 +122,12 @@ Segment SegmentFor(const Symbol& symbol, const Model& model) {
   return s;
 }
 
-Lockstep::Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_isn)
-    : trace_(TraceOptionsFor(peer_isn)),
+Lockstep::Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_isn,
+                   uint16_t receive_window)
+    : trace_(TraceOptionsFor(peer_isn, receive_window)),
       model_({.iss = 0,
               .next_iss = 0,
-              .receive_window = 65535,
+              .receive_window = receive_window,
               .listener = opening == Opening::kPassive,
               .decisions = decisions}) {
   trace_.app().log_data = false;
@@ -174,6 +178,9 @@ Model::Step Lockstep::ModelStep(const Symbol& symbol) {
       return model_.Abort();
     case Call::kTimeWaitTimeout:
       return model_.TimeWaitTimeout();
+    case Call::kStopReading:
+      model_.StopReading();
+      return {};
   }
   return {};
 }
@@ -204,6 +211,9 @@ void Lockstep::EngineStep(const Symbol& symbol) {
       break;
     case Call::kTimeWaitTimeout:
       trace_.Advance(Duration::Seconds(61));
+      break;
+    case Call::kStopReading:
+      trace_.app().reading = false;
       break;
   }
   trace_.Advance(kStepTime);
@@ -258,6 +268,8 @@ std::string Lockstep::CompareVariables() {
   }
   const tcp::Tcb* tcb = trace_.tcb();
   if (tcb == nullptr || wanted == State::kClosed || wanted == State::kTimeWait) return "";
+  // The block of a connection that is over, whose text the user has not read.
+  if (FromEngine(tcb->state) != actual) return "";
   std::ostringstream out;
   const auto compare = [&](const char* name, uint32_t model, uint32_t engine) {
     if (model != engine) out << name << ": model " << model << ", engine " << engine << ' ';
@@ -302,8 +314,8 @@ std::string Lockstep::Apply(const Symbol& symbol) {
 }
 
 std::string Compare(Opening opening, const Decisions& decisions, std::span<const Symbol> sequence,
-                    uint32_t peer_isn) {
-  Lockstep pair(opening, decisions, peer_isn);
+                    uint32_t peer_isn, uint16_t receive_window) {
+  Lockstep pair(opening, decisions, peer_isn, receive_window);
   std::string steps = opening == Opening::kPassive ? "listen" : "connect";
   for (const Symbol& symbol : sequence) {
     const State before = pair.state();

@@ -23,7 +23,7 @@ namespace millrace::model {
 enum class SeqAt { kIsn, kNext, kOld, kAhead, kLast, kBeyond };
 enum class AckAt { kNone, kUna, kNext, kBeyond, kOld, kTooOld };
 
-enum class Call { kSegment, kSend, kClose, kAbort, kTimeWaitTimeout };
+enum class Call { kSegment, kSend, kClose, kAbort, kTimeWaitTimeout, kStopReading };
 
 // One step of a sequence: a segment from the peer or a call of the user.
 struct Symbol {
@@ -40,7 +40,8 @@ enum class Opening { kPassive, kActive };
 
 class Lockstep {
  public:
-  Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_isn = 1'000'000);
+  Lockstep(Opening opening, const Decisions& decisions, uint32_t peer_isn = 1'000'000,
+           uint16_t receive_window = kWindow);
 
   // Both take the step. Empty when they agree; otherwise what differs, and the object is not to be
   // used any more.
@@ -53,6 +54,7 @@ class Lockstep {
   // What the engine sent in the last step, retransmissions too.
   std::vector<Segment> TakeSent() { return std::exchange(engine_sent_, {}); }
 
+  static constexpr uint16_t kWindow = 65535;  // RCV.WND, where nothing else is said
   static constexpr Duration kStepTime = Duration::Milliseconds(600);
 
  private:
@@ -90,7 +92,7 @@ Segment SegmentFor(const Symbol& symbol, const Model& model);
 
 // The whole sequence on a fresh pair; "" or what differed, with the steps up to there.
 std::string Compare(Opening opening, const Decisions& decisions, std::span<const Symbol> sequence,
-                    uint32_t peer_isn = 1'000'000);
+                    uint32_t peer_isn = 1'000'000, uint16_t receive_window = Lockstep::kWindow);
 
 }  // namespace millrace::model
 

@@ -91,7 +91,7 @@ class Model {
   struct Options {
     uint32_t iss = 0;
     uint32_t next_iss = 0;        // of the connection that follows by MAY-2
-    uint32_t receive_window = 0;  // RCV.WND: the text is read at once, so it never changes
+    uint32_t receive_window = 0;  // RCV.WND while the text is read at once
     bool listener = false;        // there is a LISTEN behind a connection that ends
     Decisions decisions;
   };
@@ -110,6 +110,8 @@ class Model {
   Step Send(uint32_t octets);
   Step Close();
   Step Abort();
+  // The user makes no more RECEIVE calls: from now on text takes its room of the window.
+  void StopReading();
   // 3.10.7 and, for TIME-WAIT, 3.10.8.
   Step SegmentArrives(const Segment& segment);
   Step TimeWaitTimeout();
@@ -118,7 +120,7 @@ class Model {
   uint32_t snd_una() const { return snd_una_; }
   uint32_t snd_nxt() const { return snd_nxt_; }
   uint32_t rcv_nxt() const { return rcv_nxt_; }
-  uint32_t rcv_wnd() const { return options_.receive_window; }
+  uint32_t rcv_wnd() const { return reading_ ? options_.receive_window : right_edge_ - rcv_nxt_; }
   uint32_t iss() const { return iss_; }
 
  private:
@@ -128,6 +130,7 @@ class Model {
   void ArrivesInSynSent(const Segment& segment);
   void ArrivesOtherwise(const Segment& segment);
   bool Acceptable(const Segment& segment) const;
+  void ArrivesAtClosedWindow(const Segment& segment);
   bool CheckReset(const Segment& segment);
   bool CheckSyn(const Segment& segment);
   bool CheckAck(const Segment& segment);
@@ -159,6 +162,9 @@ class Model {
   bool close_called_ = false;  // a FIN goes behind what is queued
   bool fin_sent_ = false;
   bool ack_due_ = false;
+  bool reading_ = true;
+  uint32_t right_edge_ = 0;    // RCV.NXT+RCV.WND, when the user does not read
+  uint32_t unread_bytes_ = 0;  // of text that the user has not read
   // Text beyond RCV.NXT that is held (SHLD-31), as [first, second), and where a held FIN is.
   std::vector<std::pair<uint32_t, uint32_t>> held_;
   std::optional<uint32_t> held_fin_;

@@ -7,12 +7,30 @@
 namespace millrace::model {
 
 bool Model::Acceptable(const Segment& segment) const {
-  // Table 6. RCV.WND is never zero here.
-  const uint32_t window = options_.receive_window;
+  // Table 6.
+  const uint32_t window = rcv_wnd();
   const uint32_t length = segment.Length();
+  if (window == 0) return length == 0 && segment.seq == rcv_nxt_;
   if (length == 0) return Inside(segment.seq, rcv_nxt_, window);
   return Inside(segment.seq, rcv_nxt_, window) ||
          Inside(segment.seq + length - 1, rcv_nxt_, window);
+}
+
+void Model::ArrivesAtClosedWindow(const Segment& segment) {
+  // "If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made
+  // to accept valid ACKs, URGs, and RSTs." The rest of it is answered as unacceptable.
+  Segment allowed = segment;
+  allowed.text = 0;
+  allowed.flags &= ~kFin;
+  if (!CheckReset(allowed)) return;
+  const bool taken = CheckSyn(allowed) && CheckAck(allowed);
+  if (state_ == State::kClosed || state_ == State::kListen) return;
+  if (taken) {
+    ack_due_ = true;
+    Transmit();
+  } else if (step_.sent.empty()) {
+    Challenge();
+  }
 }
 
 bool Model::CheckReset(const Segment& segment) {
@@ -25,7 +43,7 @@ bool Model::CheckReset(const Segment& segment) {
   // sequence value, yet is within the current receive window, TCP endpoints MUST send an
   // acknowledgment (challenge ACK)".
   if (segment.seq != rcv_nxt_) {
-    if (Inside(segment.seq, rcv_nxt_, options_.receive_window)) Challenge();
+    if (Inside(segment.seq, rcv_nxt_, rcv_wnd())) Challenge();
     return false;
   }
   switch (state_) {
@@ -163,7 +181,7 @@ void Model::TakeText(const Segment& segment) {
   if (segment.Length() != 0) {
     ack_due_ = true;
     // "trimming off any portions that lie outside the window (including SYN and FIN)".
-    const uint32_t edge = rcv_nxt_ + options_.receive_window;
+    const uint32_t edge = rcv_nxt_ + rcv_wnd();
     uint32_t first = segment.seq;
     uint32_t end = segment.seq + segment.text;
     const bool fin = segment.Has(kFin) && Above(edge, end) && AtMost(rcv_nxt_, end);
@@ -184,7 +202,7 @@ void Model::DeliverHeld() {
     moved = false;
     for (const auto& [first, end] : held_) {
       if (AtMost(first, rcv_nxt_) && Above(end, rcv_nxt_)) {
-        step_.delivered += end - rcv_nxt_;
+        (reading_ ? step_.delivered : unread_bytes_) += end - rcv_nxt_;
         rcv_nxt_ = end;
         ack_due_ = true;
         moved = true;
@@ -202,7 +220,8 @@ void Model::TakeFin() {
   held_.clear();
   ++rcv_nxt_;
   ack_due_ = true;
-  step_.events.push_back(Event::kPeerClosed);
+  // The user reads of it behind the text.
+  if (unread_bytes_ == 0) step_.events.push_back(Event::kPeerClosed);
   switch (state_) {
     case State::kEstablished:
       state_ = State::kCloseWait;

@@ -147,6 +147,10 @@ void Model::ArrivesOtherwise(const Segment& segment) {
       return;
     }
   }
+  if (rcv_wnd() == 0 && segment.seq == rcv_nxt_ && segment.Length() != 0) {
+    ArrivesAtClosedWindow(segment);
+    return;
+  }
   // "First, check sequence number: [...] If an incoming segment is not acceptable, an
   // acknowledgment should be sent in reply (unless the RST bit is set, if so drop the segment and
   // return): <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. After sending the acknowledgment, drop the

@@ -96,6 +96,11 @@ Model::Step Model::Abort() {
   return Finish();
 }
 
+void Model::StopReading() {
+  reading_ = false;
+  right_edge_ = rcv_nxt_ + options_.receive_window;
+}
+
 Model::Step Model::TimeWaitTimeout() {
   // "TIME-WAIT TIMEOUT: If the time-wait timeout expires on a connection, delete the TCB, enter
   // the CLOSED state, and return."
