@@ -29,7 +29,14 @@ std::string WorkersText(const std::vector<uint32_t>& workers) {
 Json OpenJson(const stack::EngineSnapshot& snapshot) {
   return {{"connections", snapshot.connections},
           {"half_open", snapshot.half_open},
-          {"time_wait", snapshot.time_wait}};
+          {"time_wait", snapshot.time_wait},
+          {"close_wait", snapshot.close_wait}};
+}
+
+// Beside what can be added up: how long the oldest CLOSE-WAIT waits for us.
+Json WithAge(Json open, Duration oldest_close_wait) {
+  open["oldest_close_wait_s"] = Seconds(oldest_close_wait);
+  return open;
 }
 
 Json CountersOf(const stack::EngineSnapshot& snapshot) {
@@ -110,12 +117,14 @@ void ServeControl::Count(uint64_t client, Instant now) {
   const stack::ControlRequest request{.kind = stack::ControlKind::kCount};
   Ask(client, request, now, [this, client](const ControlDesk::Answers& answers) {
     Json open, counters, workers = Json::array();
+    Duration oldest;
     for (const stack::EngineSnapshot& snapshot : answers.snapshots) {
       AddUp(open, OpenJson(snapshot));
       AddUp(counters, CountersOf(snapshot));
-      workers.push_back(OpenJson(snapshot));
+      workers.push_back(WithAge(OpenJson(snapshot), snapshot.oldest_close_wait));
+      oldest = std::max(oldest, snapshot.oldest_close_wait);
     }
-    Json reply = open;
+    Json reply = WithAge(open, oldest);
     reply["workers"] = workers;
     for (const auto& [name, value] : counters.items()) {
       if (value != 0) reply["counters"][name] = value;

@@ -49,6 +49,9 @@ def connections_are_counted_and_listed(folder):
     assert count["connections"] >= HELD, count
     assert count["connections"] == sum(worker["connections"] for worker in count["workers"])
     assert count["counters"]["TcpPassiveOpens"] >= HELD, count["counters"]
+    # The HTTP service closes when its client does.
+    for part in (count, *count["workers"]):
+        assert part["close_wait"] == 0 and part["oldest_close_wait_s"] == 0, count
     rows = ctl(folder, "list", "1000")["connections"]
     held = [row for row in rows if row["state"] == "ESTABLISHED"]
     assert len(held) >= HELD, rows

@@ -7,15 +7,6 @@
 namespace millrace::stack {
 namespace {
 
-EngineSnapshot SnapshotOf(const Engine& engine, Instant now) {
-  return {.at = now,
-          .counters = engine.counters(),
-          .tcp_counters = engine.tcp_counters(),
-          .connections = engine.connections().used(),
-          .half_open = engine.half_opens().used(),
-          .time_wait = engine.time_waits().used()};
-}
-
 // Calls visit(connection) for each connection in the next slots of the pool and moves `cursor` on.
 // True: that was the last slot, or the visitor wants no more.
 template <class Visit>
@@ -41,8 +32,8 @@ bool Control::Poll(Engine& engine, Instant now) {
   const bool draining = drain_.stage != DrainStage::kNone;
   if (draining) [[unlikely]]
     DrainSlice(engine, now);
-  if (listing_) [[unlikely]] {
-    ListSlice(engine);
+  if (walking_) [[unlikely]] {
+    request_.kind == ControlKind::kCount ? CountSlice(engine, now) : ListSlice(engine);
     return true;
   }
   if (requests_.Pop({&request_, 1}) == 0) [[likely]]
@@ -54,11 +45,11 @@ bool Control::Poll(Engine& engine, Instant now) {
 void Control::Begin(Engine& engine, Instant now) {
   switch (request_.kind) {
     case ControlKind::kCount:
-      *request_.snapshot = SnapshotOf(engine, now);
-      return Answer({.kind = ControlKind::kCount});
+      *request_.snapshot = EngineSnapshot();
+      [[fallthrough]];
     case ControlKind::kList:
       cursor_ = count_ = 0;
-      listing_ = true;
+      walking_ = true;
       return;
     case ControlKind::kListen:
       return Answer({.kind = ControlKind::kListen, .listen = Listen(engine)});
@@ -91,6 +82,27 @@ ListenResult Control::Listen(Engine& engine) const {
   return listen();
 }
 
+void Control::CountSlice(Engine& engine, Instant now) {
+  EngineSnapshot& snapshot = *request_.snapshot;
+  const bool done = VisitSlice(engine, &cursor_, [&](const Connection& connection) {
+    if (connection.tcb.state == tcp::State::kCloseWait) {
+      ++snapshot.close_wait;
+      snapshot.oldest_close_wait =
+          std::max(snapshot.oldest_close_wait, engine.CloseWaitAge(connection));
+    }
+    return true;
+  });
+  if (!done) return;
+  walking_ = false;
+  snapshot.at = now;
+  snapshot.counters = engine.counters();
+  snapshot.tcp_counters = engine.tcp_counters();
+  snapshot.connections = engine.connections().used();
+  snapshot.half_open = engine.half_opens().used();
+  snapshot.time_wait = engine.time_waits().used();
+  Answer({.kind = ControlKind::kCount});
+}
+
 void Control::ListSlice(Engine& engine) {
   const bool done = VisitSlice(engine, &cursor_, [&](const Connection& connection) {
     if (count_ == request_.rows.size()) return false;
@@ -103,7 +115,7 @@ void Control::ListSlice(Engine& engine) {
     return true;
   });
   if (!done) return;
-  listing_ = false;
+  walking_ = false;
   Answer({.kind = ControlKind::kList, .count = count_});
 }
 

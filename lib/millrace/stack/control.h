@@ -29,6 +29,10 @@ struct EngineSnapshot {
   Counters counters;
   tcp::Counters tcp_counters;
   uint32_t connections = 0, half_open = 0, time_wait = 0;
+  // Of the connections: those whose peer has closed and whose application has not, and for how long
+  // the first of them has been so.
+  uint32_t close_wait = 0;
+  Duration oldest_close_wait;
 };
 
 struct ConnectionRow {
@@ -98,6 +102,7 @@ class Control {
   void Begin(Engine& engine, Instant now);
   void Answer(ControlAnswer answer);
   ListenResult Listen(Engine& engine) const;
+  void CountSlice(Engine& engine, Instant now);
   void ListSlice(Engine& engine);
   void DrainSlice(Engine& engine, Instant now);
   void EndDrain();
@@ -106,9 +111,9 @@ class Control {
   SpscRing<ControlAnswer> answers_{kRequestsMax};
   uint32_t unanswered_ = 0;  // the asker's
   // The worker's.
-  bool listing_ = false;
+  bool walking_ = false;  // kCount or kList is under way
   ControlRequest request_;
-  uint32_t cursor_ = 0, count_ = 0;  // of the list
+  uint32_t cursor_ = 0, count_ = 0;  // slot that is looked at next; rows of the list
   Drain drain_;
 };
 

@@ -154,9 +154,9 @@ class Engine {
   template <class Visit>
   void ForEachConnection(Visit&& visit);
 
-  // How long the application has kept the oldest CLOSE-WAIT waiting for its close; zero when there
-  // is none (O11). Exact up to 6 days. Cost: the whole pool.
-  Duration OldestCloseWait() const;
+  // How long the application has kept it waiting for its close (O11). Exact up to 13 days.
+  // REQUIRES: it is in CLOSE-WAIT.
+  Duration CloseWaitAge(const Connection& connection) const;
 
   FlowRef FindFlowForTest(const FlowKey& key) const { return FindFlow(table_.Hash(key), key); }
 

@@ -100,14 +100,8 @@ Instant Engine::NextDeadline() const {
   return std::min({next, neighbors_.NextProbe(), host_v6_.NextDeadline()});
 }
 
-Duration Engine::OldestCloseWait() const {
-  uint32_t oldest = 0;
-  for (uint32_t i = 0; i < connections_.touched(); ++i) {
-    const Connection& c = connections_[i];
-    if (!c.in_use() || c.tcb.state != tcp::State::kCloseWait) continue;
-    oldest = std::max(oldest, env_.tick - c.tcb.fin_tick());
-  }
-  return tcp::kTick * oldest;
+Duration Engine::CloseWaitAge(const Connection& connection) const {
+  return tcp::kTick * (env_.tick - connection.tcb.fin_tick());
 }
 
 }  // namespace millrace::stack

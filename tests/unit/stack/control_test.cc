@@ -1,6 +1,7 @@
 // What is asked of a worker while it works: two hosts in virtual time, one of them asked.
 #include "millrace/stack/control.h"
 
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -93,6 +94,39 @@ TEST_F(ControlTest, CountIsASnapshot) {
   EXPECT_EQ(snapshot.half_open, 0u);
 }
 
+// O11: how many the application keeps waiting for its close, and the longest of them how long.
+TEST_F(ControlTest, CountTellsOfTheOldestCloseWait) {
+  EngineSnapshot snapshot;
+  const auto count = [&] { Ask({.kind = ControlKind::kCount, .snapshot = &snapshot}); };
+  const auto close_one = [&] {
+    bool closed = false;
+    client_.engine().ForEachConnection([&](const Connection& c) {
+      const bool open = c.tcb.state == tcp::State::kEstablished;
+      if (open && !std::exchange(closed, true)) client_.engine().SocketOf(c).Close();
+    });
+    ASSERT_TRUE(closed);
+  };
+  count();
+  EXPECT_EQ(snapshot.close_wait, 0u);
+  EXPECT_EQ(snapshot.oldest_close_wait, Duration());
+  server_.app().holds_on = true;
+  close_one();
+  Run(Duration::Seconds(3));
+  close_one();
+  Run(Duration::Seconds(2));
+  count();
+  EXPECT_EQ(snapshot.close_wait, 2u);
+  EXPECT_NEAR(snapshot.oldest_close_wait.seconds(), 5.0, 0.1);
+  EXPECT_EQ(snapshot.connections, uint32_t{kConnections});
+  server_.engine().ForEachConnection([&](const Connection& c) {
+    if (c.tcb.state == tcp::State::kCloseWait) server_.engine().SocketOf(c).Close();
+  });
+  Run(Duration::Milliseconds(10));
+  count();
+  EXPECT_EQ(snapshot.close_wait, 0u);
+  EXPECT_EQ(snapshot.oldest_close_wait, Duration());
+}
+
 TEST_F(ControlTest, ListTakesASliceAPollAndStopsWhenFull) {
   std::vector<ConnectionRow> rows(1000);
   EXPECT_EQ(Ask({.kind = ControlKind::kList, .rows = rows}).count, uint32_t{kConnections});
@@ -180,7 +214,7 @@ TEST_F(ControlTest, TooManyRequestsAreRefused) {
   const ControlRequest request{.kind = ControlKind::kCount, .snapshot = &snapshot};
   for (uint32_t i = 0; i < Control::kRequestsMax; ++i) EXPECT_TRUE(control_.Ask(request));
   EXPECT_FALSE(control_.Ask(request));
-  Run(Duration::Milliseconds(5));
+  Run(Duration::Milliseconds(20));
   for (uint32_t i = 0; i < Control::kRequestsMax; ++i) EXPECT_TRUE(control_.NextAnswer());
   EXPECT_TRUE(control_.Ask(request));
 }
