@@ -4,13 +4,16 @@
 The table has each numbered requirement of RFC 9293 appendix B once: id, section, what it asks for,
 shown (then the tests that show it, Suite.Name), n/a or not (then why). Fails when a requirement is
 missing, has neither tests nor a reason, or names a test that none of the GoogleTest programs
-lists, or one that is disabled. Prints the count of each kind.
+lists, or one that is disabled or skips itself: the named tests are run for that. Prints the count
+of each kind.
 """
 
+import json
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "conformance" / "rfc9293.tsv"
@@ -31,20 +34,48 @@ def read_table():
     return rows
 
 
-def listed_tests(programs):
-    """Suite.Name of every test that runs, without the parts that parameters add."""
+def bare(name):
+    """Of a test or suite, without the parts that parameters add."""
+    return re.sub(r"(^\w+/(?=\D))|(/\d+$)", "", name)
+
+
+def listed_tests(program):
+    """Suite.Name of every test of a program that is not disabled, without parameters."""
     names = set()
-    for program in programs:
-        text = subprocess.run([program, "--gtest_list_tests"], check=True, capture_output=True,
-                              text=True).stdout
-        suite = ""
-        for line in text.splitlines():
-            name = line.split("#")[0].strip()
-            if line.startswith(" "):
-                names.add(suite + name.split("/")[0])
-            elif name.endswith("."):
-                suite = re.sub(r"(^\w+/)|(/\d+(?=\.$))", "", name)
+    text = subprocess.run([program, "--gtest_list_tests"], check=True, capture_output=True,
+                          text=True).stdout
+    suite = ""
+    for line in text.splitlines():
+        name = line.split("#")[0].strip()
+        if line.startswith(" "):
+            names.add(f"{suite}.{name.split('/')[0]}")
+        elif name.endswith("."):
+            suite = bare(name[:-1])
     return {name for name in names if "DISABLED_" not in name}
+
+
+def completed_tests(program, wanted):
+    """Which of the `wanted` tests of a program do what they are there for: do not skip, with one
+    parameter at least. A test that fails has run."""
+    forms = [form for name in wanted
+             for form in (name, "*/" + name + "/*", name.replace(".", "/*.", 1))]
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        subprocess.run([program, "--gtest_filter=" + ":".join(forms),
+                        "--gtest_output=json:" + report.name], check=False, capture_output=True)
+        suites = json.load(open(report.name, encoding="utf-8"))["testsuites"]
+    return {f"{bare(suite['name'])}.{test['name'].split('/')[0]}" for suite in suites
+            for test in suite["testsuite"] if test["result"] == "COMPLETED"}
+
+
+def run_tests(programs, wanted):
+    """(those of `wanted` that some program lists, those of them that did not skip)"""
+    listed, completed = set(), set()
+    for program in programs:
+        here = listed_tests(program) & wanted
+        listed |= here
+        if here:
+            completed |= completed_tests(program, here)
+    return listed, completed
 
 
 def summary(rows):
@@ -67,11 +98,14 @@ def main():
               if (count := [row[1] for row in rows].count(wanted)) != 1]
     errors += [f"{TABLE.name}:{row[0]}: there is no requirement {row[1]}" for row in rows
                if row[1] not in WANTED]
-    known = listed_tests(sys.argv[1:])
+    wanted = {test for row in rows if row[4] == "shown" for test in row[5].split()}
+    listed, completed = run_tests(sys.argv[1:], wanted)
     for number, name, _, _, state, tests in rows:
-        if state == "shown":
-            errors += [f"{TABLE.name}:{number}: {name}: no program has a test {test}"
-                       for test in tests.split() if test not in known]
+        for test in tests.split() if state == "shown" else []:
+            if test not in listed:
+                errors.append(f"{TABLE.name}:{number}: {name}: no program has a test {test}")
+            elif test not in completed:
+                errors.append(f"{TABLE.name}:{number}: {name}: {test} skips, so it shows nothing")
     print(summary(rows))
     for error in errors:
         print(error)
