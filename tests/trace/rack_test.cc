@@ -82,6 +82,38 @@ TEST(TailProbe, SendsNewDataWhenThereIsSome) {
   EXPECT_EQ(t.counters().retrans_segs, 0u);
 }
 
+// RFC 8985 7.3: "If an unsent segment exists", also one that Nagle or a cork holds back: it shows
+// more than a copy of what is in flight.
+TEST(TailProbe, SendsWhatNagleOrACorkHeldBack) {
+  for (const bool corked : {false, true}) {
+    SCOPED_TRACE(corked);
+    Trace t;
+    OpenWithSack(t);
+    t.app().socket.SetCork(corked);
+    t.Send(Octets(2 * kMss + 100));
+    EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(0), At(1)));
+    t.Advance(kRtt * 2 + Duration::Milliseconds(2));
+    EXPECT_EQ(t.counters().loss_probes, 1u);
+    EXPECT_EQ(t.counters().retrans_segs, 0u);
+    const std::vector<Seg> sent = t.AllSent();
+    ASSERT_EQ(SeqsOf(sent), std::vector<uint32_t>{At(2)});
+    EXPECT_EQ(sent[0].data, Octets(100, 2 * kMss));
+    // Both were lost: its SACK tells, and no time-out has to.
+    t.Advance(kRtt);
+    t.Receives(Ack(1, {{At(2), At(2) + 100}}));
+    t.Advance(kRtt);
+    EXPECT_EQ(t.Sent()->seq, At(0));
+    t.Receives(Ack(At(1), {{At(2), At(2) + 100}}));
+    EXPECT_EQ(t.Sent()->seq, At(1));
+    EXPECT_EQ(t.counters().timeouts, 0u);
+    // The application's wish stands.
+    t.Receives(Ack(At(2) + 100));
+    t.ForgetSent();
+    t.Send(Octets(kMss + 10));
+    EXPECT_THAT(SeqsOf(t.AllSent()), ElementsAre(At(2) + 100));
+  }
+}
+
 // LR-12, RFC 8985 7.4: the probe has repaired a loss, which nothing else told: cwnd is cut.
 TEST(TailProbe, LossThatTheProbeRepairedCutsTheWindow) {
   Trace t;

@@ -31,7 +31,12 @@ void SendTailProbe(Tcb& tcb, Recovery& r, Env& env, Outbox& out) {
   if (tcb.snd_una == tcb.snd_nxt) return;
   ++env.counters.loss_probes;
   const SeqNum before = tcb.snd_nxt;
-  if (!SendNext(tcb, env, out, 0xFFFF'FFFF)) {
+  // Also what Nagle or a cork holds back, as Linux does.
+  const uint32_t wishes = tcb.bits & (kNoDelay | kCork);
+  tcb.bits = (tcb.bits | kNoDelay) & ~uint32_t{kCork};
+  const bool sent = SendNext(tcb, env, out, 0xFFFF'FFFF);
+  tcb.bits = (tcb.bits & ~uint32_t{kNoDelay | kCork}) | wishes;
+  if (!sent) {
     const SeqNum data_end = Min(tcb.data_end(), tcb.snd_nxt);
     const bool fin = tcb.snd_nxt > data_end;
     // The segment sent last may have been shorter, a FIN alone: it begins with its run.
