@@ -1,9 +1,7 @@
 // Attack classes of tcp-requirements section 3 that are not the subject of another file: what an
 // attacker gains is nothing, what he makes us do is bounded, and each attempt has its counter.
 //
-// Elsewhere: ICMP in forged_icmp_test.cc, SYN floods in syn_flood_test.cc, tiny segments in
-// receive_memory_test.cc, challenge ACK limits in ack_test.cc, ACK division in recovery_test.cc,
-// RFC 1337 in time_wait_test.cc.
+// All classes and their tests: tests/conformance/attacks.tsv.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -183,6 +183,43 @@ TEST(SourcePorts, GivesDestinationsDifferentSuccessors) {
   EXPECT_LT(equal, 12u);  // one on average
 }
 
+// How Linux's counters gave devices away (Kol, Klein and Gilad, USENIX Security 2023): who makes a
+// client open to many destinations of his saw from the ports which of them share a counter, and
+// that set is the device's. Here whoever shares one changes which ports are taken, and the ports
+// show it to nobody who has not the secret: their steps are as even as those of a destination
+// alone. (With algorithm 3 of RFC 6056 a step of 2 in place of 1 tells.)
+TEST(SourcePorts, SharingACounterCannotBeSeenInThePorts) {
+  constexpr size_t kOpens = 20'000;
+  const auto steps = [](const std::vector<uint32_t>& seen) {
+    std::vector<uint32_t> all;
+    for (size_t i = 1; i < seen.size(); ++i) all.push_back((seen[i] - seen[i - 1]) & 0xFFFF);
+    return all;
+  };
+  SourcePorts alone(Config("192.168.7.1/32"));
+  const std::vector<uint32_t> undisturbed = Ports(alone, Server(0), kOpens);
+  EXPECT_LT(ChiSquare64(steps(undisturbed)), kChiSquareMax);
+  uint32_t sharing = 0;
+  for (uint32_t n = 1; n < 4000 && sharing < 2; ++n) {
+    SourcePorts probe(Config("192.168.7.1/32"));
+    probe.Next(Server(n));
+    if (probe.Next(Server(0)).port == undisturbed[0]) continue;
+    ++sharing;
+    SourcePorts ports(Config("192.168.7.1/32"));
+    std::vector<uint32_t> of_victim, of_other;
+    for (size_t i = 0; i < kOpens; ++i) {
+      of_victim.push_back(ports.Next(Server(0)).port);
+      of_other.push_back(ports.Next(Server(n)).port);
+    }
+    EXPECT_LT(ChiSquare64(steps(of_victim)), kChiSquareMax) << n;
+    EXPECT_LT(ChiSquare64(steps(of_other)), kChiSquareMax) << n;
+    // Nor is what the one takes to be told from what the other has just taken.
+    std::vector<uint32_t> between;
+    for (size_t i = 0; i < kOpens; ++i) between.push_back((of_other[i] - of_victim[i]) & 0xFFFF);
+    EXPECT_LT(ChiSquare64(between), kChiSquareMax) << n;
+  }
+  EXPECT_EQ(sharing, 2u);
+}
+
 TEST(SourcePorts, OtherSecretsGiveOtherOrders) {
   SourcePortConfig other = Config("192.168.7.1/32");
   other.secret.k1 ^= 1;
