@@ -115,7 +115,7 @@ inline void NoteArrived(Tcb& tcb, uint32_t text) {
   if (text <= kPassesEverywhere) [[likely]]
     return;
   const auto length = static_cast<uint16_t>(std::min<uint32_t>(text, tcb.snd_mss));
-  tcb.timers.longest_arrived = std::max(tcb.timers.longest_arrived, length);
+  tcb.longest_arrived = std::max(tcb.longest_arrived, length);
 }
 // A retransmission time-out: true when a "packet too big" was waiting for it, which is now
 // believed.

@@ -33,7 +33,7 @@ bool OnPathMtu(Tcb& tcb, uint16_t mss, Env& env) {
   const uint16_t effective = TextOf(tcb, mss);
   if (effective >= tcb.snd_mss) return false;
   tcb.snd_mss = effective;
-  tcb.timers.longest_arrived = std::min(tcb.timers.longest_arrived, effective);
+  tcb.longest_arrived = std::min(tcb.longest_arrived, effective);
   ++env.counters.path_mtu_lowered;
   if (tcb.flight() <= effective || !IsIn(tcb.state, kSendingStates)) return true;
   // RFC 1191 6.5: what was too long is lost, and is sent again at once, without "the slow-start
@@ -64,7 +64,7 @@ PathClaim OnPacketTooBig(Tcb& tcb, SeqNum seq, uint16_t mss, Env& env) {
   if (effective >= tcb.snd_mss || text_end <= seq + effective) return PathClaim::kNotCredible;
   // "nsegrto", of the segment that times out first.
   const bool timed_out = tcb.timeouts != 0 && seq == tcb.snd_una;
-  if (effective >= tcb.timers.longest_arrived || timed_out) {
+  if (effective >= tcb.longest_arrived || timed_out) {
     return OnPathMtu(tcb, mss, env) ? PathClaim::kBelieved : PathClaim::kNotCredible;
   }
   Recovery* const r = TakeRecord(tcb, env);

@@ -110,9 +110,12 @@ struct Tcb {
   uint32_t receive_buffer_bytes;
 
   // Line 1: sending, receiving, timers.
-  SendBuffer send;       // 20
-  ReceiveQueue receive;  // 24
-  TimerTable timers;     // 20
+  SendBuffer send;                          // 20
+  ReceiveQueue receive;                     // 24
+  [[no_unique_address]] TimerTable timers;  // 17
+  // Octets of text of the longest segment that the peer has acknowledged, as far as NoteArrived
+  // (tcp/internal.h) keeps count.
+  uint16_t longest_arrived;
 
   // Line 2: opening, closing, loss.
   Congestion congestion;  // 12

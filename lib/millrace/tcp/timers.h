@@ -37,10 +37,8 @@ inline constexpr int kTimerCount = 4;
 
 struct TimerTable {
   uint32_t at[kTimerCount];  // valid where armed
-  uint8_t armed;             // bit per Timer
-  // No timer's: of the Tcb, in what would be padding. Octets of text of the longest segment that
-  // the peer has acknowledged, as far as NoteArrived (tcp/internal.h) keeps count.
-  uint16_t longest_arrived;
+  // Bit per Timer. With an initializer the Tcb may use what is behind it.
+  uint8_t armed = 0;
 
   bool IsArmed(Timer t) const { return (armed & Bit(t)) != 0; }
   void Set(Timer t, uint32_t tick) {
