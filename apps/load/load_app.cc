@@ -1,9 +1,13 @@
 // load/load_app.cc - what the generator does in every poll, and while the clock runs. The stages
-// before and after that are in load_stages.cc, what happens on one connection in load_flow.cc.
+// before and after that are in load_app_stages.h, what happens on one connection in
+// load_app_flow.h.
 
 #include "apps/load/load_app.h"
 
 #include <algorithm>
+
+#include "apps/load/load_app_flow.h"
+#include "apps/load/load_app_stages.h"
 
 namespace millrace::apps {
 namespace {
@@ -14,19 +18,18 @@ RequestTemplate TemplateOf(const Target& target, const RunPlan& plan, bool last)
   return RequestTemplate::Get(target, last && plan.close == CloseMode::kServer);
 }
 
-Traffic TrafficOf(const stack::Engine& engine) {
-  const stack::Counters& c = engine.counters();
-  return {.rx_bytes = c.rx_bytes,
-          .tx_bytes = c.tx_bytes,
-          .segments = engine.tcp_counters().in_segs + engine.tcp_counters().out_segs};
+uint64_t NsBetween(Instant start, Instant end) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, (end - start).ns()));
 }
 
 }  // namespace
 
-LoadApp::TargetState::TargetState(const Target& t, const RunPlan& plan)
+template <class N>
+LoadAppOf<N>::TargetState::TargetState(const Target& t, const RunPlan& plan)
     : target(t), request(TemplateOf(t, plan, false)), last_request(TemplateOf(t, plan, true)) {}
 
-LoadApp::LoadApp(const RunPlan& plan, const Pattern& pattern, LiveRun& live)
+template <class N>
+LoadAppOf<N>::LoadAppOf(const RunPlan& plan, const Pattern& pattern, LiveRun& live)
     : plan_(plan),
       pattern_(pattern),
       live_(live),
@@ -51,7 +54,8 @@ LoadApp::LoadApp(const RunPlan& plan, const Pattern& pattern, LiveRun& live)
   }
 }
 
-void LoadApp::OnPoll(stack::Engine& engine, Instant now) {
+template <class N>
+void LoadAppOf<N>::OnPoll(Engine& engine, Instant now) {
   now_ = now;
   if (!begun_once_) {
     begun_once_ = true;
@@ -82,10 +86,11 @@ void LoadApp::OnPoll(stack::Engine& engine, Instant now) {
   if (now >= next_publish_ || stage_ == LoadStage::kDone) Publish(engine);
 }
 
-void LoadApp::Run(stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::Run(Engine& engine) {
   if (stage_ == LoadStage::kLeading && now_ >= measure_from_) {
     stage_ = LoadStage::kMeasuring;
-    traffic_before_ = TrafficOf(engine);
+    traffic_before_ = N::TrafficOf(engine);
   }
   // With a count the window lasts until the last of them is over.
   const bool over = now_ >= end_ || live_.stop.load(std::memory_order_relaxed) ||
@@ -97,11 +102,12 @@ void LoadApp::Run(stack::Engine& engine) {
   }
   if (held_schedule_) RequestOnHeld(engine);
   if (!over) return;
-  if (stage_ == LoadStage::kMeasuring) result_.traffic = TrafficOf(engine) - traffic_before_;
+  if (stage_ == LoadStage::kMeasuring) result_.traffic = N::TrafficOf(engine) - traffic_before_;
   EndWindow();
 }
 
-void LoadApp::StartScheduled(stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::StartScheduled(Engine& engine) {
   for (int i = 0; i < kScheduledPerPollMax && !AllStarted(); ++i) {
     const Instant intended = start_ + schedule_->next();
     if (intended > now_ || intended >= end_) return;
@@ -112,8 +118,9 @@ void LoadApp::StartScheduled(stack::Engine& engine) {
 
 // What could not be sent now, or answered, is better off in the schedule, where it costs nothing.
 // Its latency counts from the intended start all the same.
-bool LoadApp::KeptBack(const stack::Engine& engine, Instant intended) {
-  if (engine.port_full()) {
+template <class N>
+bool LoadAppOf<N>::KeptBack(const Engine& engine, Instant intended) {
+  if (N::IsFull(engine)) {
     full_.Wait(intended, now_);
     full_why_ = LoadFailure::kPortFull;
     return true;
@@ -123,15 +130,19 @@ bool LoadApp::KeptBack(const stack::Engine& engine, Instant intended) {
   return true;
 }
 
-void LoadApp::StartClosedLoop(stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::StartClosedLoop(Engine& engine) {
   for (int i = 0; i < kStartsPerPollMax && !AllStarted(); ++i) {
     if (open() - held_open_ >= plan_.concurrency) return;
+    now_ = N::Now(engine, now_);
     if (!Start(engine, now_)) return;
   }
 }
 
 // Starts one connection, or counts its failure. False when it has to be put off.
-bool LoadApp::Start(stack::Engine& engine, Instant intended) {
+template <class N>
+bool LoadAppOf<N>::Start(Engine& engine, Instant intended) {
+  now_ = N::Now(engine, now_);
   if (free_.size() <= 1) {  // one is the probe's
     ++result_.counts.put_off;
     full_.Wait(intended, now_);
@@ -168,20 +179,23 @@ bool LoadApp::Start(stack::Engine& engine, Instant intended) {
 }
 
 // The request that has waited longest goes to the connection that has been idle longest.
-void LoadApp::RequestOnHeld(stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::RequestOnHeld(Engine& engine) {
   for (int i = 0; i < kStartsPerPollMax; ++i) {
+    now_ = N::Now(engine, now_);
     const Instant intended = start_ + held_schedule_->next();
     if (intended > now_ || intended >= end_) return;
     const uint32_t index = idle_.first();
     if (index == Flow::kNone) return busy_.Wait(intended, now_);
     flows_[index].requests_left = 1;
     if (Measured(intended)) RecordLag(intended, busy_, &result_.counts.requests_waited);
-    SendRequest(stack::Socket(&engine, flows_[index].id), index, intended);
+    SendRequest(Socket(&engine, flows_[index].id), index, intended);
     held_schedule_->Advance();
   }
 }
 
-void LoadApp::Expire(stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::Expire(Engine& engine) {
   constexpr std::array<LoadFailure, kTimedPhases> kFailures{
       LoadFailure::kSynTimeout, LoadFailure::kFirstByteTimeout, LoadFailure::kLastByteTimeout,
       LoadFailure::kNone, LoadFailure::kCloseTimeout};
@@ -191,8 +205,9 @@ void LoadApp::Expire(stack::Engine& engine) {
       const uint32_t index = waiting_[i].first();
       Flow& flow = flows_[index];
       if (flow.deadline > now_) break;
+      now_ = N::Now(engine, now_);
       ++expired;
-      const stack::Socket socket(&engine, flow.id);
+      const Socket socket(&engine, flow.id);
       if (flow.phase == FlowPhase::kThinking) {
         SendRequest(socket, index, flow.deadline);
       } else {
@@ -202,7 +217,43 @@ void LoadApp::Expire(stack::Engine& engine) {
   }
 }
 
-Instant LoadApp::NextDeadline() const {
+template <class N>
+void LoadAppOf<N>::RecordLag(Instant intended, const OthersTime& others, uint64_t* waited) {
+  if (others.Covers(intended)) ++*waited;
+  if (!plan_.timed) return;
+  const uint64_t lag_ns = NsBetween(intended, now_);
+  result_.lag_ns.Record(lag_ns);
+  result_.own_lag_ns.Record(static_cast<uint64_t>(others.OwnLag(intended, now_).ns()));
+  uint64_t& worst_ns = live_.intervals.current().worst_lag_ns;
+  worst_ns = std::max(worst_ns, lag_ns);
+}
+
+template <class N>
+void LoadAppOf<N>::RecordLatency(const Flow& flow, LatencyState state, Instant intended,
+                                 Instant started) {
+  // A request counts by its own start: one of a connection that lasts may be in the window though
+  // the connection began before it, and behind its end though it began inside.
+  const bool of_request = state == LatencyState::kFirstByte || state == LatencyState::kLastByte;
+  if (!plan_.timed || !(of_request ? Measured(intended) : flow.measured)) return;
+  live_.intervals.current().intended[state].Record(NsBetween(intended, now_));
+  result_.actual[state].Record(NsBetween(started, now_));
+}
+
+template <class N>
+void LoadAppOf<N>::Count(const Flow& flow, LoadFailure failure) {
+  const bool ok = failure == LoadFailure::kNone;
+  if (flow.held && ok) {  // it ends with the run, and is in no interval
+    ++result_.counts.ok;
+    ++result_.counts.held_ok;
+    return;
+  }
+  ++(ok ? finished_ok_ : finished_failed_);
+  if (!flow.measured && !flow.held) return;
+  ++(ok ? result_.counts.ok : result_.counts.failures[failure]);
+}
+
+template <class N>
+Instant LoadAppOf<N>::NextDeadline() const {
   if (!begun_once_) return Instant();
   if (stage_ == LoadStage::kDone) return Instant::Never();
   Instant next = Instant::Never();
@@ -241,7 +292,8 @@ Instant LoadApp::NextDeadline() const {
   }
 }
 
-void LoadApp::Publish(const stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::Publish(const Engine& engine) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   next_publish_ = now_ + Duration::Milliseconds(1);
   if (stage_ == LoadStage::kLeading || stage_ == LoadStage::kMeasuring) gate_.Sample();
@@ -251,9 +303,11 @@ void LoadApp::Publish(const stack::Engine& engine) {
   live_.requests_ok.store(requests_ok_, kRelaxed);
   live_.open.store(open(), kRelaxed);
   live_.held.store(held_open_, kRelaxed);
-  live_.retransmits.store(engine.tcp_counters().retrans_segs, kRelaxed);
+  live_.retransmits.store(N::RetransmitsOf(engine), kRelaxed);
   live_.intervals.FlipIfAsked();
   live_.stage.store(stage_, std::memory_order_release);
 }
+
+template class LoadAppOf<EngineNetwork>;
 
 }  // namespace millrace::apps

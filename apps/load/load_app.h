@@ -1,12 +1,13 @@
 // load/load_app.h - the load generator of one worker: opens connections by a plan, makes requests,
-// closes, measures every stage and names every failure. A stack::App; shares nothing.
+// closes, measures every stage and names every failure. A stack::App over the engine, and the same
+// over every other network (load/network.h); shares nothing.
 //
 // A run goes through the stages of LoadStage. Before the clock starts each target is asked with one
 // connection whether it is there (that also finds its MAC address), and connections to be held are
 // opened. Then starts follow the schedule whatever becomes of them. What could not start on time is
 // started as soon as there is a place for it, and is late by what lag_ns says; what has not started
 // when the time is over failed as open_max, port_full or not_started.
-// Instants are those of polls: all that one poll does happens at once.
+// Instants are those of the network: of an engine those of polls.
 // Memory: about 120 octets per connection that can be under way, 100 more with HTTP, 4.5 MB of
 // histograms; nothing is allocated once it runs, but for HTTP lines that come in pieces.
 // Threading: one worker; `live` may be read from anywhere, the rest after the worker has ended.
@@ -27,30 +28,34 @@
 #include "apps/load/flow.h"
 #include "apps/load/live_load.h"
 #include "apps/load/load_result.h"
+#include "apps/load/network.h"
 #include "apps/load/plan.h"
 #include "apps/load/request.h"
 #include "apps/load/schedule.h"
 #include "apps/load/start_gate.h"
 #include "apps/load/weighted.h"
-#include "millrace/stack/engine.h"
 #include "millrace/stack/socket.h"
 
 namespace millrace::apps {
 
-class LoadApp {
+template <class N>
+class LoadAppOf {
  public:
+  using Engine = typename N::Engine;
+  using Socket = typename N::Socket;
+
   // `pattern` and `live` outlive the application. `plan` is the part of this worker (PlanOf).
-  LoadApp(const RunPlan& plan, const Pattern& pattern, LiveRun& live);
+  LoadAppOf(const RunPlan& plan, const Pattern& pattern, LiveRun& live);
 
   // Told of every connection that fails in the window; outlives the application.
   void SetRecorder(FlightRecorder* recorder) { recorder_ = recorder; }
 
-  void OnOpen(stack::Socket socket);
-  size_t OnReceive(stack::Socket socket, std::span<const std::byte> data);
-  void OnPeerClosed(stack::Socket socket);
-  void OnWritable(stack::Socket) {}
-  void OnClose(stack::Socket socket, tcp::CloseReason reason);
-  void OnPoll(stack::Engine& engine, Instant now);
+  void OnOpen(Socket socket);
+  size_t OnReceive(Socket socket, std::span<const std::byte> data);
+  void OnPeerClosed(Socket socket);
+  void OnWritable(Socket) {}
+  void OnClose(Socket socket, tcp::CloseReason reason);
+  void OnPoll(Engine& engine, Instant now);
 
   // When OnPoll has something to do without any event; Never() when all that is left are events.
   // For simulation: a worker polls anyway.
@@ -82,46 +87,46 @@ class LoadApp {
   };
 
   // While the clock runs (load_app.cc).
-  void Run(stack::Engine& engine);
-  void StartScheduled(stack::Engine& engine);
-  bool KeptBack(const stack::Engine& engine, Instant intended);
-  void StartClosedLoop(stack::Engine& engine);
-  void RequestOnHeld(stack::Engine& engine);
-  bool Start(stack::Engine& engine, Instant intended);
-  void Expire(stack::Engine& engine);
-  void Publish(const stack::Engine& engine);
+  void Run(Engine& engine);
+  void StartScheduled(Engine& engine);
+  bool KeptBack(const Engine& engine, Instant intended);
+  void StartClosedLoop(Engine& engine);
+  void RequestOnHeld(Engine& engine);
+  bool Start(Engine& engine, Instant intended);
+  void Expire(Engine& engine);
+  void Publish(const Engine& engine);
 
-  // Stages before and after (load_stages.cc).
-  void Probe(stack::Engine& engine);
+  // Stages before and after (load_app_stages.h).
+  void Probe(Engine& engine);
   void OnProbeOver(LoadFailure failure);
-  void Hold(stack::Engine& engine);
+  void Hold(Engine& engine);
   void BeginClock();
   void AwaitStart();
   void EndWindow();
   void CountUnstarted(Instant end);
   void CountUnsent(Instant end);
-  void Drain(stack::Engine& engine);
+  void Drain(Engine& engine);
   bool AllStarted() const { return counted_ == plan_.count; }
   bool Measured(Instant intended) const {
     return intended >= measure_from_ && (plan_.duration == Duration() || intended < end_);
   }
 
-  // One connection (load_flow.cc).
+  // One connection (load_app_flow.h).
   uint32_t Take(Instant intended);
-  std::optional<LoadFailure> Open(stack::Engine& engine, uint32_t index, uint32_t target);
+  std::optional<LoadFailure> Open(Engine& engine, uint32_t index, uint32_t target);
   void Enter(uint32_t index, FlowPhase phase);
-  void SendRequest(const stack::Socket& socket, uint32_t index, Instant intended);
-  bool SendOctets(const stack::Socket& socket, Flow& flow);
+  void SendRequest(const Socket& socket, uint32_t index, Instant intended);
+  bool SendOctets(const Socket& socket, Flow& flow);
   size_t ReceiveRaw(Flow& flow, std::span<const std::byte> data);
   size_t ReceiveHttp(uint32_t index, std::span<const std::byte> data);
   bool CheckPayload(uint64_t at, std::span<const std::byte> data) const;
   void OnFirstByte(uint32_t index);
-  void OnResponse(const stack::Socket& socket, uint32_t index);
-  void BeginClose(const stack::Socket& socket, uint32_t index);
-  void Fail(const stack::Socket& socket, uint32_t index, LoadFailure failure);
+  void OnResponse(const Socket& socket, uint32_t index);
+  void BeginClose(const Socket& socket, uint32_t index);
+  void Fail(const Socket& socket, uint32_t index, LoadFailure failure);
   LoadFailure Outcome(const Flow& flow, tcp::CloseReason reason) const;
   void Count(const Flow& flow, LoadFailure failure);
-  void Capture(const stack::Socket& socket, const Flow& flow, LoadFailure failure);
+  void Capture(const Socket& socket, const Flow& flow, LoadFailure failure);
   void Give(uint32_t index);
   void RecordLatency(const Flow& flow, LatencyState state, Instant intended, Instant started);
   // `others`: when it could not have been, because they were in its place.
@@ -166,6 +171,9 @@ class LoadApp {
   uint32_t held_opening_ = 0, held_open_ = 0, held_tried_ = 0;
 };
 
+extern template class LoadAppOf<EngineNetwork>;
+
+using LoadApp = LoadAppOf<EngineNetwork>;
 static_assert(stack::App<LoadApp>);
 
 }  // namespace millrace::apps

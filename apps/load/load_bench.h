@@ -1,56 +1,65 @@
-// load/load_bench.h - where loads are run: ports that were opened once, and for each run a fresh
-// generator (and, over rings, a fresh server) with workers of its own.
+// load/load_bench.h - where loads are run: what was opened once (ports, or the kernel's sockets),
+// and for each run a fresh generator with workers of its own.
 //
-// Over rings the server of `serve` runs in the same process, at the addresses of
-// apps/common/ring_network.h. The generator finds the server by ARP or neighbour discovery; the
-// server knows the generator's addresses. Several pairs of rings are as many networks, each with
-// such a server and generator: they share nothing.
 // Threading: everything is called by one controlling thread; workers run between Start and Stop.
 #ifndef MILLRACE_APPS_LOAD_LOAD_BENCH_H_
 #define MILLRACE_APPS_LOAD_LOAD_BENCH_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "apps/common/hosted_stack.h"
-#include "apps/common/ring_network.h"
-#include "apps/common/setup.h"
-#include "apps/load/load_app.h"
-#include "apps/serve/serve_app.h"
+#include "apps/common/flight_recorder.h"
+#include "apps/load/capacity.h"
+#include "apps/load/live_load.h"
+#include "apps/load/load_result.h"
+#include "apps/load/plan.h"
 #include "millrace/dpdk/clock.h"
-#include "millrace/dpdk/ring_pair.h"
+#include "millrace/dpdk/dpdk_port.h"
 #include "millrace/dpdk/worker.h"
+#include "millrace/stack/hand_over.h"
 
 namespace millrace::apps {
 
+// What a worker polls: a generator, and over rings perhaps its server too.
+class LoadEnds {
+ public:
+  using AddCounter = std::function<void(const std::string& name, uint64_t value)>;
+
+  virtual ~LoadEnds() = default;
+  // Counts what is still under way. REQUIRES, as all that follows: the worker has ended.
+  virtual void Finish() = 0;
+  virtual const RunResult& result() const = 0;
+  // Of the generator, with Linux's names where there is one.
+  virtual void ForEachCounter(const AddCounter& add) const = 0;
+  // TIME-WAIT entries that went early, at both ends.
+  virtual uint64_t time_waits_evicted() const { return 0; }
+};
+
 // One of the generators of a run, with a worker of its own; they share nothing.
+// Members end in reverse order: workers before what they poll.
 struct LoadMember {
   RunPlan plan;  // its part
   LiveRun live;
   std::unique_ptr<FlightRecorder> recorder;  // with RunPlan::capture_bytes
-  std::unique_ptr<LoadApp> app;
-  std::unique_ptr<HostedStack<LoadApp>> stack;
-  std::unique_ptr<ServeApp> server_app;  // over rings, as the next
-  std::unique_ptr<HostedStack<ServeApp>> server_stack;
+  std::unique_ptr<LoadEnds> ends;
   std::unique_ptr<dpdk::Worker> worker;
-  std::unique_ptr<dpdk::Worker> server_worker;  // null when `worker` polls both
+  std::unique_ptr<dpdk::Worker> server_worker;  // of a server in this process, when it has its own
+  const char* role = "client";                  // of `worker`
 };
 
-// One run: generators, servers (over rings), and the threads that poll them. Made by LoadBench.
-// Members end in reverse order: workers before what they poll.
+// One run: generators, servers (over rings), and the threads that poll them. Made by a LoadBench.
 struct LoadRun {
   RunPlan plan;                                  // the whole
   dpdk::Clock clock = dpdk::Clock::Monotonic();  // of all workers
   // Between the workers of a port that has several.
   std::vector<std::unique_ptr<stack::HandOver>> hand_overs;
   std::vector<std::unique_ptr<LoadMember>> members;  // never empty
-  dpdk::DpdkPortCounters nic_before;
+  dpdk::DpdkPortCounters nic_before;                 // where there are ports
 
   // The stage that all members have reached.
   LoadStage stage() const;
@@ -69,93 +78,51 @@ struct LoadRun {
   void AskToStop();
   // Ends the workers; everything they wrote is visible then.
   void Stop();
-};
 
-// Which local ports connections are opened from.
-struct SourcePortChoice {
-  bool sequential = false;                             // else as RFC 6056 has it
-  std::optional<std::pair<uint16_t, uint16_t>> range;  // else that of the engine's configuration
-};
-// "random", "hash-local", "sequential", "1024-65535"; nullopt for anything else.
-std::optional<SourcePortChoice> ParseSourcePorts(std::string_view text);
-
-struct RingOptions {
-  RingNetwork network;
-  Service service = Service::kExchange;
-  ServeOptions serve;
-  bool server_closes = true;  // the side that keeps TIME-WAIT has room for it
-  uint32_t time_waits = 0;    // of that side, in all; 0: computed
-  // "auto", or a list of CPUs: a pair of rings on each, both ends in turn. "": one pair, an end on
-  // each of two CPUs when there are two.
-  std::string cores;
-  dpdk::IdleMode idle = dpdk::IdleMode::kYield;
+  // A member that does the next part of the plan; `of` are to come in all.
+  LoadMember& AddMember(uint32_t of);
 };
 
 class LoadBench {
  public:
-  // Rings in this process. `most_open`: connections under way in the largest run.
-  static absl::StatusOr<std::unique_ptr<LoadBench>> OpenRings(const RingOptions& options,
-                                                              const MachineFlags& machine,
-                                                              const TcpFlags& tcp);
-  static absl::StatusOr<std::unique_ptr<LoadBench>> OpenDevice(const DeviceFlags& device,
-                                                               const TcpFlags& tcp);
+  virtual ~LoadBench() = default;
 
   // Makes everything for a run and lets it go. The bench outlives it; one run at a time.
-  absl::StatusOr<std::unique_ptr<LoadRun>> Start(const RunPlan& plan);
+  virtual absl::StatusOr<std::unique_ptr<LoadRun>> Start(const RunPlan& plan) = 0;
 
-  // Of the generators, a port each.
-  std::vector<stack::EngineConfig> configs() const;
-  // From the next run on.
-  void SetSourcePorts(const SourcePortChoice& choice);
-  bool rings() const { return !rings_.empty(); }
-  bool huge_pages() const { return eal().huge_pages(); }
-  // Of a generator.
-  dpdk::DpdkPort& port(uint32_t worker = 0) {
-    if (rings()) return rings_[worker]->first();
-    return places_[worker].device->port->port(places_[worker].index);
-  }
-  uint32_t workers() const {
-    return static_cast<uint32_t>(rings() ? rings_.size() : places_.size());
-  }
-  // The first port without a link; null: all have one, as rings do.
-  dpdk::AttachedPort* PortWithoutLink();
-  // Of the generators' side, for all workers. REQUIRES: none runs.
-  dpdk::DpdkPortCounters ReadCounters();
-  // Of the fullest pool of packets. Walks the caches of all threads: not for every tick.
-  double FreePacketsShare();
+  // "" or what is wrong with the targets, as a sentence for the user.
+  virtual std::string CheckTargets(const std::vector<Target>& targets) const = 0;
+  // Source tuples that `plan` needs, and those that there are.
+  virtual Capacity CapacityFor(const RunPlan& plan) const = 0;
+  // What to change when they do not last.
+  virtual std::string Advice(const Capacity& capacity) const = 0;
+
   // "2 rings in the process", or what the port says of itself.
-  std::string Describe();
-  std::string DpdkVersion() const;
+  virtual std::string Describe() = 0;
+  virtual std::string DpdkVersion() const { return ""; }  // "": not used
+  virtual bool huge_pages() const { return false; }
+  // What a reader of any result has to know.
+  virtual std::string Note() const { return ""; }
+  // What may be the reason that a target does not answer; "" when nothing is known.
+  virtual std::string WhyMissing() { return ""; }
+
+  // Frames, and with them counters of ports, pools of packets and rates in bits, are not seen by
+  // every bench. Of the generators' side, for all workers. REQUIRES: none runs.
+  virtual std::optional<dpdk::DpdkPortCounters> ReadCounters() { return std::nullopt; }
+  // Of the fullest pool of packets. Walks the caches of all threads: not for every tick.
+  virtual std::optional<double> FreePacketsShare() { return std::nullopt; }
+
   // CPUs of the workers, the generators' first; -1: wherever the system puts it.
   const std::vector<int>& cpus() const { return cpus_; }
-  static Endpoint RingTarget(Service service, const RingNetwork& network = {});
 
- private:
-  LoadBench() = default;
-  // A CPU each for the one generator and its server over rings.
-  bool apart() const { return rings() && cpus_.size() > workers(); }
-  const dpdk::Eal& eal() const { return rings() ? *eal_ : *devices_->eal; }
-  stack::EngineConfig ConfigOf(const RunPlan& plan, const stack::EngineConfig& base,
-                               bool closes) const;
-  absl::Status AddMembers(LoadRun& run);
-  absl::Status AddMember(LoadRun& run, LayerOptions layers, const stack::EngineConfig& config);
-  absl::Status AddServer(LoadRun& run, uint32_t pair);
-  absl::Status StartWorkers(LoadRun& run);
+ protected:
+  // Whether each of the generators, those of other ranks too, has something to do.
+  static absl::Status CheckShares(const RunPlan& plan, uint32_t workers);
+  // No memory for what a run keeps of its connections.
+  static absl::Status TooMany(const RunPlan& plan);
 
-  std::unique_ptr<dpdk::Eal> eal_;  // over rings
-  std::vector<std::unique_ptr<dpdk::RingPair>> rings_;
-  RingOptions ring_options_;
-  std::optional<Devices> devices_;
-  std::vector<Devices::Place> places_;  // of the workers, over devices
-  LayerOptions layers_;
-  stack::EngineConfig config_;  // over rings
   std::vector<int> cpus_;
-  dpdk::IdleMode idle_ = dpdk::IdleMode::kYield;
-  Pattern pattern_;
 };
-
-// TIME-WAIT entries that the part of this rank can need, bounded by a quarter of the memory.
-uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait);
 
 }  // namespace millrace::apps
 

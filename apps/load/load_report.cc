@@ -46,10 +46,14 @@ std::string ArrivalText(const RunPlan& plan) {
   return text;
 }
 
-LoadShape ShapeOf(const RunPlan& plan, const RunResult& load) {
+// `frames`: whether they were seen, so that octets on the wire are known.
+LoadShape ShapeOf(const RunPlan& plan, const RunResult& load, bool frames) {
   const LoadCounts& counts = load.counts;
   // Rates are those of the connections that come and go.
   const uint64_t passing = counts.offered - counts.held_due;
+  const auto bits_per_s = [&](uint64_t octets) {
+    return frames ? std::optional(8 * load.PerSecond(octets)) : std::nullopt;
+  };
   return {.target = TargetText(plan),
           .loop = plan.open_loop() ? "open" : "closed",
           .arrival = ArrivalText(plan),
@@ -58,27 +62,18 @@ LoadShape ShapeOf(const RunPlan& plan, const RunResult& load) {
           .achieved_per_s = load.PerSecond(counts.started - counts.held_started),
           .ok_per_s = load.PerSecond(counts.ok - counts.held_ok),
           .requests_per_s = load.PerSecond(counts.requests_ok),
-          .rx_bits_per_s = 8 * load.PerSecond(load.traffic.rx_bytes),
-          .tx_bits_per_s = 8 * load.PerSecond(load.traffic.tx_bytes),
+          .rx_bits_per_s = bits_per_s(load.traffic.rx_bytes),
+          .tx_bits_per_s = bits_per_s(load.traffic.tx_bytes),
           .packets_per_connection = Share(load.traffic.segments, passing)};
 }
 
 void AddNotes(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& bench, Result* result) {
-  if (bench.rings()) {
-    result->notes.emplace_back("a test over rings measures this program, not a network");
-  }
+  if (std::string note = bench.Note(); !note.empty()) result->notes.push_back(std::move(note));
   const RunResult& load = outcome.load;
   if (load.missing_target >= 0) {
     const Target& target = plan.targets[static_cast<size_t>(load.missing_target)];
     result->notes.push_back(target.text + " is not there: " + MeaningOf(load.missing_why));
-    if (dpdk::AttachedPort* port = bench.PortWithoutLink(); port != nullptr) {
-      const std::string text = port->port().Describe();
-      result->notes.push_back(
-          "the link of " + text.substr(0, text.find(',')) +
-          " is down: is its other end there? That of a memif has to offer as many queues as we "
-          "want, " +
-          std::to_string(port->queues()) + ": start it with as many --cores, or add queues=1 here");
-    }
+    if (std::string why = bench.WhyMissing(); !why.empty()) result->notes.push_back(std::move(why));
   }
   if (outcome.started_late > Duration()) {
     result->notes.push_back("the clock started " + FormatDuration(outcome.started_late) +
@@ -115,7 +110,7 @@ Result ResultOf(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& benc
   result.run.seed = plan.seed;
   result.window = outcome.window;
   result.rank = {.index = plan.rank.index, .count = plan.rank.count};
-  result.load = ShapeOf(plan, load);
+  result.load = ShapeOf(plan, load, outcome.nic.has_value());
   result.counts = {.due = counts.offered,
                    .opened = counts.started,
                    .ok = counts.ok,
@@ -134,17 +129,19 @@ Result ResultOf(const RunPlan& plan, const LoadOutcome& outcome, LoadBench& benc
   }
   result.series = outcome.series;
   result.counters = outcome.counters;
-  const dpdk::DpdkPortCounters& nic = outcome.nic;
-  result.nic = {
-      {"rx_packets", nic.rx_packets},     {"tx_packets", nic.tx_packets},
-      {"rx_missed", nic.rx_missed},       {"rx_errors", nic.rx_errors},
-      {"rx_no_packet", nic.rx_no_packet}, {"tx_errors", nic.tx_errors},
-      {"tx_rejected", nic.tx_rejected},   {"rx_linearize_failed", nic.rx_linearize_failed}};
   result.generator = {.cores = outcome.cores,
                       .worst_lag_ns = load.lag_ns.max(),
-                      .packet_pool_low_share = outcome.packet_pool_low_share,
-                      .tx_dropped = nic.tx_errors,
-                      .rx_missed = nic.rx_missed + nic.rx_no_packet};
+                      .packet_pool_low_share = outcome.packet_pool_low_share};
+  if (outcome.nic) {
+    const dpdk::DpdkPortCounters& nic = *outcome.nic;
+    result.nic = {
+        {"rx_packets", nic.rx_packets},     {"tx_packets", nic.tx_packets},
+        {"rx_missed", nic.rx_missed},       {"rx_errors", nic.rx_errors},
+        {"rx_no_packet", nic.rx_no_packet}, {"tx_errors", nic.tx_errors},
+        {"tx_rejected", nic.tx_rejected},   {"rx_linearize_failed", nic.rx_linearize_failed}};
+    result.generator.tx_dropped = nic.tx_errors;
+    result.generator.rx_missed = nic.rx_missed + nic.rx_no_packet;
+  }
   AddNotes(plan, outcome, bench, &result);
   return result;
 }
@@ -171,12 +168,13 @@ std::vector<std::string> GeneratorLimits(const LoadOutcome& outcome) {
   if (outcome.BusiestShare() > kBusyShareMax) {
     limits.push_back("a core of the generator was " + Percent(outcome.BusiestShare()) + " busy");
   }
-  if (outcome.packet_pool_low_share < kPoolLowShareMin) {
-    limits.push_back("the packet pool was used up to " +
-                     Percent(1 - outcome.packet_pool_low_share));
+  const double free_packets = outcome.packet_pool_low_share.value_or(1.0);
+  if (free_packets < kPoolLowShareMin) {
+    limits.push_back("the packet pool was used up to " + Percent(1 - free_packets));
   }
-  const uint64_t dropped = DroppedBy(outcome.nic);
-  if (Share(dropped, PacketsOf(outcome.nic)) > kDroppedShareMax) {
+  const dpdk::DpdkPortCounters nic = outcome.nic.value_or(dpdk::DpdkPortCounters());
+  const uint64_t dropped = DroppedBy(nic);
+  if (Share(dropped, PacketsOf(nic)) > kDroppedShareMax) {
     limits.push_back("the driver dropped " + GroupDigits(dropped) + " packets");
   }
   return limits;

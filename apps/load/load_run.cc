@@ -1,10 +1,38 @@
-// load/load_run.cc - one run as its controlling thread sees it: how far it is, its start, its end.
+// load/load_run.cc - one run as its controlling thread sees it: its members, how far it is, its
+// start, its end.
 
 #include <algorithm>
 
 #include "apps/load/load_bench.h"
 
 namespace millrace::apps {
+
+absl::Status LoadBench::CheckShares(const RunPlan& plan, uint32_t workers) {
+  const uint32_t generators = workers * plan.rank.count;
+  if (plan.held_requests_per_s > 0 && plan.hold < generators) {
+    return absl::InvalidArgumentError("--hold: fewer connections than the " +
+                                      std::to_string(generators) + " workers that make requests");
+  }
+  if (!plan.open_loop() && plan.concurrency > 0 && plan.concurrency < generators) {
+    return absl::InvalidArgumentError("fewer connections at a time than the " +
+                                      std::to_string(generators) + " workers that open them");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadBench::TooMany(const RunPlan& plan) {
+  return absl::ResourceExhaustedError("no memory for the state of " +
+                                      std::to_string(PlanOf(plan, {}).open_limit()) +
+                                      " connections; --open-max, --conns and --hold say how many");
+}
+
+LoadMember& LoadRun::AddMember(uint32_t of) {
+  const auto index = static_cast<uint32_t>(members.size());
+  LoadMember& member = *members.emplace_back(std::make_unique<LoadMember>());
+  member.plan = PlanOf(plan, {index, of});
+  if (of > 1 || plan.together) member.live.start_at_ns = LiveRun::kNotYet;
+  return member;
+}
 
 LoadStage LoadRun::stage() const {
   LoadStage stage = LoadStage::kDone;

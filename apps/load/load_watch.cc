@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apps/load/run_limit.h"
+#include "apps/load/schedule.h"
 
 namespace millrace::apps {
 namespace {
@@ -23,6 +24,18 @@ dpdk::WorkerLoad Since(const dpdk::WorkerLoad& now, const dpdk::WorkerLoad& befo
   return {.busy_cycles = now.busy_cycles - before.busy_cycles,
           .idle_cycles = now.idle_cycles - before.idle_cycles,
           .polls = now.polls - before.polls};
+}
+
+dpdk::DpdkPortCounters Since(const dpdk::DpdkPortCounters& now,
+                             const dpdk::DpdkPortCounters& before) {
+  return {.rx_linearize_failed = now.rx_linearize_failed - before.rx_linearize_failed,
+          .tx_rejected = now.tx_rejected - before.tx_rejected,
+          .rx_packets = now.rx_packets - before.rx_packets,
+          .tx_packets = now.tx_packets - before.tx_packets,
+          .rx_missed = now.rx_missed - before.rx_missed,
+          .rx_errors = now.rx_errors - before.rx_errors,
+          .rx_no_packet = now.rx_no_packet - before.rx_no_packet,
+          .tx_errors = now.tx_errors - before.tx_errors};
 }
 
 class Watcher {
@@ -246,14 +259,17 @@ class Watcher {
 
   void SamplePool() {
     if (++ticks_ % 4 != 0) return;
-    outcome_.packet_pool_low_share =
-        std::min(bench_.FreePacketsShare(), outcome_.packet_pool_low_share);
+    const std::optional<double> share = bench_.FreePacketsShare();
+    if (share) {
+      outcome_.packet_pool_low_share =
+          std::min(*share, outcome_.packet_pool_low_share.value_or(1.0));
+    }
   }
 
   void Collect() {
     for (auto& member : run_.members) {
-      member->app->Finish();
-      outcome_.load.Add(member->app->result());
+      member->ends->Finish();
+      outcome_.load.Add(member->ends->result());
       member->live.intervals.FinishInto(&taken_);
     }
     outcome_.intended.Add(taken_);
@@ -264,11 +280,7 @@ class Watcher {
     const std::vector<double>& busy = drained_ ? busy_in_window_ : busy_;
     for (size_t i = 0; i < busy.size(); ++i) {
       const int cpu = i < bench_.cpus().size() ? bench_.cpus()[i] : -1;
-      const char* role = "server";
-      if (i < run_.members.size()) {
-        const LoadMember& member = *run_.members[i];
-        role = member.server_stack && !member.server_worker ? "client and server" : "client";
-      }
+      const char* const role = i < run_.members.size() ? run_.members[i]->role : "server";
       outcome_.cores.push_back(
           {.cpu = static_cast<uint32_t>(std::max(cpu, 0)), .role = role, .busy_share = busy[i]});
     }
@@ -276,16 +288,9 @@ class Watcher {
   }
 
   void CollectCounters() {
-    const dpdk::DpdkPortCounters now = bench_.ReadCounters();
-    const dpdk::DpdkPortCounters& before = run_.nic_before;
-    outcome_.nic = {.rx_linearize_failed = now.rx_linearize_failed - before.rx_linearize_failed,
-                    .tx_rejected = now.tx_rejected - before.tx_rejected,
-                    .rx_packets = now.rx_packets - before.rx_packets,
-                    .tx_packets = now.tx_packets - before.tx_packets,
-                    .rx_missed = now.rx_missed - before.rx_missed,
-                    .rx_errors = now.rx_errors - before.rx_errors,
-                    .rx_no_packet = now.rx_no_packet - before.rx_no_packet,
-                    .tx_errors = now.tx_errors - before.tx_errors};
+    if (const std::optional<dpdk::DpdkPortCounters> now = bench_.ReadCounters()) {
+      outcome_.nic = apps::Since(*now, run_.nic_before);
+    }
     const auto add = [this](const std::string& name, uint64_t value) {
       if (value == 0) return;
       ByName<uint64_t>& all = outcome_.counters;
@@ -298,16 +303,8 @@ class Watcher {
       }
     };
     for (const auto& member : run_.members) {
-      const stack::Engine& engine = member->stack->engine();
-      engine.counters().ForEach(add);
-      engine.tcp_counters().ForEach(add);
-      outcome_.time_waits_evicted += engine.tcp_counters().time_wait_evicted;
-    }
-    for (const auto& member : run_.members) {
-      if (!member->server_stack) continue;
-      const stack::Engine& server = member->server_stack->engine();
-      outcome_.server_time_waits += server.time_waits().used();
-      outcome_.time_waits_evicted += server.tcp_counters().time_wait_evicted;
+      member->ends->ForEachCounter(add);
+      outcome_.time_waits_evicted += member->ends->time_waits_evicted();
     }
   }
 

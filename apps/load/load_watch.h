@@ -3,6 +3,7 @@
 #ifndef MILLRACE_APPS_LOAD_LOAD_WATCH_H_
 #define MILLRACE_APPS_LOAD_LOAD_WATCH_H_
 
+#include <optional>
 #include <vector>
 
 #include "apps/common/stop_signals.h"
@@ -21,10 +22,11 @@ struct LoadOutcome {
   std::vector<Interval> series;
   Window window;
   std::vector<CoreHealth> cores;  // busy share while measuring
-  double packet_pool_low_share = 1;
-  dpdk::DpdkPortCounters nic;  // of the whole run
-  ByName<uint64_t> counters;   // of the generators' engines, those not zero
-  uint64_t server_time_waits = 0, time_waits_evicted = 0;
+  // Of ports, where there are some.
+  std::optional<double> packet_pool_low_share;
+  std::optional<dpdk::DpdkPortCounters> nic;  // of the whole run
+  ByName<uint64_t> counters;                  // of the generators' engines, those not zero
+  uint64_t time_waits_evicted = 0;
   bool interrupted = false;
   bool overdue = false;   // the generator had to be stopped
   Duration started_late;  // after RunPlan::start_unix_ns

@@ -11,7 +11,7 @@
 #include "apps/common/flags.h"
 #include "apps/common/report.h"
 #include "apps/common/setup.h"
-#include "apps/load/load_bench.h"
+#include "apps/load/dpdk_bench.h"
 #include "apps/load/load_report.h"
 #include "apps/load/load_watch.h"
 #include "apps/millrace/load_output.h"
@@ -60,10 +60,10 @@ int Run(DemoFlags& flags, bool duration_given, StopSignals& signals) {
   flags.ring.serve.exchange = {.request_bytes = sizes.request_bytes,
                                .response_bytes = sizes.response_bytes,
                                .close_after = plan.close == CloseMode::kServer ? 1u : 0u};
-  plan.targets = {{.endpoint = LoadBench::RingTarget(Service::kExchange, flags.ring.network),
+  plan.targets = {{.endpoint = DpdkBench::RingTarget(Service::kExchange, flags.ring.network),
                    .ring = true,
                    .text = "ring"}};
-  auto bench = LoadBench::OpenRings(flags.ring, flags.machine, flags.tcp);
+  auto bench = DpdkBench::OpenRings(flags.ring, flags.machine, flags.tcp);
   if (!bench.ok()) return Report(bench.status());
   if (!flags.json) {
     const size_t cpus = (*bench)->cpus().size();

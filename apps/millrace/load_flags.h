@@ -13,7 +13,7 @@
 #include "apps/common/setup.h"
 #include "apps/load/failure_capture.h"
 #include "apps/load/live_view.h"
-#include "apps/load/load_bench.h"
+#include "apps/load/dpdk_bench.h"
 #include "apps/load/plan.h"
 #include "apps/millrace/load_output.h"
 #include "apps/result/slo.h"

@@ -6,8 +6,6 @@
 
 #include "absl/strings/str_split.h"
 #include "apps/common/exit_code.h"
-#include "apps/load/capacity.h"
-#include "apps/load/port_targets.h"
 #include "apps/millrace/load_flags.h"
 #include "apps/result/run_folder.h"
 
@@ -18,7 +16,7 @@ absl::Status Wrong(const std::string& flag, const std::string& what) {
   return absl::InvalidArgumentError(flag + ": " + what);
 }
 
-absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, RunPlan* plan) {
+absl::StatusOr<std::unique_ptr<DpdkBench>> OpenPorts(const LoadFlags& flags, RunPlan* plan) {
   if (!plan->targets.front().ring) {
     if (flags.ipv6) {
       return Wrong("--ipv6", "is for a target of `ring`; an address is of one family");
@@ -30,7 +28,7 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, Run
     }
     DeviceFlags device = flags.device;
     device.own = flags.src;
-    return LoadBench::OpenDevice(device, flags.tcp);
+    return DpdkBench::OpenDevice(device, flags.tcp);
   }
   const std::pair<const char*, bool> elsewhere[] = {
       {"--dev", !flags.device.dev.empty() && flags.device.dev != "ring"},
@@ -51,25 +49,24 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenPorts(const LoadFlags& flags, Run
                          .close_after = plan->close == CloseMode::kServer ? plan->requests : 0};
   ring.serve.http.idle_timeout = Duration();  // connections may be held for as long as it takes
   for (Target& target : plan->targets) {
-    target.endpoint = LoadBench::RingTarget(ring.service, ring.network);
+    target.endpoint = DpdkBench::RingTarget(ring.service, ring.network);
   }
-  return LoadBench::OpenRings(ring, flags.device.machine, flags.tcp);
+  return DpdkBench::OpenRings(ring, flags.device.machine, flags.tcp);
 }
 
 }  // namespace
 
 int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
   FILE* const out = flags.text();
-  const std::vector<stack::EngineConfig> ports = bench.configs();
-  if (const std::string wrong = CheckPortTargets(setup.plan.targets, ports); !wrong.empty()) {
+  if (const std::string wrong = bench.CheckTargets(setup.plan.targets); !wrong.empty()) {
     return ReportUsage(wrong);
   }
-  const Capacity capacity = CapacityOf(setup.plan, ports);
+  const Capacity capacity = bench.CapacityFor(setup.plan);
   std::fprintf(out, "target    %s  %s\nport      %s\naddresses %s\n",
                setup.plan.target_text.c_str(), DescribeLoad(setup.plan).c_str(),
                bench.Describe().c_str(), capacity.Text().c_str());
   std::fflush(out);
-  if (!capacity.Lasts()) return ReportUsage(CapacityAdvice(capacity, bench.rings()));
+  if (!capacity.Lasts()) return ReportUsage(bench.Advice(capacity));
   if (!setup.output.folder.empty()) {
     if (absl::Status made = MakeRunFolder(setup.output.folder); !made.ok()) return Report(made);
   }

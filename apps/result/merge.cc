@@ -141,9 +141,12 @@ void AddHealth(GeneratorHealth& sum, const GeneratorHealth& health, uint32_t ran
     sum.cores.push_back(std::move(core));
   }
   sum.worst_lag_ns = std::max(sum.worst_lag_ns, health.worst_lag_ns);
-  sum.packet_pool_low_share = std::min(sum.packet_pool_low_share, health.packet_pool_low_share);
-  sum.tx_dropped += health.tx_dropped;
-  sum.rx_missed += health.rx_missed;
+  if (health.packet_pool_low_share) {
+    sum.packet_pool_low_share =
+        std::min(sum.packet_pool_low_share.value_or(1.0), *health.packet_pool_low_share);
+  }
+  if (health.tx_dropped) sum.tx_dropped = sum.tx_dropped.value_or(0) + *health.tx_dropped;
+  if (health.rx_missed) sum.rx_missed = sum.rx_missed.value_or(0) + *health.rx_missed;
 }
 
 // Objectives of the whole, from the added counts and counters of histograms. What they were for

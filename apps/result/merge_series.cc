@@ -48,6 +48,11 @@ Inside InsideOf(const Result& rank, const Window& common) {
   return inside;
 }
 
+// Adds part of what a rank knows of; what one does not know, nobody knows of the whole.
+void AddKnown(std::optional<double>& sum, const std::optional<double>& rate, double part) {
+  sum = sum && rate ? std::optional(*sum + *rate * part) : std::nullopt;
+}
+
 }  // namespace
 
 std::vector<Interval> MergedSeries(const std::vector<const Result*>& ranks, const Window& common) {
@@ -101,8 +106,8 @@ LoadShape MergedRates(const std::vector<const Result*>& ranks, const Window& com
     sum.achieved_per_s += achieved;
     sum.ok_per_s += ok;
     sum.requests_per_s += rank->load.requests_per_s * part;
-    sum.rx_bits_per_s += rank->load.rx_bits_per_s * part;
-    sum.tx_bits_per_s += rank->load.tx_bits_per_s * part;
+    AddKnown(sum.rx_bits_per_s, rank->load.rx_bits_per_s, part);
+    AddKnown(sum.tx_bits_per_s, rank->load.tx_bits_per_s, part);
     const auto n = static_cast<double>(rank->counts.ok + rank->counts.failed);
     packets += rank->load.packets_per_connection * n;
     connections += n;

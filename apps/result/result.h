@@ -39,7 +39,7 @@ struct MachineDescription {
   uint32_t cpus_allowed = 0, numa_nodes = 0;
   uint64_t memory_bytes = 0;
   bool huge_pages = false;
-  std::string device;               // "2 rings in the process", "mlx5 0000:41:00.0"
+  std::string device;               // "2 rings in the process", "mlx5 0000:41:00.0", "kernel ..."
   std::vector<uint32_t> core_list;  // CPUs of the workers
 };
 
@@ -59,7 +59,7 @@ struct LoadShape {
   double achieved_per_s = 0;                 // starts that happened
   double ok_per_s = 0;
   double requests_per_s = 0;
-  double rx_bits_per_s = 0, tx_bits_per_s = 0;
+  std::optional<double> rx_bits_per_s, tx_bits_per_s;  // where frames are seen
   double packets_per_connection = 0;
 };
 
@@ -96,9 +96,10 @@ struct CoreHealth {
 // Whether the generator kept up: what decides between VALID and INVALID.
 struct GeneratorHealth {
   std::vector<CoreHealth> cores;
-  uint64_t worst_lag_ns = 0;         // a start that was due came so late
-  double packet_pool_low_share = 1;  // free packets at the worst instant
-  uint64_t tx_dropped = 0, rx_missed = 0;
+  uint64_t worst_lag_ns = 0;  // a start that was due came so late
+  // Where frames are seen:
+  std::optional<double> packet_pool_low_share;  // free packets at the worst instant
+  std::optional<uint64_t> tx_dropped, rx_missed;
 };
 
 struct Objective {

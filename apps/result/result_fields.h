@@ -39,7 +39,7 @@ void Fields(V& visit, S& v) {
   visit("cpu", v.cpu, "model of the CPU");
   visit("kernel", v.kernel, "name and release");
   visit("compiler", v.compiler, "that built the program");
-  visit("dpdk", v.dpdk, "version of DPDK");
+  visit("dpdk", v.dpdk, "version of DPDK, when it was used");
   visit("cpus_allowed", v.cpus_allowed, "CPUs that the process may use");
   visit("numa_nodes", v.numa_nodes, "of the machine");
   visit("memory_bytes", v.memory_bytes, "of the machine");
@@ -70,8 +70,10 @@ void Fields(V& visit, S& v) {
   visit("achieved_per_s", v.achieved_per_s, "connection starts that happened");
   visit("ok_per_s", v.ok_per_s, "connections that ended as they should");
   visit("requests_per_s", v.requests_per_s, "requests that were answered");
-  visit("rx_bits_per_s", v.rx_bits_per_s, "on the wire, from the target");
-  visit("tx_bits_per_s", v.tx_bits_per_s, "on the wire, to the target");
+  visit("rx_bits_per_s", v.rx_bits_per_s,
+        "on the wire, from the target; absent where no frames are seen");
+  visit("tx_bits_per_s", v.tx_bits_per_s,
+        "on the wire, to the target; absent where no frames are seen");
   visit("packets_per_connection", v.packets_per_connection, "TCP segments of both directions");
 }
 
@@ -120,9 +122,11 @@ template <class V, Is<GeneratorHealth> S>
 void Fields(V& visit, S& v) {
   visit("cores", v.cores, "a line per worker");
   visit("worst_lag_ns", v.worst_lag_ns, "a start that was due came so late");
-  visit("packet_pool_low_share", v.packet_pool_low_share, "free packets at the worst instant");
-  visit("tx_dropped", v.tx_dropped, "packets the driver did not take");
-  visit("rx_missed", v.rx_missed, "packets the device had no room for");
+  visit("packet_pool_low_share", v.packet_pool_low_share,
+        "free packets at the worst instant; absent where there are none");
+  visit("tx_dropped", v.tx_dropped, "packets the driver did not take; absent where it is not ours");
+  visit("rx_missed", v.rx_missed,
+        "packets the device had no room for; absent where it is not ours");
 }
 
 template <class V, Is<Objective> S>

@@ -59,8 +59,8 @@ std::string Head(const Result& r) {
   for (const auto& [name, value] : r.run.labels) run.push_back(name + "=" + value);
   return Wrapped("run", run) + Line("target", r.load.target + "   " + load) +
          Line("machine", machine) +
-         Line("", r.machine.host + ", " + r.machine.cpu + ", " + r.machine.kernel + ", " +
-                      r.machine.dpdk);
+         Line("", r.machine.host + ", " + r.machine.cpu + ", " + r.machine.kernel +
+                      (r.machine.dpdk.empty() ? "" : ", " + r.machine.dpdk));
 }
 
 std::string Rates(const Result& r) {
@@ -72,8 +72,8 @@ std::string Rates(const Result& r) {
           GroupDigits(r.counts.failed) + " (" + FormatShare(FailedShare(r.counts)) + ")\n";
   std::vector<std::string> more;
   more.push_back(FormatRate(r.load.requests_per_s) + " requests/s");
-  more.push_back(FormatCount(r.load.rx_bits_per_s) + "bit/s in");
-  more.push_back(FormatCount(r.load.tx_bits_per_s) + "bit/s out");
+  if (r.load.rx_bits_per_s) more.push_back(FormatCount(*r.load.rx_bits_per_s) + "bit/s in");
+  if (r.load.tx_bits_per_s) more.push_back(FormatCount(*r.load.tx_bits_per_s) + "bit/s out");
   if (r.load.packets_per_connection > 0) {
     std::array<char, 64> packets;
     std::snprintf(packets.data(), packets.size(), "%.2f packets each",
@@ -155,11 +155,14 @@ std::string Transport(const Result& r) {
 
 std::string Health(const Result& r) {
   const GeneratorHealth& g = r.generator;
-  return Wrapped("generator", {"busiest core " + FormatShare(BusiestCore(g)) + " busy",
-                               "worst schedule lag " + FormatNs(g.worst_lag_ns),
-                               "packet pool low water " + FormatShare(g.packet_pool_low_share),
-                               "tx dropped " + GroupDigits(g.tx_dropped),
-                               "rx missed " + GroupDigits(g.rx_missed)});
+  std::vector<std::string> health = {"busiest core " + FormatShare(BusiestCore(g)) + " busy",
+                                     "worst schedule lag " + FormatNs(g.worst_lag_ns)};
+  if (g.packet_pool_low_share) {
+    health.push_back("packet pool low water " + FormatShare(*g.packet_pool_low_share));
+  }
+  if (g.tx_dropped) health.push_back("tx dropped " + GroupDigits(*g.tx_dropped));
+  if (g.rx_missed) health.push_back("rx missed " + GroupDigits(*g.rx_missed));
+  return Wrapped("generator", health);
 }
 
 std::string Measured(double value, const std::string& unit) {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "apps/load/load_bench.h"
+#include "apps/load/dpdk_bench.h"
 
 namespace millrace::apps {
 namespace {

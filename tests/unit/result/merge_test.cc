@@ -148,6 +148,18 @@ TEST(Merge, TheWorstRankDecidesTheVerdict) {
   EXPECT_EQ(merged->generator.packet_pool_low_share, 0.01);
 }
 
+TEST(Merge, WhatOneRankDoesNotKnowNobodyKnowsOfTheWhole) {
+  std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};
+  const auto known = MergeResults(ranks);
+  ASSERT_TRUE(known.ok()) << known.status();
+  EXPECT_TRUE(known->load.rx_bits_per_s.has_value());
+  ranks[1].load.rx_bits_per_s = std::nullopt;
+  const auto merged = MergeResults(ranks);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  EXPECT_EQ(merged->load.rx_bits_per_s, std::nullopt);
+  EXPECT_TRUE(merged->load.tx_bits_per_s.has_value());
+}
+
 // Rank 1 has a hundredth of the connections; all of them are slow, and a tenth failed.
 TEST(Merge, ObjectivesAreThoseOfTheWhole) {
   std::vector<Result> ranks = {RankOf(0, 2), RankOf(1, 2)};

@@ -96,7 +96,9 @@ inline Result SampleResult() {
   r.nic = {{"rx_packets", 9100}, {"tx_packets", 9200}, {"rx_missed", 0}};
   r.generator = {.cores = {{.cpu = 0, .role = "client", .busy_share = 0.62}, {1, "server", 0.31}},
                  .worst_lag_ns = 7'000,
-                 .packet_pool_low_share = 0.71};
+                 .packet_pool_low_share = 0.71,
+                 .tx_dropped = 0,
+                 .rx_missed = 0};
   r.objectives = {{.objective = "connect.p99<1ms",
                    .measured = 190'000,
                    .limit = 1'000'000,

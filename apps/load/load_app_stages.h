@@ -1,4 +1,7 @@
-// load/load_stages.cc - the stages of a run before its clock starts and after its window.
+// load/load_app_stages.h - the stages of a run before its clock starts and after its window.
+// load_app.cc alone includes this.
+#ifndef MILLRACE_APPS_LOAD_LOAD_APP_STAGES_H_
+#define MILLRACE_APPS_LOAD_LOAD_APP_STAGES_H_
 
 #include <algorithm>
 #include <utility>
@@ -10,8 +13,9 @@ namespace millrace::apps {
 // One connection to each target in turn, reset as soon as it is open. It counts only when it ends
 // the run: behind an address that ARP is still asking for, all but a few SYNs of a run would be
 // dropped and come again a second later.
-void LoadApp::Probe(stack::Engine& engine) {
-  if (engine.host_v6().address_state() == stack::AddressState::kTentative) return;
+template <class N>
+void LoadAppOf<N>::Probe(Engine& engine) {
+  if (!N::HasAddress(engine)) return;
   if (live_.stop.load(std::memory_order_relaxed)) return EndWindow();
   if (probed_ == targets_.size()) {
     stage_ = LoadStage::kHolding;
@@ -20,7 +24,7 @@ void LoadApp::Probe(stack::Engine& engine) {
   if (probe_ != Flow::kNone) {
     // --timeout connect=0 does not mean that we ask for ever.
     if (now_ - begun_ < kProbeFor) return;
-    return Fail(stack::Socket(&engine, flows_[probe_].id), probe_, LoadFailure::kSynTimeout);
+    return Fail(Socket(&engine, flows_[probe_].id), probe_, LoadFailure::kSynTimeout);
   }
   if (now_ < next_probe_) return;
   probe_ = Take(now_);
@@ -29,7 +33,8 @@ void LoadApp::Probe(stack::Engine& engine) {
   if (failure) OnProbeOver(*failure);
 }
 
-void LoadApp::OnProbeOver(LoadFailure failure) {
+template <class N>
+void LoadAppOf<N>::OnProbeOver(LoadFailure failure) {
   Give(std::exchange(probe_, Flow::kNone));
   if (stage_ != LoadStage::kProbing) return;
   const bool silent = failure == LoadFailure::kSynTimeout || failure == LoadFailure::kUnreachable ||
@@ -49,7 +54,8 @@ void LoadApp::OnProbeOver(LoadFailure failure) {
   EndWindow();
 }
 
-void LoadApp::Hold(stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::Hold(Engine& engine) {
   const bool stopped = live_.stop.load(std::memory_order_relaxed);
   // A held connection that failed is not tried again: its failure is counted.
   if ((held_tried_ == plan_.hold && held_opening_ == 0) || stopped) return BeginClock();
@@ -77,12 +83,14 @@ void LoadApp::Hold(stack::Engine& engine) {
   }
 }
 
-void LoadApp::BeginClock() {
+template <class N>
+void LoadAppOf<N>::BeginClock() {
   stage_ = LoadStage::kReady;
   AwaitStart();
 }
 
-void LoadApp::AwaitStart() {
+template <class N>
+void LoadAppOf<N>::AwaitStart() {
   const int64_t at_ns = live_.start_at_ns.load(std::memory_order_acquire);
   if (now_.ns() < at_ns) {
     // A run that is stopped before its clock has measured nothing.
@@ -96,7 +104,8 @@ void LoadApp::AwaitStart() {
 }
 
 // The window is over: what was meant to start in it and did not has failed.
-void LoadApp::EndWindow() {
+template <class N>
+void LoadAppOf<N>::EndWindow() {
   if (stage_ == LoadStage::kMeasuring) {
     const Instant end = std::min(end_, now_);
     result_.window = end - measure_from_;
@@ -109,7 +118,8 @@ void LoadApp::EndWindow() {
   begun_ = now_;
 }
 
-void LoadApp::CountUnstarted(Instant end) {
+template <class N>
+void LoadAppOf<N>::CountUnstarted(Instant end) {
   const bool others = full_.Covers(start_ + schedule_->next());
   finished_failed_ += schedule_->SkipTo(measure_from_ - start_);
   const uint64_t left = std::min(schedule_->SkipTo(end - start_), plan_.count - counted_);
@@ -119,7 +129,8 @@ void LoadApp::CountUnstarted(Instant end) {
   result_.counts.failures[others ? full_why_ : LoadFailure::kNotStarted] += left;
 }
 
-void LoadApp::CountUnsent(Instant end) {
+template <class N>
+void LoadAppOf<N>::CountUnsent(Instant end) {
   const bool others = busy_.Covers(start_ + held_schedule_->next());
   held_schedule_->SkipTo(measure_from_ - start_);
   LoadCounts& counts = result_.counts;
@@ -129,7 +140,8 @@ void LoadApp::CountUnsent(Instant end) {
 
 // What is under way may still end well. Held connections without a request are reset, they have
 // done their part.
-void LoadApp::Drain(stack::Engine& engine) {
+template <class N>
+void LoadAppOf<N>::Drain(Engine& engine) {
   const bool give_up = now_ - begun_ >= plan_.drain;
   for (int i = 0; i < kDrainStep && open() > 0 && (give_up || held_open_ > 0); ++i) {
     const uint32_t index = drain_at_;
@@ -137,7 +149,7 @@ void LoadApp::Drain(stack::Engine& engine) {
     Flow& flow = flows_[index];
     if (flow.phase == FlowPhase::kFree) continue;
     if (!give_up && flow.phase != FlowPhase::kIdle) continue;
-    const stack::Socket socket(&engine, flow.id);
+    const Socket socket(&engine, flow.id);
     if (flow.phase == FlowPhase::kIdle) {
       socket.Abort();
     } else {
@@ -147,7 +159,8 @@ void LoadApp::Drain(stack::Engine& engine) {
   if (open() == 0) stage_ = LoadStage::kDone;
 }
 
-void LoadApp::Finish() {
+template <class N>
+void LoadAppOf<N>::Finish() {
   if (stage_ == LoadStage::kDone) return;
   if (stage_ == LoadStage::kMeasuring) EndWindow();
   for (Flow& flow : flows_) {
@@ -160,3 +173,5 @@ void LoadApp::Finish() {
 }
 
 }  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_LOAD_APP_STAGES_H_

@@ -1,5 +1,7 @@
-// load/load_flow.cc - one connection of the load generator, from its start to its name in the
-// counts. When connections start and end as a whole is in load_app.cc.
+// load/load_app_flow.h - one connection of the load generator, from its start to its name in the
+// counts. When connections start and end as a whole is in load_app.cc, which alone includes this.
+#ifndef MILLRACE_APPS_LOAD_LOAD_APP_FLOW_H_
+#define MILLRACE_APPS_LOAD_LOAD_APP_FLOW_H_
 
 #include <algorithm>
 #include <cstring>
@@ -8,25 +10,17 @@
 #include "apps/load/load_app.h"
 
 namespace millrace::apps {
-namespace {
 
-using Progress = HttpResponseReader::Progress;
-
-uint64_t NsBetween(Instant start, Instant end) {
-  return static_cast<uint64_t>(std::max<int64_t>(0, (end - start).ns()));
-}
-
-std::string_view TextOf(std::span<const std::byte> data) {
+inline std::string_view TextOf(std::span<const std::byte> data) {
   return {reinterpret_cast<const char*>(data.data()), data.size()};
 }
 
-std::span<const std::byte> OctetsOf(std::string_view text) {
+inline std::span<const std::byte> OctetsOf(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-}  // namespace
-
-uint32_t LoadApp::Take(Instant intended) {
+template <class N>
+uint32_t LoadAppOf<N>::Take(Instant intended) {
   const uint32_t index = free_.back();
   free_.pop_back();
   Flow& flow = flows_[index];
@@ -38,10 +32,11 @@ uint32_t LoadApp::Take(Instant intended) {
 }
 
 // Sends the SYN. What it returns is why there is no connection; kNoMemory may pass.
-std::optional<LoadFailure> LoadApp::Open(stack::Engine& engine, uint32_t index, uint32_t target) {
+template <class N>
+std::optional<LoadFailure> LoadAppOf<N>::Open(Engine& engine, uint32_t index, uint32_t target) {
   Flow& flow = flows_[index];
   flow.target = target;
-  stack::Socket socket;
+  Socket socket;
   switch (engine.Connect(targets_[target].target.endpoint, index, &socket)) {
     case stack::ConnectResult::kOk:
       flow.id = socket.id();
@@ -63,7 +58,8 @@ std::optional<LoadFailure> LoadApp::Open(stack::Engine& engine, uint32_t index, 
   return LoadFailure::kNoRoute;
 }
 
-void LoadApp::Enter(uint32_t index, FlowPhase phase) {
+template <class N>
+void LoadAppOf<N>::Enter(uint32_t index, FlowPhase phase) {
   Flow& flow = flows_[index];
   const auto queue_of = [this](FlowPhase p) -> PhaseQueue* {
     if (p == FlowPhase::kIdle) return &idle_;
@@ -80,32 +76,15 @@ void LoadApp::Enter(uint32_t index, FlowPhase phase) {
   }
 }
 
-void LoadApp::Give(uint32_t index) {
+template <class N>
+void LoadAppOf<N>::Give(uint32_t index) {
   Enter(index, FlowPhase::kFree);
   free_.push_back(index);
 }
 
-void LoadApp::RecordLag(Instant intended, const OthersTime& others, uint64_t* waited) {
-  if (others.Covers(intended)) ++*waited;
-  if (!plan_.timed) return;
-  const uint64_t lag_ns = NsBetween(intended, now_);
-  result_.lag_ns.Record(lag_ns);
-  result_.own_lag_ns.Record(static_cast<uint64_t>(others.OwnLag(intended, now_).ns()));
-  uint64_t& worst_ns = live_.intervals.current().worst_lag_ns;
-  worst_ns = std::max(worst_ns, lag_ns);
-}
-
-void LoadApp::RecordLatency(const Flow& flow, LatencyState state, Instant intended,
-                            Instant started) {
-  // A request counts by its own start: one of a connection that lasts may be in the window though
-  // the connection began before it, and behind its end though it began inside.
-  const bool of_request = state == LatencyState::kFirstByte || state == LatencyState::kLastByte;
-  if (!plan_.timed || !(of_request ? Measured(intended) : flow.measured)) return;
-  live_.intervals.current().intended[state].Record(NsBetween(intended, now_));
-  result_.actual[state].Record(NsBetween(started, now_));
-}
-
-void LoadApp::OnOpen(stack::Socket socket) {
+template <class N>
+void LoadAppOf<N>::OnOpen(Socket socket) {
+  now_ = N::Now(socket.engine(), now_);
   const auto index = static_cast<uint32_t>(socket.user_data());
   Flow& flow = flows_[index];
   if (flow.probe || stage_ == LoadStage::kDone) {
@@ -126,7 +105,8 @@ void LoadApp::OnOpen(stack::Socket socket) {
   SendRequest(socket, index, flow.intended);
 }
 
-void LoadApp::SendRequest(const stack::Socket& socket, uint32_t index, Instant intended) {
+template <class N>
+void LoadAppOf<N>::SendRequest(const Socket& socket, uint32_t index, Instant intended) {
   Flow& flow = flows_[index];
   flow.request_intended = intended;
   flow.request_started = now_;
@@ -147,7 +127,8 @@ void LoadApp::SendRequest(const stack::Socket& socket, uint32_t index, Instant i
 }
 
 // False when the engine has no room for it.
-bool LoadApp::SendOctets(const stack::Socket& socket, Flow& flow) {
+template <class N>
+bool LoadAppOf<N>::SendOctets(const Socket& socket, Flow& flow) {
   const TargetState& target = targets_[flow.target];
   if (target.target.http()) {
     const bool last = flow.requests_left == 1 && !flow.held;
@@ -166,7 +147,9 @@ bool LoadApp::SendOctets(const stack::Socket& socket, Flow& flow) {
   return true;
 }
 
-size_t LoadApp::OnReceive(stack::Socket socket, std::span<const std::byte> data) {
+template <class N>
+size_t LoadAppOf<N>::OnReceive(Socket socket, std::span<const std::byte> data) {
+  now_ = N::Now(socket.engine(), now_);
   const auto index = static_cast<uint32_t>(socket.user_data());
   Flow& flow = flows_[index];
   if (flow.failure != LoadFailure::kNone) return data.size();
@@ -179,7 +162,7 @@ size_t LoadApp::OnReceive(stack::Socket socket, std::span<const std::byte> data)
   const uint64_t before = flow.received;
   const size_t taken = http ? ReceiveHttp(index, data) : ReceiveRaw(flow, data);
   if (flow.measured) result_.counts.body_bytes += flow.received - before;
-  const bool whole = http ? readers_[index].progress() == Progress::kDone
+  const bool whole = http ? readers_[index].progress() == HttpResponseReader::Progress::kDone
                           : flow.received == plan_.mix[flow.exchange].response_bytes;
   if (flow.failure != LoadFailure::kNone) {
     Fail(socket, index, flow.failure);
@@ -191,13 +174,15 @@ size_t LoadApp::OnReceive(stack::Socket socket, std::span<const std::byte> data)
   return data.size();
 }
 
-void LoadApp::OnFirstByte(uint32_t index) {
+template <class N>
+void LoadAppOf<N>::OnFirstByte(uint32_t index) {
   const Flow& flow = flows_[index];
   RecordLatency(flow, LatencyState::kFirstByte, flow.request_intended, flow.request_started);
   Enter(index, FlowPhase::kReceiving);
 }
 
-size_t LoadApp::ReceiveRaw(Flow& flow, std::span<const std::byte> data) {
+template <class N>
+size_t LoadAppOf<N>::ReceiveRaw(Flow& flow, std::span<const std::byte> data) {
   const uint64_t left = plan_.mix[flow.exchange].response_bytes - flow.received;
   const auto taken = static_cast<size_t>(std::min<uint64_t>(left, data.size()));
   if (!CheckPayload(flow.received, data.first(taken))) flow.failure = LoadFailure::kWrongPayload;
@@ -206,8 +191,10 @@ size_t LoadApp::ReceiveRaw(Flow& flow, std::span<const std::byte> data) {
 }
 
 // Leaves in flow.failure what is wrong with a response that is over.
-size_t LoadApp::ReceiveHttp(uint32_t index, std::span<const std::byte> data) {
+template <class N>
+size_t LoadAppOf<N>::ReceiveHttp(uint32_t index, std::span<const std::byte> data) {
   Flow& flow = flows_[index];
+  using Progress = HttpResponseReader::Progress;
   HttpResponseReader& reader = readers_[index];
   const size_t taken = reader.Feed(TextOf(data), [&](std::string_view body) {
     const bool ok = reader.status() >= 200 && reader.status() < 300;
@@ -226,7 +213,8 @@ size_t LoadApp::ReceiveHttp(uint32_t index, std::span<const std::byte> data) {
   return taken;
 }
 
-bool LoadApp::CheckPayload(uint64_t at, std::span<const std::byte> data) const {
+template <class N>
+bool LoadAppOf<N>::CheckPayload(uint64_t at, std::span<const std::byte> data) const {
   if (!plan_.check_payload) return true;
   while (!data.empty()) {
     const std::span<const std::byte> wanted = pattern_.Piece(at, data.size());
@@ -238,7 +226,8 @@ bool LoadApp::CheckPayload(uint64_t at, std::span<const std::byte> data) const {
 }
 
 // The response is whole, and right.
-void LoadApp::OnResponse(const stack::Socket& socket, uint32_t index) {
+template <class N>
+void LoadAppOf<N>::OnResponse(const Socket& socket, uint32_t index) {
   Flow& flow = flows_[index];
   RecordLatency(flow, LatencyState::kLastByte, flow.request_intended, flow.request_started);
   ++requests_ok_;
@@ -250,20 +239,23 @@ void LoadApp::OnResponse(const stack::Socket& socket, uint32_t index) {
   Enter(index, FlowPhase::kThinking);
 }
 
-void LoadApp::BeginClose(const stack::Socket& socket, uint32_t index) {
+template <class N>
+void LoadAppOf<N>::BeginClose(const Socket& socket, uint32_t index) {
   flows_[index].closing = now_;
   Enter(index, FlowPhase::kClosing);
   if (plan_.close == CloseMode::kFin) socket.Close();
   if (plan_.close == CloseMode::kReset) socket.Abort();
 }
 
-void LoadApp::OnPeerClosed(stack::Socket socket) {
+template <class N>
+void LoadAppOf<N>::OnPeerClosed(Socket socket) {
+  now_ = N::Now(socket.engine(), now_);
   const auto index = static_cast<uint32_t>(socket.user_data());
   Flow& flow = flows_[index];
   const bool in_response =
       flow.phase == FlowPhase::kAwaiting || flow.phase == FlowPhase::kReceiving;
   if (in_response && targets_[flow.target].target.http() &&
-      readers_[index].Finish() == Progress::kDone) {
+      readers_[index].Finish() == HttpResponseReader::Progress::kDone) {
     ReceiveHttp(index, {});  // a body that lasts until the close: judged now
     if (flow.failure == LoadFailure::kNone && flow.requests_left == 1 && !flow.held) {
       OnResponse(socket, index);
@@ -279,13 +271,15 @@ void LoadApp::OnPeerClosed(stack::Socket socket) {
 }
 
 // The first failure of a connection is its reason.
-void LoadApp::Fail(const stack::Socket& socket, uint32_t index, LoadFailure failure) {
+template <class N>
+void LoadAppOf<N>::Fail(const Socket& socket, uint32_t index, LoadFailure failure) {
   if (flows_[index].failure == LoadFailure::kNone) flows_[index].failure = failure;
   Enter(index, FlowPhase::kEnding);
   socket.Abort();
 }
 
-LoadFailure LoadApp::Outcome(const Flow& flow, tcp::CloseReason reason) const {
+template <class N>
+LoadFailure LoadAppOf<N>::Outcome(const Flow& flow, tcp::CloseReason reason) const {
   if (flow.failure != LoadFailure::kNone) return flow.failure;
   const bool closing = flow.phase == FlowPhase::kClosing;
   switch (reason) {
@@ -306,7 +300,9 @@ LoadFailure LoadApp::Outcome(const Flow& flow, tcp::CloseReason reason) const {
   return LoadFailure::kNone;
 }
 
-void LoadApp::OnClose(stack::Socket socket, tcp::CloseReason reason) {
+template <class N>
+void LoadAppOf<N>::OnClose(Socket socket, tcp::CloseReason reason) {
+  now_ = N::Now(socket.engine(), now_);
   const auto index = static_cast<uint32_t>(socket.user_data());
   Flow& flow = flows_[index];
   const LoadFailure outcome = Outcome(flow, reason);
@@ -327,22 +323,15 @@ void LoadApp::OnClose(stack::Socket socket, tcp::CloseReason reason) {
   Give(index);
 }
 
-void LoadApp::Capture(const stack::Socket& socket, const Flow& flow, LoadFailure failure) {
-  if (recorder_ == nullptr || !(flow.measured || flow.held)) return;
-  recorder_->OnFailure(socket.local(), socket.remote(), flow.started, ToString(failure),
-                       MeaningOf(failure));
-}
-
-void LoadApp::Count(const Flow& flow, LoadFailure failure) {
-  const bool ok = failure == LoadFailure::kNone;
-  if (flow.held && ok) {  // it ends with the run, and is in no interval
-    ++result_.counts.ok;
-    ++result_.counts.held_ok;
-    return;
+template <class N>
+void LoadAppOf<N>::Capture(const Socket& socket, const Flow& flow, LoadFailure failure) {
+  if constexpr (N::kHasFrames) {
+    if (recorder_ == nullptr || !(flow.measured || flow.held)) return;
+    recorder_->OnFailure(socket.local(), socket.remote(), flow.started, ToString(failure),
+                         MeaningOf(failure));
   }
-  ++(ok ? finished_ok_ : finished_failed_);
-  if (!flow.measured && !flow.held) return;
-  ++(ok ? result_.counts.ok : result_.counts.failures[failure]);
 }
 
 }  // namespace millrace::apps
+
+#endif  // MILLRACE_APPS_LOAD_LOAD_APP_FLOW_H_

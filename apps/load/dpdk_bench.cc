@@ -1,4 +1,4 @@
-#include "apps/load/load_bench.h"
+#include "apps/load/dpdk_bench.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "apps/common/units.h"
-#include "apps/load/capacity.h"
+#include "apps/load/load_app.h"
 #include "apps/load/port_targets.h"
 #include "millrace/dpdk/cpus.h"
 
@@ -47,6 +47,30 @@ constexpr uint64_t kRecorderBytes = 64u << 20;
 
 }  // namespace
 
+// Members end in reverse order.
+struct DpdkBench::Ends final : LoadEnds {
+  Ends(const LoadMember& member, const Pattern& pattern, LiveRun& live)
+      : app(member.plan, pattern, live) {}
+
+  void Finish() override { app.Finish(); }
+  const RunResult& result() const override { return app.result(); }
+  void ForEachCounter(const AddCounter& add) const override {
+    stack->engine().counters().ForEach(add);
+    stack->engine().tcp_counters().ForEach(add);
+  }
+  uint64_t time_waits_evicted() const override {
+    uint64_t evicted = stack->engine().tcp_counters().time_wait_evicted;
+    if (server_stack) evicted += server_stack->engine().tcp_counters().time_wait_evicted;
+    return evicted;
+  }
+  static Ends& Of(const LoadMember& member) { return static_cast<Ends&>(*member.ends); }
+
+  LoadApp app;
+  std::unique_ptr<HostedStack<LoadApp>> stack;
+  std::unique_ptr<ServeApp> server_app;  // over rings, as the next
+  std::unique_ptr<HostedStack<ServeApp>> server_stack;
+};
+
 uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait) {
   constexpr double kRateMax = 2e6;          // where no other is asked for
   constexpr double kBytesEach = 48 + 10.7;  // the record and its place in the table
@@ -56,14 +80,14 @@ uint32_t TimeWaitsFor(const RunPlan& plan, Duration time_wait) {
   return static_cast<uint32_t>(std::min(wanted, stack::FlowRef::kIndexMax / 2.0));
 }
 
-absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOptions& options,
+absl::StatusOr<std::unique_ptr<DpdkBench>> DpdkBench::OpenRings(const RingOptions& options,
                                                                 const MachineFlags& machine,
                                                                 const TcpFlags& tcp) {
   absl::StatusOr<LayerOptions> layers = machine.Layers();
   if (!layers.ok()) return layers.status();
   absl::StatusOr<std::vector<int>> cpus = ChooseCpus(options.cores);
   if (!cpus.ok()) return cpus.status();
-  std::unique_ptr<LoadBench> bench(new LoadBench);
+  std::unique_ptr<DpdkBench> bench(new DpdkBench);
   bench->ring_options_ = options;
   bench->layers_ = *layers;
   bench->idle_ = options.idle;
@@ -89,19 +113,7 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenRings(const RingOption
   return bench;
 }
 
-std::optional<SourcePortChoice> ParseSourcePorts(std::string_view text) {
-  SourcePortChoice choice{.sequential = text == "sequential"};
-  // A worker opens from no other ports than those whose answers come to it.
-  if (choice.sequential || text == "random" || text == "hash-local") return choice;
-  const size_t dash = text.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  const auto low = ParseCount(text.substr(0, dash)), high = ParseCount(text.substr(dash + 1));
-  if (!low || !high || *low == 0 || *high > 65'535 || *low > *high) return std::nullopt;
-  choice.range = {static_cast<uint16_t>(*low), static_cast<uint16_t>(*high)};
-  return choice;
-}
-
-void LoadBench::SetSourcePorts(const SourcePortChoice& choice) {
+void DpdkBench::SetSourcePorts(const SourcePortChoice& choice) {
   std::vector<stack::EngineConfig*> configs = {&config_};
   if (!rings()) {
     for (Device& device : devices_->ports) configs.push_back(&device.config);
@@ -114,11 +126,11 @@ void LoadBench::SetSourcePorts(const SourcePortChoice& choice) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFlags& flags,
+absl::StatusOr<std::unique_ptr<DpdkBench>> DpdkBench::OpenDevice(const DeviceFlags& flags,
                                                                  const TcpFlags& tcp) {
   absl::StatusOr<Devices> devices = OpenDevices(flags, tcp);
   if (!devices.ok()) return devices.status();
-  std::unique_ptr<LoadBench> bench(new LoadBench);
+  std::unique_ptr<DpdkBench> bench(new DpdkBench);
   bench->devices_ = *std::move(devices);
   bench->places_ = bench->devices_->Places();
   bench->layers_ = bench->devices_->layers;
@@ -127,81 +139,16 @@ absl::StatusOr<std::unique_ptr<LoadBench>> LoadBench::OpenDevice(const DeviceFla
   return bench;
 }
 
-std::vector<stack::EngineConfig> LoadBench::configs() const {
-  if (rings()) return {config_};
-  std::vector<stack::EngineConfig> configs;
-  for (const Device& device : devices_->ports) {
-    configs.push_back(device.config);
-    configs.back().steering = device.port->steering();
-  }
-  return configs;
-}
-
-Endpoint LoadBench::RingTarget(Service service, const RingNetwork& network) {
-  return {network.server(), static_cast<uint16_t>(service == Service::kHttp ? 80 : 4000)};
-}
-
-// "DPDK 22.11.11, 256 MB ..."
-std::string LoadBench::DpdkVersion() const {
-  const std::string text = eal().Describe();
-  return text.substr(0, text.find(','));
-}
-
-dpdk::AttachedPort* LoadBench::PortWithoutLink() {
-  if (rings()) return nullptr;
-  for (const Device& device : devices_->ports) {
-    if (!device.port->port().LinkIsUp()) return device.port.get();
-  }
-  return nullptr;
-}
-
-std::string LoadBench::Describe() {
-  if (rings()) return std::to_string(2 * rings_.size()) + " rings in the process";
-  return devices_->Describe();
-}
-
-dpdk::DpdkPortCounters LoadBench::ReadCounters() {
-  if (!rings()) return devices_->ReadCounters();
-  dpdk::DpdkPortCounters sum;
-  for (const auto& pair : rings_) {
-    const dpdk::DpdkPortCounters own = pair->first().ReadCounters();
-    sum.rx_linearize_failed += own.rx_linearize_failed;
-    sum.tx_rejected += own.tx_rejected;
-    sum.AddDevice(own);
-  }
-  return sum;
-}
-
-double LoadBench::FreePacketsShare() {
-  double least = 1;
-  for (uint32_t i = 0; i < workers(); ++i) {
-    if (!rings() && places_[i].index != 0) continue;  // workers of a port share its pool
-    const dpdk::PacketPool& pool = *port(i).pool();
-    least = std::min(least, 1 - static_cast<double>(pool.in_use()) / pool.capacity());
-  }
-  return std::max(least, 0.0);
-}
-
-absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
-  const uint32_t generators = workers() * plan.rank.count;
-  if (plan.held_requests_per_s > 0 && plan.hold < generators) {
-    return absl::InvalidArgumentError("--hold: fewer connections than the " +
-                                      std::to_string(generators) + " workers that make requests");
-  }
-  if (!plan.open_loop() && plan.concurrency > 0 && plan.concurrency < generators) {
-    return absl::InvalidArgumentError("fewer connections at a time than the " +
-                                      std::to_string(generators) + " workers that open them");
-  }
+absl::StatusOr<std::unique_ptr<LoadRun>> DpdkBench::Start(const RunPlan& plan) {
+  if (absl::Status shares = CheckShares(plan, workers()); !shares.ok()) return shares;
   auto run = std::make_unique<LoadRun>();
   run->plan = plan;
   run->clock = dpdk::Clock::Calibrate();
-  run->nic_before = ReadCounters();
+  run->nic_before = *ReadCounters();
   try {
     if (absl::Status added = AddMembers(*run); !added.ok()) return added;
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError(
-        "no memory for the state of " + std::to_string(PlanOf(plan, {}).open_limit()) +
-        " connections; --open-max, --conns and --hold say how many");
+    return TooMany(plan);
   }
   for (uint32_t i = 0; i < rings_.size(); ++i) {
     if (absl::Status added = AddServer(*run, i); !added.ok()) return added;
@@ -212,7 +159,7 @@ absl::StatusOr<std::unique_ptr<LoadRun>> LoadBench::Start(const RunPlan& plan) {
 
 // Of the generators of a port, or of an end of one of the pairs of rings; `closes`: it keeps
 // TIME-WAIT.
-stack::EngineConfig LoadBench::ConfigOf(const RunPlan& plan, const stack::EngineConfig& base,
+stack::EngineConfig DpdkBench::ConfigOf(const RunPlan& plan, const stack::EngineConfig& base,
                                         bool closes) const {
   const auto parts = static_cast<uint32_t>(rings() ? rings_.size() : devices_->ports.size());
   stack::EngineConfig config = base;
@@ -226,7 +173,7 @@ stack::EngineConfig LoadBench::ConfigOf(const RunPlan& plan, const stack::Engine
   return config;
 }
 
-absl::Status LoadBench::AddMembers(LoadRun& run) {
+absl::Status DpdkBench::AddMembers(LoadRun& run) {
   const bool closes = run.plan.close == CloseMode::kFin || run.plan.close == CloseMode::kHalf;
   for (uint32_t i = 0; i < rings_.size(); ++i) {
     absl::Status added = AddMember(run, layers_, ConfigOf(run.plan, config_, closes));
@@ -254,44 +201,42 @@ absl::Status LoadBench::AddMembers(LoadRun& run) {
   return absl::OkStatus();
 }
 
-absl::Status LoadBench::AddMember(LoadRun& run, LayerOptions layers,
+absl::Status DpdkBench::AddMember(LoadRun& run, LayerOptions layers,
                                   const stack::EngineConfig& config) {
   const uint32_t count = workers();
-  const auto i = static_cast<uint32_t>(run.members.size());
-  auto member = std::make_unique<LoadMember>();
-  member->plan = PlanOf(run.plan, {i, count});
-  member->plan.targets =
-      TargetsOf(run.plan.targets, config, rings() || devices_->ports.size() == 1);
-  if (count > 1 || run.plan.together) member->live.start_at_ns = LiveRun::kNotYet;
-  member->app = std::make_unique<LoadApp>(member->plan, pattern_, member->live);
+  const size_t i = run.members.size();
+  LoadMember& member = run.AddMember(count);
+  member.plan.targets = TargetsOf(run.plan.targets, config, rings() || devices_->ports.size() == 1);
+  auto ends = std::make_unique<Ends>(member, pattern_, member.live);
   if (run.plan.capture_bytes > 0) {
-    member->recorder = std::make_unique<FlightRecorder>(FlightRecorder::Options{
+    member.recorder = std::make_unique<FlightRecorder>(FlightRecorder::Options{
         .ring_bytes = kRecorderBytes / count, .kept_bytes = run.plan.capture_bytes / count});
-    if (!member->recorder->ok()) {
+    if (!member.recorder->ok()) {
       return absl::ResourceExhaustedError("--capture-failures: no memory for the packets");
     }
-    layers.recorder = member->recorder.get();
-    member->app->SetRecorder(member->recorder.get());
+    layers.recorder = member.recorder.get();
+    ends->app.SetRecorder(member.recorder.get());
   }
   const dpdk::OnCpu on(cpus_[i]);
-  auto stack = HostedStack<LoadApp>::Create(port(i), *member->app, config, layers, run.clock.Now());
+  auto stack = HostedStack<LoadApp>::Create(port(static_cast<uint32_t>(i)), ends->app, config,
+                                            layers, run.clock.Now());
   if (!stack.ok()) return stack.status();
-  member->stack = *std::move(stack);
-  run.members.push_back(std::move(member));
+  ends->stack = *std::move(stack);
+  member.ends = std::move(ends);
   return absl::OkStatus();
 }
 
-absl::Status LoadBench::AddServer(LoadRun& run, uint32_t pair) {
-  LoadMember& member = *run.members[pair];
+absl::Status DpdkBench::AddServer(LoadRun& run, uint32_t pair) {
+  Ends& ends = Ends::Of(*run.members[pair]);
   stack::EngineConfig config = ConfigOf(run.plan, config_, run.plan.close == CloseMode::kServer);
   ring_options_.network.SetServer(&config);
-  member.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
+  ends.server_app = std::make_unique<ServeApp>(ring_options_.serve, pattern_);
   const dpdk::OnCpu on(apart() ? cpus_[1] : cpus_[pair]);
-  auto stack = HostedStack<ServeApp>::Create(rings_[pair]->second(), *member.server_app, config,
+  auto stack = HostedStack<ServeApp>::Create(rings_[pair]->second(), *ends.server_app, config,
                                              LayerOptions(), run.clock.Now());
   if (!stack.ok()) return stack.status();
-  member.server_stack = *std::move(stack);
-  stack::Engine& engine = member.server_stack->engine();
+  ends.server_stack = *std::move(stack);
+  stack::Engine& engine = ends.server_stack->engine();
   const absl::Status known =
       ring_options_.network.KnowClients(engine, port(pair).capabilities().mac);
   if (!known.ok()) return known;
@@ -299,7 +244,7 @@ absl::Status LoadBench::AddServer(LoadRun& run, uint32_t pair) {
   return ListenOn(engine, {{service, "", RingTarget(service, ring_options_.network).port}});
 }
 
-absl::Status LoadBench::StartWorkers(LoadRun& run) {
+absl::Status DpdkBench::StartWorkers(LoadRun& run) {
   const auto start = [&](const std::string& name, int cpu, dpdk::PollFunction poll,
                          std::unique_ptr<dpdk::Worker>* place) {
     dpdk::WorkerOptions options{.name = name, .idle = idle_};
@@ -310,11 +255,12 @@ absl::Status LoadBench::StartWorkers(LoadRun& run) {
   };
   for (size_t i = 0; i < run.members.size(); ++i) {
     LoadMember& member = *run.members[i];
-    HostedStack<LoadApp>* const own = member.stack.get();
-    HostedStack<ServeApp>* const server = member.server_stack.get();
+    HostedStack<LoadApp>* const own = Ends::Of(member).stack.get();
+    HostedStack<ServeApp>* const server = Ends::Of(member).server_stack.get();
     const std::string number = run.members.size() == 1 ? "" : std::to_string(i);
     absl::Status started;
     if (server != nullptr && !apart()) {
+      member.role = "client and server";
       started = start(
           "both-ends" + number, cpus_[i],
           [=](Instant now) { return own->Poll(now) + server->Poll(now); }, &member.worker);
