@@ -47,48 +47,11 @@ absl::Status SetGateway(const std::string& text, stack::EngineConfig* config) {
   return absl::OkStatus();
 }
 
-struct OwnAddresses {
-  uint32_t first = 0, last = 0;
-  uint16_t port_min = 1024, port_max = 65535;
-};
-
-// "10.1.16.0/20:1024-65535", "10.1.16.0-10.1.16.127"; the ports may be missing.
-absl::StatusOr<OwnAddresses> ParseOwn(const std::string& text) {
-  const auto wrong = [&](const char* what) {
-    return absl::InvalidArgumentError("\"" + text + "\" " + what +
-                                      "; write 10.1.16.0/20 or 10.1.16.0-10.1.16.127, and "
-                                      ":1024-65535 behind it for ports");
-  };
-  OwnAddresses own;
-  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
-  const size_t dash = parts[0].find('-');
-  const auto first = IpPrefix::Parse(parts[0].substr(0, dash));
-  const auto last = dash == std::string::npos ? first : IpPrefix::Parse(parts[0].substr(dash + 1));
-  if (!first || !last || !first->address.IsV4() || !last->address.IsV4() ||
-      first->length_bits == 0) {
-    return wrong("is no prefix or range of IPv4 addresses");
-  }
-  const uint32_t hosts =
-      dash == std::string::npos ? ~uint32_t{0} >> (first->length_bits - 1) >> 1 : 0;
-  own.first = first->address.v4() & ~hosts;
-  own.last = last->address.v4() | hosts;
-  if (own.first > own.last) return wrong("ends before it begins");
-  if (parts.size() == 1) return own;
-  const std::vector<std::string> ports = absl::StrSplit(parts[1], absl::MaxSplits('-', 1));
-  const auto low = ParseCount(ports.front()), high = ParseCount(ports.back());
-  if (!low || !high || *low == 0 || *high > 65'535 || *low > *high) {
-    return wrong("has no range of ports");
-  }
-  own.port_min = static_cast<uint16_t>(*low);
-  own.port_max = static_cast<uint16_t>(*high);
-  return own;
-}
-
 // What all parts of the list are together: the engine owns one prefix.
 absl::StatusOr<OwnAddresses> Together(const std::string& list) {
   std::vector<OwnAddresses> parts;
   for (const std::string& text : Split(list)) {
-    absl::StatusOr<OwnAddresses> part = ParseOwn(text);
+    absl::StatusOr<OwnAddresses> part = ParseOwnAddresses(text);
     if (!part.ok()) return part.status();
     parts.push_back(*part);
   }
@@ -164,6 +127,38 @@ absl::Status SetOwnOfBothFamilies(const std::string& list, stack::EngineConfig* 
 }
 
 }  // namespace
+
+absl::StatusOr<OwnAddresses> ParseOwnAddresses(const std::string& text) {
+  const auto wrong = [&](const char* what) {
+    return absl::InvalidArgumentError("\"" + text + "\" " + what +
+                                      "; write 10.1.16.0/20 or 10.1.16.0-10.1.16.127, and "
+                                      ":1024-65535 behind it for ports");
+  };
+  OwnAddresses own;
+  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
+  const size_t dash = parts[0].find('-');
+  const auto first = IpPrefix::Parse(parts[0].substr(0, dash));
+  const auto last = dash == std::string::npos ? first : IpPrefix::Parse(parts[0].substr(dash + 1));
+  if (!first || !last || !first->address.IsV4() || !last->address.IsV4() ||
+      first->length_bits == 0) {
+    return wrong("is no prefix or range of IPv4 addresses");
+  }
+  const uint32_t hosts =
+      dash == std::string::npos ? ~uint32_t{0} >> (first->length_bits - 1) >> 1 : 0;
+  own.first = first->address.v4() & ~hosts;
+  own.last = last->address.v4() | hosts;
+  if (own.first > own.last) return wrong("ends before it begins");
+  if (parts.size() == 1) return own;
+  const std::vector<std::string> ports = absl::StrSplit(parts[1], absl::MaxSplits('-', 1));
+  const auto low = ParseCount(ports.front()), high = ParseCount(ports.back());
+  if (!low || !high || *low == 0 || *high > 65'535 || *low > *high) {
+    return wrong("has no range of ports");
+  }
+  own.ports_given = true;
+  own.port_min = static_cast<uint16_t>(*low);
+  own.port_max = static_cast<uint16_t>(*high);
+  return own;
+}
 
 absl::Status SetAddresses(const DeviceFlags& flags, stack::EngineConfig* config) {
   for (const std::string& text : Split(flags.ip)) {

@@ -32,7 +32,8 @@ uint64_t PortsOf(const stack::EngineConfig& config) {
                                config.steering->buckets());
 }
 
-// The largest part of the connections that go to one endpoint.
+}  // namespace
+
 double BusiestShare(const std::vector<Target>& targets) {
   double sum = 0, most = 0;
   for (const Target& target : targets) {
@@ -46,8 +47,6 @@ double BusiestShare(const std::vector<Target>& targets) {
   return most / sum;
 }
 
-}  // namespace
-
 double StartsWithin(const RunPlan& plan, double rate_per_s, Duration time) {
   const Duration length = plan.duration == Duration() ? time : std::min(plan.length(), time);
   double starts = rate_per_s * length.seconds();
@@ -57,32 +56,37 @@ double StartsWithin(const RunPlan& plan, double rate_per_s, Duration time) {
   return starts / plan.rank.count;
 }
 
-Capacity CapacityOf(const RunPlan& plan, std::span<const stack::EngineConfig> ports) {
-  const stack::EngineConfig& config = ports.front();
+Capacity CapacityIn(const RunPlan& plan, const SourceSpace& space) {
   Capacity capacity;
   capacity.v4 = plan.targets.front().endpoint.address.IsV4();
-  // A port opens its share of the connections, however many addresses it has.
-  capacity.addresses = AddressesOf(config, capacity.v4);
-  for (const stack::EngineConfig& port : ports) {
-    capacity.addresses = std::min(capacity.addresses, AddressesOf(port, capacity.v4));
-  }
-  capacity.addresses *= ports.size();
-  capacity.ports = PortsOf(config);
+  capacity.addresses = space.addresses;
+  capacity.ports = space.ports;
   capacity.tuples = capacity.addresses * capacity.ports;
   capacity.known = plan.open_loop();
-  double share = 0;
-  for (const stack::EngineConfig& port : ports) {
-    const std::vector<Target> targets = TargetsOf(plan.targets, port, ports.size() == 1);
-    share = std::max(share, BusiestShare(targets));
-  }
   const RunPlan part = PlanOf(plan, {});
   const double open = part.hold + (plan.open_loop() ? 0.0 : part.concurrency);
   const bool we_close = plan.close == CloseMode::kFin || plan.close == CloseMode::kHalf;
-  const double starts = StartsWithin(plan, plan.rate_per_s, config.tcp.time_wait);
-  capacity.needed = std::ceil(share * (open + (we_close ? starts : 0)));
-  capacity.sequel =
-      plan.close == CloseMode::kServer && share * starts > static_cast<double>(capacity.tuples);
+  const double starts = StartsWithin(plan, plan.rate_per_s, space.time_wait);
+  capacity.needed = std::ceil(space.busiest_share * (open + (we_close ? starts : 0)));
+  capacity.sequel = plan.close == CloseMode::kServer &&
+                    space.busiest_share * starts > static_cast<double>(capacity.tuples);
   return capacity;
+}
+
+Capacity CapacityOf(const RunPlan& plan, std::span<const stack::EngineConfig> ports) {
+  const stack::EngineConfig& config = ports.front();
+  const bool v4 = plan.targets.front().endpoint.address.IsV4();
+  SourceSpace space{
+      .ports = PortsOf(config), .time_wait = config.tcp.time_wait, .busiest_share = 0};
+  // A port opens its share of the connections, however many addresses it has.
+  uint64_t addresses = AddressesOf(config, v4);
+  for (const stack::EngineConfig& port : ports) {
+    addresses = std::min(addresses, AddressesOf(port, v4));
+    const std::vector<Target> targets = TargetsOf(plan.targets, port, ports.size() == 1);
+    space.busiest_share = std::max(space.busiest_share, BusiestShare(targets));
+  }
+  space.addresses = addresses * ports.size();
+  return CapacityIn(plan, space);
 }
 
 std::string Capacity::Text() const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "apps/load/plan.h"
 #include "millrace/stack/engine_config.h"
@@ -36,6 +37,16 @@ Capacity CapacityOf(const RunPlan& plan, std::span<const stack::EngineConfig> po
 inline Capacity CapacityOf(const RunPlan& plan, const stack::EngineConfig& config) {
   return CapacityOf(plan, {&config, 1});
 }
+
+// Where connections come from, and for how long a tuple is in use after we closed first.
+struct SourceSpace {
+  uint64_t addresses = 1, ports = 1;  // of each address
+  Duration time_wait;
+  double busiest_share = 1;  // of the connections, that of the target that gets most
+};
+Capacity CapacityIn(const RunPlan& plan, const SourceSpace& space);
+// The largest part of the connections that go to one endpoint.
+double BusiestShare(const std::vector<Target>& targets);
 
 // What to change when it does not last. Over rings the addresses are as they are.
 std::string CapacityAdvice(const Capacity& capacity, bool rings);

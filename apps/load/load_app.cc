@@ -56,10 +56,10 @@ LoadAppOf<N>::LoadAppOf(const RunPlan& plan, const Pattern& pattern, LiveRun& li
 
 template <class N>
 void LoadAppOf<N>::OnPoll(Engine& engine, Instant now) {
-  now_ = now;
+  now_ = N::Now(engine, now);
   if (!begun_once_) {
     begun_once_ = true;
-    begun_ = now;
+    begun_ = now_;
   }
   if (recorder_ != nullptr) recorder_->Settle();
   Expire(engine);
@@ -83,7 +83,7 @@ void LoadAppOf<N>::OnPoll(Engine& engine, Instant now) {
     case LoadStage::kDone:
       return;
   }
-  if (now >= next_publish_ || stage_ == LoadStage::kDone) Publish(engine);
+  if (now_ >= next_publish_ || stage_ == LoadStage::kDone) Publish(engine);
 }
 
 template <class N>
@@ -309,5 +309,6 @@ void LoadAppOf<N>::Publish(const Engine& engine) {
 }
 
 template class LoadAppOf<EngineNetwork>;
+template class LoadAppOf<KernelNetwork>;
 
 }  // namespace millrace::apps

@@ -172,6 +172,7 @@ class LoadAppOf {
 };
 
 extern template class LoadAppOf<EngineNetwork>;
+extern template class LoadAppOf<KernelNetwork>;
 
 using LoadApp = LoadAppOf<EngineNetwork>;
 static_assert(stack::App<LoadApp>);

@@ -61,6 +61,7 @@ void LoadAppOf<N>::Hold(Engine& engine) {
   if ((held_tried_ == plan_.hold && held_opening_ == 0) || stopped) return BeginClock();
   for (int i = 0; i < kStartsPerPollMax; ++i) {
     if (held_tried_ == plan_.hold || held_opening_ == kHeldOpeningMax) return;
+    now_ = N::Now(engine, now_);
     const uint32_t index = Take(now_);
     flows_[index].held = true;
     const auto target = static_cast<uint32_t>(next_target_.Next());

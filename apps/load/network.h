@@ -6,6 +6,7 @@
 #ifndef MILLRACE_APPS_LOAD_NETWORK_H_
 #define MILLRACE_APPS_LOAD_NETWORK_H_
 
+#include "apps/kernel/kernel_engine.h"
 #include "apps/load/load_result.h"
 #include "millrace/stack/engine.h"
 #include "millrace/stack/socket.h"
@@ -36,6 +37,24 @@ struct EngineNetwork {
             .segments = engine.tcp_counters().in_segs + engine.tcp_counters().out_segs};
   }
   static uint64_t RetransmitsOf(const Engine& engine) { return engine.tcp_counters().retrans_segs; }
+};
+
+// Connections over the sockets of the kernel.
+struct KernelNetwork {
+  using Engine = KernelEngine;
+  using Socket = KernelSocket;
+
+  static constexpr bool kHasFrames = false;
+
+  // What one poll does takes system calls: each thing has a time of its own.
+  static Instant Now(const Engine& engine, Instant) { return engine.Now(); }
+  static bool HasAddress(const Engine&) { return true; }
+  static bool IsFull(const Engine&) { return false; }
+  // Of connections that are over; octets on the wire are not known.
+  static Traffic TrafficOf(const Engine& engine) {
+    return {.segments = engine.counters().in_segs + engine.counters().out_segs};
+  }
+  static uint64_t RetransmitsOf(const Engine& engine) { return engine.counters().retrans_segs; }
 };
 
 }  // namespace millrace::apps

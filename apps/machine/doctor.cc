@@ -88,6 +88,8 @@ void Rings(const MachineFacts& f, Findings& findings) {
         {Level::kOk, "dpdk", Count(f.dpdk_drivers.size(), "network driver") + " installed", ""});
   }
   findings.push_back({Level::kOk, "--dev ring", "usable: no NIC, no privileges", "millrace demo"});
+  findings.push_back({Level::kOk, "--dev kernel", "usable by `load`: this machine's own sockets",
+                      "millrace load run http://127.0.0.1:80 --dev kernel"});
 }
 
 // A way to send and receive through the kernel: what it lacks, and what mends that.

@@ -55,6 +55,9 @@ void LoadFlags::AddTo(CLI::App& app) {
   AddCount(app, {"--tos", "N", "the same as the whole octet, as ping -Q has it: 4 times that", ""},
            &tos, 0, 255);
   device.AddTo(app, /*required=*/false);
+  CLI::Option* const dev = app.get_option("--dev");
+  dev->description("kernel: this machine's own sockets, without DPDK or root; or " +
+                   dev->get_description());
   tcp.AddTo(app);
   AddOutputTo(app);
 }

@@ -11,9 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/common/setup.h"
+#include "apps/load/dpdk_bench.h"
 #include "apps/load/failure_capture.h"
 #include "apps/load/live_view.h"
-#include "apps/load/dpdk_bench.h"
 #include "apps/load/plan.h"
 #include "apps/millrace/load_output.h"
 #include "apps/result/slo.h"
@@ -74,7 +74,13 @@ struct LoadSetup {
 absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& flags, const CLI::App& app);
 
 // The bench that the targets need; sets the targets' addresses over rings.
-absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan);
+absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, LoadSetup* setup);
+
+// Whether --dev is `kernel`, and what it opens then.
+bool IsKernel(const LoadFlags& flags);
+absl::StatusOr<std::unique_ptr<LoadBench>> OpenKernel(const LoadFlags& flags,
+                                                      const LoadSetup& setup,
+                                                      const SourcePortChoice& ports);
 
 // Says what will be done, and makes the folder for its result. kUsage when there are not enough
 // addresses and ports, kEnvironment when there is no such folder.

@@ -23,8 +23,8 @@ absl::StatusOr<std::unique_ptr<DpdkBench>> OpenPorts(const LoadFlags& flags, Run
     }
     if (flags.device.dev.empty() || flags.device.ip.empty()) {
       return absl::InvalidArgumentError(
-          "--dev and --ip say which port to use and who we are there; without a network: "
-          "`millrace load run ring`");
+          "--dev and --ip say which port to use and who we are there; --dev kernel takes this "
+          "machine's own sockets; without a network: `millrace load run ring`");
     }
     DeviceFlags device = flags.device;
     device.own = flags.src;
@@ -73,7 +73,7 @@ int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
   return kPass;
 }
 
-absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, RunPlan* plan) {
+absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, LoadSetup* setup) {
   const std::optional<SourcePortChoice> ports = ParseSourcePorts(flags.src_port);
   if (!ports) {
     return Wrong("--src-port", "\"" + flags.src_port +
@@ -87,7 +87,10 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, Run
   if (ports->range && named) {
     return Wrong("--src-port", "--src says which ports: give the range once");
   }
-  auto bench = OpenPorts(flags, plan);
+  if (IsKernel(flags) && !setup->plan.targets.front().ring) {
+    return OpenKernel(flags, *setup, *ports);
+  }
+  auto bench = OpenPorts(flags, &setup->plan);
   if (bench.ok()) (*bench)->SetSourcePorts(*ports);
   return bench;
 }

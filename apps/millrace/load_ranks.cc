@@ -36,7 +36,7 @@ absl::Status WriteFailed(const CaptureSpec& spec, LoadRun& run, RankSession* ran
 }
 
 int WithBench(const LoadFlags& flags, LoadSetup& setup, StopSignals& signals, const Body& body) {
-  auto bench = OpenBench(flags, &setup.plan);
+  auto bench = OpenBench(flags, &setup);
   if (!bench.ok()) return Report(bench.status());
   if (const int code = Announce(flags, setup, **bench); code != kPass) return code;
   absl::Status captured = CheckCapture(setup.capture);

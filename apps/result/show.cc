@@ -144,7 +144,9 @@ std::string Transport(const Result& r) {
        {"TcpExtRstReceived", "resets in"},
        {"TcpOutRsts", "resets out"},
        {"TcpExtPortsExhausted", "ports exhausted"}}};
+  const bool frames = r.load.rx_bits_per_s.has_value();  // else what is not there is not known
   for (const auto& [name, shown] : kShown) {
+    if (!frames && CounterOf(r.counters, name) == 0) continue;
     tcp.push_back(shown + (" " + GroupDigits(CounterOf(r.counters, name))));
   }
   for (const auto& [name, count] : r.counters) {

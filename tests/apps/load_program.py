@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 MILLRACE = sys.argv[1]
+PROGRAM = [MILLRACE]  # cases may put something in front of it
 VALID_OR_BUSY = {0, 5}
 # Where every connection has to end well: on a busy machine packets are lost, or come late.
 PATIENT = ["--timeout", "connect=20s,first-byte=20s,last-byte=20s,close=20s", "--drain", "20s"]
@@ -12,7 +13,7 @@ PATIENT = ["--timeout", "connect=20s,first-byte=20s,last-byte=20s,close=20s", "-
 
 def run(*arguments, code):
     """The result, with `--json -`; else what was said."""
-    done = subprocess.run([MILLRACE, "load", *arguments], capture_output=True, text=True,
+    done = subprocess.run([*PROGRAM, "load", *arguments], capture_output=True, text=True,
                           timeout=60, check=False)
     words = f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert done.returncode in (code if isinstance(code, set) else {code}), words

@@ -60,7 +60,7 @@ def rings_are_of_either_family():
 
 
 def devices_are_named():
-    said = run("run", "tcp://10.1.0.9:80", "--dev", "kernel", "--ip", "10.1.0.1/16", code=2)
+    said = run("run", "tcp://10.1.0.9:80", "--dev", "kernels", "--ip", "10.1.0.1/16", code=2)
     assert "afpacket:IFACE" in said, said
     os.environ["PCIDEVICE_TEST"] = "0000:ff:1e.6,0000:ff:1e.7"
     try:

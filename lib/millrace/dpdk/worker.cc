@@ -41,8 +41,9 @@ void AskForShortSlices() {
 // Does what the policy says.
 class Idler {
  public:
-  Idler(IdleMode mode, uint64_t cycles_per_second)
-      : policy_(mode), ns_per_cycle_(1e9 / static_cast<double>(cycles_per_second)) {
+  // `wait`: in place of sleeping, when there is one.
+  Idler(IdleMode mode, uint64_t cycles_per_second, const std::function<void(Duration)>& wait)
+      : policy_(mode), ns_per_cycle_(1e9 / static_cast<double>(cycles_per_second)), wait_(wait) {
     if (mode == IdleMode::kPoll) return;
     AskForShortSlices();
     // The kernel adds 50 us to every sleep otherwise.
@@ -60,6 +61,8 @@ class Idler {
       sched_yield();
       const auto cycles = static_cast<double>(rte_rdtsc() - start);
       policy_.OnYielded(static_cast<uint64_t>(cycles * ns_per_cycle_));
+    } else if (wait_) {
+      wait_(Duration::Nanoseconds(step.ns));
     } else {
       const timespec pause = {.tv_sec = 0, .tv_nsec = step.ns};
       clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
@@ -69,6 +72,7 @@ class Idler {
  private:
   IdlePolicy policy_;
   double ns_per_cycle_;
+  const std::function<void(Duration)>& wait_;
 };
 
 }  // namespace
@@ -108,8 +112,8 @@ namespace {
 // The loop. One reading of the counter ends a turn and begins the next.
 template <class Poll>
 void RunLoop(Poll&& poll, Clock& clock, IdleMode idle, const std::atomic<bool>& stop,
-             PublishedLoad* load) {
-  Idler idler(idle, clock.cycles_per_second());
+             PublishedLoad* load, const std::function<void(Duration)>& wait = {}) {
+  Idler idler(idle, clock.cycles_per_second(), wait);
   LoopCounters counters(load, clock.cycles_per_second());
   uint64_t start = rte_rdtsc();
   while (!stop.load(std::memory_order_relaxed)) {
@@ -160,8 +164,9 @@ void* Worker::ThreadMain(void* self) {
   auto* worker = static_cast<Worker*>(self);
   pthread_setname_np(pthread_self(), worker->options_.name.substr(0, 15).c_str());
   // Fails only when EAL has no free thread number (128); then pools work without caches.
-  const bool registered = rte_thread_register() == 0;
-  RunLoop(worker->poll_, worker->clock_, worker->options_.idle, worker->stop_, &worker->load_);
+  const bool registered = worker->options_.has_packets && rte_thread_register() == 0;
+  RunLoop(worker->poll_, worker->clock_, worker->options_.idle, worker->stop_, &worker->load_,
+          worker->options_.wait);
   if (registered) rte_thread_unregister();
   return nullptr;
 }

@@ -36,6 +36,11 @@ struct WorkerOptions {
   std::string name = "worker";  // of the thread, as top shows it; at most 15 characters
   std::optional<int> cpu;       // one of AllowedCpus(); empty: wherever the system puts it
   IdleMode idle = IdleMode::kYield;
+  // False when `poll` has nothing to do with packet pools: then EAL need not have started.
+  bool has_packets = true;
+  // In place of a sleep of the policy's: may return before `most` is over, when there is something
+  // to do.
+  std::function<void(Duration most)> wait;
 };
 
 // Cycles since the start. busy / (busy + idle) is the share of polls that found work.
@@ -61,7 +66,8 @@ struct PublishedLoad {
 
 class Worker {
  public:
-  // Starts the thread. REQUIRES: Eal has started. `poll` is destroyed with the Worker.
+  // Starts the thread. REQUIRES: Eal has started, for `has_packets`. `poll` is destroyed with the
+  // Worker.
   static absl::StatusOr<std::unique_ptr<Worker>> Start(const WorkerOptions& options,
                                                        const Clock& clock, PollFunction poll);
   ~Worker();  // stops and joins
