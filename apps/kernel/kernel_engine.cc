@@ -10,17 +10,10 @@
 #include <cstring>
 #include <utility>
 
-#include "apps/kernel/kernel_address.h"
-
 namespace millrace::apps {
 namespace {
 
 constexpr int kCloseState = 7;  // CLOSED by the kernel's numbers, also of what went to TIME-WAIT
-
-template <class T>
-bool Set(int fd, int level, int name, const T& value) {
-  return setsockopt(fd, level, name, &value, sizeof value) == 0;
-}
 
 tcp::CloseReason ReasonOf(int error) {
   switch (error) {
@@ -36,8 +29,6 @@ tcp::CloseReason ReasonOf(int error) {
       return tcp::CloseReason::kUnreachable;
   }
 }
-
-uint64_t KeyOf(stack::ConnectionId id) { return uint64_t{id.generation} << 32 | id.index; }
 
 }  // namespace
 
@@ -72,87 +63,10 @@ const KernelEngine::Connection* KernelEngine::Find(stack::ConnectionId id) const
   return c.used && !c.over && c.generation == id.generation ? &c : nullptr;
 }
 
-int KernelEngine::SetOptions(int fd, bool v4) const {
-  const KernelSocketOptions& wanted = socket_options_;
-  bool set = Set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (wanted.mss != 0) set = set && Set(fd, IPPROTO_TCP, TCP_MAXSEG, int{wanted.mss});
-  if (wanted.ttl != 0) {
-    set = set && (v4 ? Set(fd, IPPROTO_IP, IP_TTL, int{wanted.ttl})
-                     : Set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int{wanted.ttl}));
-  }
-  if (wanted.dscp != 0) {
-    set = set && (v4 ? Set(fd, IPPROTO_IP, IP_TOS, wanted.dscp << 2)
-                     : Set(fd, IPPROTO_IPV6, IPV6_TCLASS, wanted.dscp << 2));
-  }
-  return set ? 0 : errno;
-}
-
-int KernelEngine::OpenSocket(const Endpoint& remote) {
-  const bool v4 = remote.address.IsV4();
-  const int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -errno;
-  const KernelAddress to(remote);
-  int error = SetOptions(fd, v4);
-  if (error == 0) error = sources_.Bind(fd, v4);
-  if (error == 0 && connect(fd, to.get(), to.length()) != 0) error = errno;
-  if (error == 0 || error == EINPROGRESS) return fd;
-  close(fd);
-  return -error;
-}
-
-stack::ConnectResult KernelEngine::ResultOf(int error) {
-  switch (error) {
-    case EADDRINUSE:
-    case EADDRNOTAVAIL:
-    case EAGAIN:
-      ++counters_.ports_exhausted;
-      return stack::ConnectResult::kNoPorts;
-    case EMFILE:
-    case ENFILE:
-      ++counters_.descriptors_exhausted;
-      return stack::ConnectResult::kNoMemory;
-    case ENOMEM:
-    case ENOBUFS:
-      ++counters_.memory_exhausted;
-      return stack::ConnectResult::kNoMemory;
-    default:  // ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL
-      ++counters_.no_route;
-      return stack::ConnectResult::kNoRoute;
-  }
-}
-
-stack::ConnectResult KernelEngine::Connect(const Endpoint& remote, uint64_t user_data,
-                                           KernelSocket* socket) {
-  ++work_;
-  if (free_.empty()) {
-    ++counters_.connections_full;
-    return stack::ConnectResult::kNoMemory;
-  }
-  int fd = OpenSocket(remote);
-  for (int tries = sources_.tries(); tries > 1 && (fd == -EADDRINUSE || fd == -EADDRNOTAVAIL);
-       --tries) {
-    ++counters_.ports_tried;
-    fd = OpenSocket(remote);
-  }
-  if (fd < 0) return ResultOf(-fd);
-  const uint32_t index = free_.back();
-  Connection& c = connections_[index];
-  const stack::ConnectionId id{index, c.generation};
-  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                    .data = {.u64 = KeyOf(id)}};
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
-    const int error = errno;
-    close(fd);
-    return ResultOf(error);
-  }
-  free_.pop_back();
-  c.fd = fd;
-  c.used = true;
-  c.v4 = remote.address.IsV4();
-  c.user_data = user_data;
-  ++counters_.active_opens;
-  *socket = KernelSocket(this, id);
-  return stack::ConnectResult::kOk;
+bool KernelEngine::IsEnding(stack::ConnectionId id) const {
+  if (id.index >= connections_.size()) return false;
+  const Connection& c = connections_[id.index];
+  return c.over && c.generation == id.generation && c.reason != tcp::CloseReason::kAborted;
 }
 
 std::span<const epoll_event> KernelEngine::Events() {
@@ -322,10 +236,12 @@ void KernelEngine::End(Connection& c, tcp::CloseReason reason) {
   if (c.over) return;
   ReadInfo(c, /*count=*/true);
   if (reason != tcp::CloseReason::kNormal) {
-    Set(c.fd, SOL_SOCKET, SO_LINGER, linger{.l_onoff = 1, .l_linger = 0});
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
   close(std::exchange(c.fd, -1));
   c.over = true;
+  c.reason = reason;
   over_.push_back({IdOf(c), reason});
 }
 

@@ -41,7 +41,8 @@ class KernelSocket {
   stack::ConnectionId id() const { return id_; }
   KernelEngine& engine() const { return *engine_; }
   uint64_t user_data() const;
-  // Takes all or nothing; false when the kernel has no memory. What does not fit goes out later.
+  // Takes all or nothing; false when the kernel has no memory. What does not fit goes out later,
+  // and what the peer has reset meanwhile is taken, too: OnClose says so.
   size_t Send(std::span<const std::byte> data) const;
   [[nodiscard]] bool SendStatic(std::span<const std::byte> data) const;
   void Shutdown() const;
@@ -154,6 +155,8 @@ class KernelEngine {
   stack::ConnectionId IdOf(const Connection& c) const {
     return {static_cast<uint32_t>(&c - connections_.data()), c.generation};
   }
+  // Whether it is over and not by Abort, and OnClose is still to come.
+  bool IsEnding(stack::ConnectionId id) const;
   // A socket with its options, on its way to `remote`, or -errno.
   int OpenSocket(const Endpoint& remote);
   int SetOptions(int fd, bool v4) const;

@@ -11,7 +11,8 @@ uint64_t KernelSocket::user_data() const { return engine_->connections_[id_.inde
 
 bool KernelSocket::SendStatic(std::span<const std::byte> data) const {
   KernelEngine::Connection* const c = engine_->Find(id_);
-  if (c == nullptr || c->fin_wanted) return false;
+  if (c == nullptr) return engine_->IsEnding(id_);
+  if (c->fin_wanted) return false;
   ++engine_->work_;
   if (c->unsent == nullptr && !engine_->SendPiece(*c, &data)) return false;
   if (data.empty() || c->over) return true;
@@ -22,7 +23,8 @@ bool KernelSocket::SendStatic(std::span<const std::byte> data) const {
 
 size_t KernelSocket::Send(std::span<const std::byte> data) const {
   KernelEngine::Connection* const c = engine_->Find(id_);
-  if (c == nullptr || c->fin_wanted) return 0;
+  if (c == nullptr) return engine_->IsEnding(id_) ? data.size() : 0;
+  if (c->fin_wanted) return 0;
   ++engine_->work_;
   std::span<const std::byte> left = data;
   if (c->unsent == nullptr && !engine_->SendPiece(*c, &left)) return 0;

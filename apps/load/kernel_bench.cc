@@ -76,9 +76,11 @@ std::string KernelBench::Advice(const Capacity& capacity) const {
       std::ceil(capacity.needed / static_cast<double>(std::max<uint64_t>(capacity.ports, 1))));
   return "the run needs " + FormatCount(capacity.needed / static_cast<double>(capacity.tuples)) +
          " times the source tuples that there are (" + capacity.Text() +
-         "), because the kernel keeps one in TIME-WAIT for 60 s when we close first; give it " +
-         "--close rst, --src with " + GroupDigits(addresses) +
-         " addresses, or more ports: sudo sysctl net.ipv4.ip_local_port_range='1024 65535'";
+         "), and the kernel keeps one through TIME-WAIT when we close first; give it --close rst, "
+         "--src with " +
+         GroupDigits(addresses) + " addresses, or more ports: " +
+         (sources_->ports ? "--src-port 1024-65535"
+                          : "sudo sysctl net.ipv4.ip_local_port_range='1024 65535'");
 }
 
 std::string KernelBench::Describe() {

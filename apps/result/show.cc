@@ -51,7 +51,7 @@ std::string Head(const Result& r) {
       machine += std::to_string(core);
     }
   }
-  machine += r.machine.huge_pages ? ", huge pages" : ", plain memory";
+  if (!r.machine.dpdk.empty()) machine += r.machine.huge_pages ? ", huge pages" : ", plain memory";
   std::vector<std::string> run = {r.run.id, FormatUnixNs(r.window.start_unix_ns)};
   if (r.rank.count > 1) {
     run.push_back("rank " + std::to_string(r.rank.index) + " of " + std::to_string(r.rank.count));

@@ -48,6 +48,27 @@ TEST(Clock, SecondsOfTheCounterAreSecondsOfTheClock) {
   EXPECT_NEAR((second - first).seconds(), 100.0, 1e-5);
 }
 
+TEST(Worker, WithoutPacketsItIsNoThreadOfEalAndWaitsAsItIsTold) {
+  std::atomic<bool> waited{false};
+  unsigned lcore = 0;
+  Duration most;
+  WorkerOptions options{.idle = IdleMode::kSleep, .has_packets = false};
+  options.wait = [&](Duration limit) {
+    most = limit;
+    waited.store(true, std::memory_order_release);
+  };
+  auto worker = Worker::Start(options, Clock::Calibrate(), [&](Instant) -> size_t {
+    lcore = rte_lcore_id();
+    return 0;
+  });
+  ASSERT_TRUE(worker.ok()) << worker.status();
+  AwaitTrue(waited);
+  (*worker)->RequestStop();
+  (*worker)->Join();
+  EXPECT_EQ(lcore, LCORE_ID_ANY);
+  EXPECT_GT(most, Duration());
+}
+
 TEST(Worker, PollsOnARegisteredThreadUntilItIsStopped) {
   std::atomic<bool> enough{false};
   unsigned lcore = LCORE_ID_ANY;

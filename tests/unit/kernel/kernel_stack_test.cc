@@ -175,6 +175,19 @@ TEST_P(KernelStackTest, ResetIsToldAfterTheDataBeforeIt) {
   EXPECT_THAT(app_.reasons, ElementsAre(CloseReason::kReset));
 }
 
+TEST_P(KernelStackTest, WhatIsSentIntoAResetIsTakenAndTheResetIsTold) {
+  LocalServer server(loopback());
+  Fd peer = Establish(server);
+  peer.Reset();
+  // The kernel knows of it, and nothing was polled since.
+  EXPECT_TRUE(socket_.SendStatic(Octets("first")));
+  EXPECT_TRUE(socket_.SendStatic(Octets("second")));
+  EXPECT_EQ(socket_.Send(Octets("third")), 5u);
+  ASSERT_TRUE(UntilClosed());
+  EXPECT_THAT(app_.reasons, ElementsAre(CloseReason::kReset));
+  EXPECT_FALSE(socket_.SendStatic(Octets("it is over")));
+}
+
 TEST_P(KernelStackTest, ResetInTheCloseIsToldAsOne) {
   LocalServer server(loopback());
   Fd peer = Establish(server);
