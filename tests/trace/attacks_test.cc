@@ -196,13 +196,61 @@ TEST(Attack, ConnectionsBehindClosedWindowsGoByUserTimeout) {
   EXPECT_EQ(t.engine().connections().used(), 64u);
   t.Advance(Duration::Seconds(21));
   EXPECT_EQ(t.engine().connections().used(), 0u);
-  EXPECT_EQ(t.counters().abort_on_timeout, 64u);
+  EXPECT_EQ(t.counters().abort_on_timeout, 63u);
+  EXPECT_EQ(t.counters().abort_on_memory, 1u) << "there was no room: see the next test";
   t.ForgetIsn();
   t.ForgetSent();
   t.TakeLog();
   t.Receives({.flags = kSyn, .seq = 0});
   t.Receives({.flags = kAck, .seq = 1, .ack = 1});
   EXPECT_THAT(t.TakeLog(), ElementsAre("open"));
+}
+
+// sockstress without any limit of time: there is hardly any room left, so those that are stuck make
+// some, one for each that comes, those that have been stuck for longest first; nobody else goes.
+TEST(Attack, ClosedWindowsMakeRoomTheOldestFirst) {
+  Trace t;
+  t.Listen(64);
+  t.app().in_open = [](stack::Socket s) {
+    constexpr std::byte kAnswer[100] = {};
+    s.Send(kAnswer);
+  };
+  std::vector<uint16_t> gone;
+  t.app().in_close = [&](stack::Socket s) { gone.push_back(s.remote().port); };
+  const auto open = [&](uint16_t first, uint16_t last, bool stuck) {
+    for (uint16_t port = first; port <= last; ++port) {
+      t.ForgetIsn();
+      const uint16_t window = stuck ? 0 : 65'535;
+      t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kSyn, .seq = 0});
+      t.ReceivesFrom(Trace::kPeerAddress, port, 80,
+                     {.flags = kAck, .seq = 1, .ack = 1, .window = window});
+      if (!stuck) {
+        t.ReceivesFrom(Trace::kPeerAddress, port, 80, {.flags = kAck, .seq = 1, .ack = 101});
+      }
+      for (int ms = 0; ms < 3; ++ms) t.Advance(Duration::Milliseconds(1));  // two walks
+    }
+  };
+  open(1, 20, true);
+  t.Advance(Duration::Seconds(20));
+  open(21, 40, true);
+  open(41, 63, false);
+  t.Advance(Duration::Seconds(3));
+  EXPECT_THAT(gone, IsEmpty()) << "there is room for one more";
+  open(64, 83, false);
+  EXPECT_EQ(t.engine().tcp_counters().connections_full, 0u);
+  ASSERT_EQ(gone.size(), 20u);
+  EXPECT_TRUE(std::all_of(gone.begin(), gone.end(), [](uint16_t port) { return port <= 20; }));
+  gone.clear();
+  open(84, 103, false);
+  EXPECT_TRUE(
+      std::all_of(gone.begin(), gone.end(), [](uint16_t port) { return port > 20 && port <= 40; }));
+  EXPECT_EQ(t.counters().abort_on_memory, 40u);
+  // All that are left are served: there is no room for more, and it stays so.
+  gone.clear();
+  open(104, 104, false);
+  t.Advance(Duration::Seconds(1));
+  EXPECT_THAT(gone, IsEmpty());
+  EXPECT_EQ(t.engine().connections().used(), 64u);
 }
 
 // The same peers towards an application that has closed: nobody is left to wait for what they do

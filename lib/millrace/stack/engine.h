@@ -90,6 +90,9 @@ class Engine {
   }
   void Input(std::span<const RxFrame> frames);
   void RunTimers();
+  // Once a millisecond: room for new connections and their data, if there is hardly any
+  // (stack/engine_pressure.cc).
+  void RelievePressure();
   // Next connection that needs a visit, or null.
   Connection* PopDirty();
   // After events and PollSend: gives back what is over, arms the timer of what is not. Calls
@@ -265,6 +268,7 @@ class Engine {
   void EnterTimeWait(Connection& connection);
   [[gnu::noinline]] void EvictTimeWaits();
   void ExpireTimeWaits();
+  bool IsCrowded() const;
   void LeaveTable(Connection& connection) {
     if (connection.tcb.state == tcp::State::kTimeWait) {
       EnterTimeWait(connection);
@@ -316,6 +320,15 @@ class Engine {
   Counters counters_;
   bool ok_ = false;
   bool port_full_ = false;
+
+  // A walk over the connections while there is no room for more.
+  struct Pressure {
+    static constexpr uint8_t kNobody = UINT8_MAX;
+    uint32_t cursor = 0;
+    uint8_t threshold = kNobody;  // who has been stuck for so long goes
+    uint8_t worst = 0;            // of those that stay
+  };
+  Pressure pressure_;
 
   Connection* dirty_head_ = nullptr;  // null: the list is empty
   Connection* dirty_tail_ = nullptr;

@@ -187,6 +187,7 @@ template <Port P, App A>
 void Stack<P, A>::Housekeep() {
   const Instant now = engine_.env().now;
   next_housekeeping_ = now + kHousekeeping;
+  engine_.RelievePressure();
   std::array<NeighborProbe, 16> probes;
   const size_t count = engine_.neighbors().PollProbes(now, probes);
   ControlFrame frame;

@@ -64,6 +64,7 @@ namespace millrace::tcp {
   X(abort_on_data, "TcpExtTCPAbortOnData")                  \
   X(abort_on_close, "TcpExtTCPAbortOnClose")                \
   X(abort_on_timeout, "TcpExtTCPAbortOnTimeout")            \
+  X(abort_on_memory, "TcpExtTCPAbortOnMemory")              \
   X(abort_by_user, "TcpExtTCPAbortByUser")                  \
   X(abort_on_keepalive, "TcpExtTCPAbortOnKeepalive")        \
   X(abort_on_close_wait, "TcpExtTCPAbortOnCloseWait")       \
