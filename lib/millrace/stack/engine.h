@@ -321,13 +321,6 @@ class Engine {
   bool ok_ = false;
   bool port_full_ = false;
 
-  // A walk over the connections while there is no room for more.
-  struct Pressure {
-    static constexpr uint8_t kNobody = UINT8_MAX;
-    uint32_t cursor = 0;
-    uint8_t threshold = kNobody;  // who has been stuck for so long goes
-    uint8_t worst = 0;            // of those that stay
-  };
   Pressure pressure_;
 
   Connection* dirty_head_ = nullptr;  // null: the list is empty

@@ -84,6 +84,14 @@ struct LastHop {
   uint16_t neighbor = 0;
 };
 
+// A walk over the connections while there is hardly any room for more (engine_pressure.cc).
+struct Pressure {
+  static constexpr uint8_t kNobody = UINT8_MAX;
+  uint32_t cursor = 0;
+  uint8_t threshold = kNobody;  // who has been stuck for so long goes
+  uint8_t worst = 0;            // of those that stay
+};
+
 }  // namespace millrace::stack
 
 #endif  // MILLRACE_STACK_ENGINE_TYPES_H_
