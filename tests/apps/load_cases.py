@@ -23,11 +23,15 @@ def open_loop():
     result = run("run", "ring", "--rate", "500", "--duration", "1s", "--warmup", "100ms",
                  "--no-huge", "--arrival", "paced", "--live", "none", "--json", "-",
                  code=VALID_OR_BUSY)
-    assert adds_up(result)["due"] == 500, result["counts"]
+    counts = adds_up(result)
+    assert counts["due"] == 500, counts
+    # A machine that stands still for long enough leaves some without an end, and says so.
+    least = 500 if result["verdict"]["outcome"] == "valid" else counts["ok"]
     for state in ("connect", "first_byte", "last_byte", "close", "total"):
         for start in ("intended", "actual"):
             histogram = result["latency"][state][start]
-            assert sum(n for _, n in histogram["buckets"]) == histogram["count"] == 500, histogram
+            assert sum(n for _, n in histogram["buckets"]) == histogram["count"], histogram
+            assert least <= histogram["count"] <= 500, (counts, histogram)
 
 
 def closed_loop_over_http():
