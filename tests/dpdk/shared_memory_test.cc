@@ -24,18 +24,20 @@ constexpr size_t kFrames = 500;
 struct Kind {
   const char* name;
   std::string first, second;  // --dev of the end that listens, and of the other
+  int ends;                   // how often they go in the test of that
 };
 
 Kind Memif() {
   const std::string path = absl::StrCat("/tmp/millrace-test-", getpid(), ".memif");
   return {"memif", absl::StrCat("memif:", path, ",role=server,queues=", kQueues),
-          absl::StrCat("memif:", path, ",queues=", kQueues)};
+          absl::StrCat("memif:", path, ",queues=", kQueues), 30};
 }
 Kind Vhost() {
   const std::string path = absl::StrCat("/tmp/millrace-test-", getpid(), ".vhost");
   return {
       "vhost", absl::StrCat("vdev:net_vhost7,iface=", path, ",queues=", kQueues),
-      absl::StrCat("vdev:net_virtio_user7,path=", path, ",queues=", kQueues, ",queue_size=1024")};
+      absl::StrCat("vdev:net_virtio_user7,path=", path, ",queues=", kQueues, ",queue_size=1024"),
+      2};  // the driver takes a second to go
 }
 
 class SharedMemory : public ::testing::TestWithParam<Kind> {
@@ -98,6 +100,23 @@ TEST_P(SharedMemory, EveryQueueCarriesItsOwnFramesBothWays) {
     const auto mark = static_cast<std::byte>(0xA0 + queue);
     EXPECT_EQ(Carry(first->port(queue), second->port(queue), mark), kFrames);
     EXPECT_EQ(Carry(second->port(queue), first->port(queue), mark), kFrames);
+  }
+}
+
+// Drivers hear of the end of their peer in another thread, and write to the socket of one that is
+// gone: of a memif the process crashed now and then, of a vhost at once by SIGPIPE.
+TEST_P(SharedMemory, EndsThatGoAtTheSameTimeGo) {
+  for (int i = 0; i < GetParam().ends; ++i) {
+    auto first = Open(GetParam().first);
+    ASSERT_NE(first, nullptr);
+    auto second = Open(GetParam().second);
+    ASSERT_NE(second, nullptr);
+    for (int64_t end = MonotonicNs() + 10'000'000'000; MonotonicNs() < end;) {
+      if (first->port().LinkIsUp() && second->port().LinkIsUp()) break;
+      sched_yield();
+    }
+    EXPECT_TRUE(first->port().LinkIsUp() && second->port().LinkIsUp());
+    (i % 2 == 0 ? first : second).reset();
   }
 }
 

@@ -16,6 +16,7 @@
 #include "millrace/dpdk/bond.h"
 #include "millrace/dpdk/bond_watch.h"
 #include "millrace/dpdk/eal.h"
+#include "millrace/dpdk/pipe_signal.h"
 #include "millrace/dpdk/port_config.h"
 
 namespace millrace::dpdk {
@@ -172,6 +173,7 @@ absl::StatusOr<std::unique_ptr<AttachedPort>> AttachedPort::Open(const PortConfi
   const uint32_t receivers = dispatcher ? 1 : workers;
   if (absl::Status status = CheckXdpQueues(config, host, receivers); !status.ok()) return status;
 
+  const PipeSignalBlocker blocker;
   std::unique_ptr<AttachedPort> attached(new AttachedPort);
   OutputCapture capture;
   const auto names =
@@ -293,6 +295,7 @@ DpdkPortCounters AttachedPort::ReadCounters() const {
 }
 
 AttachedPort::~AttachedPort() {
+  const PipeSignalBlocker blocker;
   OutputCapture capture;
   bond_watch_.reset();
   more_.clear();

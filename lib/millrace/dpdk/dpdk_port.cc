@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "millrace/dpdk/interrupt_thread.h"
 
 namespace millrace::dpdk {
 namespace {
@@ -54,7 +55,15 @@ DpdkPort::~DpdkPort() {
                          static_cast<unsigned>(stash_count_));
   }
   if (!owns_device_) return;
-  rte_eth_dev_close(port_id_);  // gives back what is left in the queues; then the pool may go
+  // Gives back what is left in the queues; then the pool may go.
+  BesideNoEvent([this] { rte_eth_dev_close(port_id_); });
+}
+
+// The driver of a memif (22.11) ends a connection in the interrupt thread when the other end goes,
+// and in ours when we go, and frees all of it twice when both happen at once.
+void DpdkPort::BesideNoEvent(absl::FunctionRef<void()> work) {
+  if (driver_ == "net_memif") return DoInInterruptThread(work);
+  work();
 }
 
 std::unique_ptr<DpdkPort> DpdkPort::OfQueue(const DpdkPort& first, uint16_t queue_id) {
@@ -74,7 +83,7 @@ std::unique_ptr<DpdkPort> DpdkPort::OfQueue(const DpdkPort& first, uint16_t queu
 
 void DpdkPort::Stop() {
   if (!started_) return;
-  rte_eth_dev_stop(port_id_);
+  BesideNoEvent([this] { rte_eth_dev_stop(port_id_); });
   started_ = false;
 }
 

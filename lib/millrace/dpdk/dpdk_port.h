@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "millrace/base/check.h"
@@ -116,6 +117,7 @@ class DpdkPort {
 
  private:
   DpdkPort() = default;
+  void BesideNoEvent(absl::FunctionRef<void()> work);
   bool RefillStash();
   absl::Status Configure(const DpdkPortOptions& options);
   absl::Status ChooseMtu(const DpdkPortOptions& options, const rte_eth_dev_info& info);

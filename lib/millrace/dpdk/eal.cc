@@ -23,6 +23,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "millrace/dpdk/interrupt_thread.h"
+#include "millrace/dpdk/pipe_signal.h"
 
 namespace millrace::dpdk {
 namespace {
@@ -163,6 +165,7 @@ absl::StatusOr<std::unique_ptr<Eal>> Eal::Start(const EalOptions& options) {
   std::string log;
   {
     AffinityKeeper keeper;
+    const PipeSignalBlocker blocker;
     OutputCapture capture;
     rte_log_set_global_level(RTE_LOG_NOTICE);
     result = rte_eal_init(static_cast<int>(args.size()), argv.data());
@@ -196,6 +199,7 @@ absl::StatusOr<std::unique_ptr<Eal>> Eal::Start(const EalOptions& options) {
 
 Eal::~Eal() {
   OutputCapture capture;
+  ParkInterruptThread();
   rte_eal_cleanup();
 }
 
