@@ -143,30 +143,6 @@ bool Engine::SetTcpConfig(const tcp::Config& config) {
   return true;
 }
 
-uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data) {
-  const uint32_t index = connections_.Take();
-  if (index == kNoIndex) return kNoIndex;
-  Connection& c = connections_[index];
-  c.key = key;
-  c.user_data = user_data;
-  c.dirty_next = Connection::kNotListed;
-  c.BeginUse();
-  c.neighbor = neighbor;
-  c.listener = ListenerTable::kNone;
-  neighbors_.Ref(neighbor);
-  pairs_.Ref(key);
-  return index;
-}
-
-void Engine::FreeConnection(Connection& connection) {
-  MR_DCHECK(connection.in_use());
-  MR_DCHECK(connection.dirty_next == Connection::kNotListed);
-  neighbors_.Unref(connection.neighbor);
-  pairs_.Unref(connection.key);
-  connection.use &= ~Connection::kInUse;
-  connections_.Give(connections_.IndexOf(connection));
-}
-
 void Engine::EraseFlow(const Connection& connection) {
   const FlowRef ref(FlowKind::kConnection, connections_.IndexOf(connection));
   table_.Erase(table_.Hash(connection.key), ref);

@@ -207,7 +207,8 @@ class Engine {
   void SendUnparked(const NeighborResult& result);
   void Reply(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
   tcp::TxSegment& AddReply(const FlowKey& key, uint16_t neighbor);  // which the caller fills
-  void HashSyns(std::span<Parsed* const> syns);
+  // Inlined, this and OnListenerFull cost the loop over a burst registers: 31 instructions.
+  [[gnu::noinline]] void HashSyns(std::span<Parsed* const> syns);
   // REQUIRES: the segment came in the burst that is processed.
   uint64_t TupleHashOf(const Parsed& parsed) const {
     if (parsed.MayOpen()) [[likely]]
@@ -217,7 +218,8 @@ class Engine {
   void ReplyReset(const Parsed& parsed);
 
   // engine_cookie.cc
-  void OnListenerFull(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
+  [[gnu::noinline]] void OnListenerFull(const Parsed& parsed, uint16_t listener, SeqNum iss_floor,
+                                        bool has_floor);
   bool MayTakeSyn(const FlowKey& key, const Listener& listener);
   void CountSynDrop(const Listener& listener);
   bool OnCookieAck(Parsed& parsed, uint16_t listener);

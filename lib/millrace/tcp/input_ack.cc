@@ -148,6 +148,8 @@ void OnDuplicateAck(Tcb& tcb, Env& env) {
   tcb.Set(kFastRecovery | kRecoverValid | kRetransmitHead);
 }
 
+}  // namespace
+
 // The persist timer has done its work; what follows is timed afresh.
 void OnWindowOpened(Tcb& tcb, Env& env) {
   if (IsLeaving(tcb) && !tcb.Has(kFinAcked)) {
@@ -162,20 +164,6 @@ void OnWindowOpened(Tcb& tcb, Env& env) {
     tcb.timers.Stop(Timer::kRetransmit);
   } else {
     RestartRetransmit(tcb, env);  // the probe is in flight; the next may be a minute away
-  }
-}
-
-}  // namespace
-
-void UpdateSendWindow(Tcb& tcb, const Segment& segment, uint32_t window, Env& env) {
-  if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
-    if (tcb.snd_wnd == 0 && window > 0) {
-      OnWindowOpened(tcb, env);
-    }
-    tcb.snd_wnd = window;
-    tcb.snd_wnd_max = std::max(tcb.snd_wnd_max, window);
-    tcb.snd_wl1 = segment.seq;
-    tcb.snd_wl2 = segment.ack;
   }
 }
 

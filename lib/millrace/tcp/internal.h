@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "millrace/base/inline.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
 #include "millrace/tcp/tcb.h"
@@ -138,9 +139,21 @@ void Negotiate(Tcb& tcb, const wire::Segment& syn, const Env& env);
                             InputResult& result);
 // Parts of it that the straight path uses too: "<SEG.ACK covers new data>" of a connection in which
 // nothing went wrong; "SND.WND <- SEG.WND" unless the segment is older than what the window was
-// taken from; and what the acknowledgment of our FIN does (true: the connection is over).
+// taken from (inline: 59 instructions a connection), with what follows when it was closed; and what
+// the acknowledgment of our FIN does (true: the connection is over).
 void OnNewAck(Tcb& tcb, const wire::Segment& segment, Env& env);
-void UpdateSendWindow(Tcb& tcb, const wire::Segment& segment, uint32_t window, Env& env);
+[[gnu::noinline]] void OnWindowOpened(Tcb& tcb, Env& env);
+MR_ALWAYS_INLINE void UpdateSendWindow(Tcb& tcb, const wire::Segment& segment, uint32_t window,
+                                       Env& env) {
+  if (tcb.snd_wl1 < segment.seq || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2 <= segment.ack)) {
+    if (tcb.snd_wnd == 0 && window > 0) [[unlikely]]
+      OnWindowOpened(tcb, env);
+    tcb.snd_wnd = window;
+    tcb.snd_wnd_max = std::max(tcb.snd_wnd_max, window);
+    tcb.snd_wl1 = segment.seq;
+    tcb.snd_wl2 = segment.ack;
+  }
+}
 bool AfterFinAcked(Tcb& tcb, Env& env);
 
 // What is left of a segment's text after it was cut to the window.
@@ -159,8 +172,9 @@ void TakeFin(Tcb& tcb, const Env& env);
 // nothing was changed. True: `result` is that of the eight steps, and so is everything else.
 [[nodiscard]] bool TakePlainSegment(Tcb& tcb, const wire::Segment& segment, Env& env,
                                     InputResult& result);
-// OnSegment without the straight path: what tests compare it with.
-InputResult OnSegmentInSteps(Tcb& tcb, const wire::Segment& segment, Env& env);
+// OnSegment without the straight path: what tests compare it with. Not inlined, so that the
+// straight path saves no registers for it (17 instructions a connection).
+[[gnu::noinline]] InputResult OnSegmentInSteps(Tcb& tcb, const wire::Segment& segment, Env& env);
 
 // RFC 9293 section 3.10.7.3.
 Reply OnSynSentSegment(Tcb& tcb, const wire::Segment& segment, Env& env);
