@@ -35,10 +35,10 @@ STALL_S = 1.0
 WARM_UP_S = 0.3
 INTERVAL_S = 0.1
 CALM_S = 0.1  # an interval with slower connections is not calm
-LAUNCH = [MILLRACE, "load", "run", "tcp://10.9.0.1:4000", "--ip", "10.9.0.2/24", "--src",
-          "10.9.0.64/26", "--no-huge", "--req-size", "8", "--resp-size", "100", "--arrival",
-          "paced", "--warmup", f"{WARM_UP_S * 1000:.0f}ms", "--interval",
-          f"{INTERVAL_S * 1000:.0f}ms", "--json-stream", "-", *PATIENT]
+LAUNCH = [MILLRACE, "load", "run", "tcp://10.9.0.1:4000", "--ip", "10.9.0.2/24", "--no-huge",
+          "--req-size", "8", "--resp-size", "100", "--arrival", "paced", "--warmup",
+          f"{WARM_UP_S * 1000:.0f}ms", "--interval", f"{INTERVAL_S * 1000:.0f}ms",
+          "--json-stream", "-", *PATIENT]
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 
 
