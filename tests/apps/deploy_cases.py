@@ -96,7 +96,7 @@ def every_pod_runs_its_own_rank():
             assert done.returncode == 0, done
             for line in (f'ip = ["10.2.1.{index + 1}/16"]', 'dev = ["pci:0000:03:02.1"]',
                          'ranks = "auto"', 'coordinator = "millrace-load-0.millrace-load:7070"',
-                         'rate = "4M"', 'rank-timeout = "5m"'):
+                         'rate = "4M"', 'rank-timeout = "5m"', 'cores = "auto"'):
                 assert line in done.stdout, (line, done.stdout)
         del environment["PCIDEVICE_INTEL_COM_SRIOV"]
         done = subprocess.run([*container["command"], *container["args"]], env=environment,
