@@ -1,6 +1,8 @@
 #include "apps/common/setup.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -10,6 +12,23 @@
 #include "millrace/dpdk/packet_pool.h"
 
 namespace millrace::apps {
+namespace {
+
+std::optional<tcp::CongestionKind> ParseCongestion(const std::string& word) {
+  for (int i = 0; i < tcp::kCongestionKinds; ++i) {
+    const auto kind = static_cast<tcp::CongestionKind>(i);
+    if (word == ToString(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const char* ToString(tcp::CongestionKind kind) {
+  constexpr std::array<const char*, tcp::kCongestionKinds> kNames{"cubic", "newreno", "dctcp",
+                                                                  "none", "bbr"};
+  return kNames[static_cast<size_t>(kind)];
+}
 
 void TcpFlags::AddTo(CLI::App& app) {
   AddDuration(app, {"--time-wait", "TIME", "length of TIME-WAIT, 1s to 240s", "60s"}, &time_wait,
@@ -17,6 +36,10 @@ void TcpFlags::AddTo(CLI::App& app) {
   AddCount(app, {"--mss", "N", "octets of a segment, at most what the MTU allows", "1460"}, &mss,
            216, 9176);
   AddCount(app, {"--ttl", "N", "of packets, or their hop limit", "64"}, &ttl, 1, 255);
+  AddParsed(app,
+            {"--congestion", "NAME", "what governs the window: cubic, newreno, dctcp, bbr, none",
+             "cubic"},
+            &congestion, "one of cubic, newreno, dctcp, bbr, none", ParseCongestion);
   app.add_flag("--no-timestamps", no_timestamps, "do not offer or accept TCP timestamps");
   app.add_flag("--no-window-scaling", no_window_scaling, "do not offer or accept window scaling");
   app.add_flag("--no-sack", no_sack, "do not offer or accept SACK-permitted");
@@ -29,6 +52,9 @@ tcp::Config TcpFlags::Config() const {
   config.timestamps = !no_timestamps;
   config.window_scaling = !no_window_scaling;
   config.sack_permitted = !no_sack;
+  config.congestion = congestion;
+  // RFC 8257: DCTCP is for connections that have ECN, so it is asked for.
+  if (congestion == tcp::CongestionKind::kDctcp) config.ecn = tcp::Ecn::kActive;
   return config;
 }
 

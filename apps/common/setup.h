@@ -25,6 +25,7 @@ struct TcpFlags {
   bool no_timestamps = false, no_window_scaling = false, no_sack = false;
   uint16_t mss = 1460;  // at most what the port's MTU allows
   uint8_t ttl = 64;     // of packets; the hop limit too
+  tcp::CongestionKind congestion = tcp::CongestionKind::kCubic;
 
   void AddTo(CLI::App& app);
   tcp::Config Config() const;
@@ -73,6 +74,8 @@ struct DeviceFlags {
 };
 
 absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text);
+// As --congestion names it.
+const char* ToString(tcp::CongestionKind kind);
 
 // An open port and what its workers need.
 struct Device {

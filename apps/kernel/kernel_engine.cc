@@ -206,7 +206,7 @@ void KernelEngine::Settle(stack::ConnectionId id, uint32_t events) {
   if (c->closing) End(*c, tcp::CloseReason::kNormal);
 }
 
-int KernelEngine::ReadInfo(const Connection& c, bool count) {
+int KernelEngine::ReadInfo(Connection& c, bool count) {
   tcp_info info{};
   socklen_t length = sizeof info;
   if (getsockopt(c.fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) {
@@ -214,11 +214,33 @@ int KernelEngine::ReadInfo(const Connection& c, bool count) {
     return -1;
   }
   if (count) {
-    counters_.in_segs += info.tcpi_segs_in;
-    counters_.out_segs += info.tcpi_segs_out;
-    counters_.retrans_segs += info.tcpi_total_retrans;
+    // Counters of the kernel wrap as these do.
+    counters_.in_segs += info.tcpi_segs_in - std::exchange(c.in_segs, info.tcpi_segs_in);
+    counters_.out_segs += info.tcpi_segs_out - std::exchange(c.out_segs, info.tcpi_segs_out);
+    counters_.retrans_segs +=
+        info.tcpi_total_retrans - std::exchange(c.retrans_segs, info.tcpi_total_retrans);
   }
   return info.tcpi_state;
+}
+
+void KernelEngine::CountSome(Instant now) {
+  if (now < next_count_) return;
+  next_count_ = now + Duration::Milliseconds(1);
+  size_t counted = 0;
+  const size_t visits = std::min(kVisitedMax, connections_.size());
+  for (size_t i = 0; i < visits && counted < kCountedMax; ++i) {
+    Connection& c = connections_[next_counted_];
+    next_counted_ = next_counted_ + 1 == connections_.size() ? 0 : next_counted_ + 1;
+    if (!c.used || c.over) continue;
+    ReadInfo(c, /*count=*/true);
+    ++counted;
+  }
+}
+
+void KernelEngine::CountAll() {
+  for (Connection& c : connections_) {
+    if (c.used && !c.over) ReadInfo(c, /*count=*/true);
+  }
 }
 
 void KernelEngine::EndBy(Connection& c, int error) {

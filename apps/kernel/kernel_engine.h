@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -61,6 +62,7 @@ struct KernelSocketOptions {
   uint16_t mss = 0;  // at most; 0: what the kernel finds
   uint8_t ttl = 0;   // or hop limit; 0: the system's
   uint8_t dscp = 0;
+  std::string congestion;  // as kernel/kernel_congestion.h names it; "": the system's
 };
 
 class KernelEngine {
@@ -79,7 +81,8 @@ class KernelEngine {
   // The application's side.
   stack::ConnectResult Connect(const Endpoint& remote, uint64_t user_data, KernelSocket* socket);
   Instant Now() const { return clock_.Now(); }
-  // Segments are added when a connection is over, as the kernel has counted them until then.
+  // Segments are those that the kernel has counted, of connections that are open as of when they
+  // were looked at the last time (CountSome).
   const KernelCounters& counters() const { return counters_; }
   uint32_t used() const { return static_cast<uint32_t>(connections_.size() - free_.size()); }
 
@@ -118,6 +121,12 @@ class KernelEngine {
   };
   bool TakeOver(Over* over);
   void Release(stack::ConnectionId id);
+  // Adds to counters() what the kernel has counted meanwhile of a few open connections, those whose
+  // turn it is: each has it within n / 8 ms when n are open, and within places / 64 ms. A call for
+  // each, so once a millisecond at most.
+  void CountSome(Instant now);
+  // Of all of them.
+  void CountAll();
   // What was done since the last call: events, calls of the application.
   size_t TakeWork() { return std::exchange(work_, 0); }
 
@@ -126,6 +135,8 @@ class KernelEngine {
 
   static constexpr size_t kEventsMax = 32;  // as frames of a burst
   static constexpr size_t kReadBytes = 65'536;
+  static constexpr size_t kCountedMax = 8;   // connections by CountSome
+  static constexpr size_t kVisitedMax = 64;  // places, in use or not, for that
 
   // What the kernel had no room for.
   struct Unsent {
@@ -144,6 +155,7 @@ class KernelEngine {
     bool closing = false;  // by Close: OnClose is all that is to come
     bool queued = false;   // in again_
     uint32_t again_events = 0;
+    uint32_t in_segs = 0, out_segs = 0, retrans_segs = 0;  // that are in counters_
     tcp::CloseReason reason = tcp::CloseReason::kNormal;
   };
 
@@ -168,7 +180,7 @@ class KernelEngine {
   void End(Connection& c, tcp::CloseReason reason);
   void EndBy(Connection& c, int error);
   // Its state (RFC 9293's, by the kernel's numbers), and what it counts.
-  int ReadInfo(const Connection& c, bool count);
+  int ReadInfo(Connection& c, bool count);
 
   KernelSocketOptions socket_options_;
   SourceWalk sources_;
@@ -183,6 +195,8 @@ class KernelEngine {
   size_t waited_for_ = 0;  // of these: what Wait found
   std::vector<std::byte> read_;
   size_t work_ = 0;
+  size_t next_counted_ = 0;  // index of the connection that CountSome begins with
+  Instant next_count_;
 };
 
 }  // namespace millrace::apps

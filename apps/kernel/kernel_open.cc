@@ -24,6 +24,10 @@ uint64_t KeyOf(stack::ConnectionId id) { return uint64_t{id.generation} << 32 | 
 int KernelEngine::SetOptions(int fd, bool v4) const {
   const KernelSocketOptions& wanted = socket_options_;
   bool set = Set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (const std::string& name = wanted.congestion; !name.empty()) {
+    const auto length = static_cast<socklen_t>(name.size());
+    set = set && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), length) == 0;
+  }
   if (wanted.mss != 0) set = set && Set(fd, IPPROTO_TCP, TCP_MAXSEG, int{wanted.mss});
   if (wanted.ttl != 0) {
     set = set && (v4 ? Set(fd, IPPROTO_IP, IP_TTL, int{wanted.ttl})

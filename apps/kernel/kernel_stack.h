@@ -26,6 +26,7 @@ class KernelStack {
       Handle(KernelEngine::IdOf(event), event.events);
     }
     for (const stack::ConnectionId& id : again) Handle(id, engine_.TakeAgainEvents(id));
+    engine_.CountSome(now);
     app_.OnPoll(engine_, now);
     DeliverOver();  // of what it has aborted
     return engine_.TakeWork();

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "apps/common/units.h"
+#include "apps/kernel/kernel_congestion.h"
 #include "apps/kernel/kernel_stack.h"
 #include "apps/load/load_app.h"
 #include "millrace/dpdk/cpus.h"
@@ -22,7 +23,10 @@ struct KernelBench::Ends final : LoadEnds {
   Ends(LoadMember& member, const Pattern& pattern, std::unique_ptr<KernelEngine> sockets)
       : engine(std::move(sockets)), app(member.plan, pattern, member.live), stack(*engine, app) {}
 
-  void Finish() override { app.Finish(); }
+  void Finish() override {
+    engine->CountAll();
+    app.Finish();
+  }
   const RunResult& result() const override { return app.result(); }
   void ForEachCounter(const AddCounter& add) const override { engine->counters().ForEach(add); }
 
@@ -86,8 +90,10 @@ std::string KernelBench::Advice(const Capacity& capacity) const {
 std::string KernelBench::Describe() {
   utsname system{};
   uname(&system);
+  const std::string& asked = options_.sockets.congestion;
   return std::string("kernel: sockets of ") + system.sysname + " " + system.release + ", " +
-         std::to_string(workers()) + (workers() == 1 ? " worker" : " workers");
+         (asked.empty() ? DefaultKernelCongestion() : asked) + ", " + std::to_string(workers()) +
+         (workers() == 1 ? " worker" : " workers");
 }
 
 absl::StatusOr<std::unique_ptr<LoadRun>> KernelBench::Start(const RunPlan& plan) {

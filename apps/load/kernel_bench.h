@@ -36,7 +36,7 @@ class KernelBench final : public LoadBench {
   std::string CheckTargets(const std::vector<Target>&) const override { return ""; }
   Capacity CapacityFor(const RunPlan& plan) const override;
   std::string Advice(const Capacity& capacity) const override;
-  // "kernel: sockets of Linux 6.1.0, 1 worker".
+  // "kernel: sockets of Linux 6.1.0, cubic, 1 worker".
   std::string Describe() override;
 
  private:

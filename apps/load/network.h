@@ -50,7 +50,7 @@ struct KernelNetwork {
   static Instant Now(const Engine& engine, Instant) { return engine.Now(); }
   static bool HasAddress(const Engine&) { return true; }
   static bool IsFull(const Engine&) { return false; }
-  // Of connections that are over; octets on the wire are not known.
+  // Octets on the wire are not known; segments are those of KernelEngine::counters().
   static Traffic TrafficOf(const Engine& engine) {
     return {.segments = engine.counters().in_segs + engine.counters().out_segs};
   }

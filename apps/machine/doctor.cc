@@ -83,6 +83,10 @@ void Rings(const MachineFacts& f, Findings& findings) {
   if (!f.dpdk_found) {
     findings.push_back({Level::kWarn, "dpdk", "its drivers are not where Debian puts them",
                         "sudo apt-get install libdpdk-dev"});
+  } else if (!f.dpdk_pools) {
+    findings.push_back({Level::kFail, "dpdk",
+                        "its driver of packet pools is missing: --dev kernel alone works",
+                        "sudo apt-get install librte-mempool-ring23"});
   } else {
     findings.push_back(
         {Level::kOk, "dpdk", Count(f.dpdk_drivers.size(), "network driver") + " installed", ""});

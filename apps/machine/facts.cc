@@ -107,6 +107,7 @@ void ReadDrivers(const fs::path& root, MachineFacts& facts) {
       if (!version.starts_with("pmds-")) continue;
       facts.dpdk_found = true;
       for (std::string name : NamesIn(root / "usr/lib" / machine / "dpdk" / version)) {
+        if (name.starts_with("librte_mempool_ring.so")) facts.dpdk_pools = true;
         if (!name.starts_with("librte_net_")) continue;
         name = name.substr(7);  // "librte_"
         facts.dpdk_drivers.insert(name.substr(0, name.find(".so")));

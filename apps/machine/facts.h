@@ -44,8 +44,8 @@ struct MachineFacts {
   bool root = false;
   bool iommu = false, vfio_pci = false, vfio_device = false, vfio_no_iommu = false;
   bool tun = false, bpf_mounted = false, container = false;
-  bool dpdk_found = false;
-  std::set<std::string> dpdk_drivers;  // "net_af_packet": shared objects that DPDK finds
+  bool dpdk_found = false, dpdk_pools = false;  // pools: the driver of those that packets are in
+  std::set<std::string> dpdk_drivers;           // "net_af_packet": shared objects that DPDK finds
   std::vector<Nic> nics;
 
   bool Has(int capability) const { return (capabilities >> capability & 1) != 0; }

@@ -1,6 +1,7 @@
 // apps/millrace/load_kernel.cc - the flags of a load run over the kernel's sockets: which of them
 // the kernel decides instead, and what it is asked for.
 
+#include "apps/kernel/kernel_congestion.h"
 #include "apps/load/kernel_bench.h"
 #include "apps/millrace/load_flags.h"
 
@@ -51,6 +52,11 @@ absl::StatusOr<std::unique_ptr<LoadBench>> OpenKernel(const LoadFlags& flags,
       .ports = KernelPortSettings::Read(), .cores = flags.device.cores, .idle = *idle};
   if (given("mss")) options.sockets.mss = flags.tcp.mss;
   if (given("ttl")) options.sockets.ttl = flags.tcp.ttl;
+  if (given("congestion")) {
+    absl::StatusOr<std::string> name = KernelCongestion(flags.tcp.congestion);
+    if (!name.ok()) return name.status();
+    options.sockets.congestion = *std::move(name);
+  }
   const bool v4 = setup.plan.targets.front().endpoint.address.IsV4();
   auto sources = KernelSources::Parse(flags.src, ports, v4, options.ports);
   if (!sources.ok()) return sources.status();

@@ -4,6 +4,9 @@ right, with the variables that it gets there. (tests/slurm runs those for Slurm.
 """
 
 import os
+import re
+import shutil
+import string
 import subprocess
 import sys
 import tempfile
@@ -93,12 +96,78 @@ def every_pod_runs_its_own_rank():
             assert done.returncode == 0, done
             for line in (f'ip = ["10.2.1.{index + 1}/16"]', 'dev = ["pci:0000:03:02.1"]',
                          'ranks = "auto"', 'coordinator = "millrace-load-0.millrace-load:7070"',
-                         'rate = "4M"', 'rank-timeout = "5m"'):
+                         'rate = "4M"', 'rank-timeout = "5m"', 'cores = "auto"'):
                 assert line in done.stdout, (line, done.stdout)
         del environment["PCIDEVICE_INTEL_COM_SRIOV"]
         done = subprocess.run([*container["command"], *container["args"]], env=environment,
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode != 0 and "no device was given" in done.stderr, done
+
+
+def containerfile():
+    """Its instructions, each as a list of words, with arguments that have a default put in."""
+    with open(os.path.join(K8S, "Containerfile"), encoding="ascii") as file:
+        lines = [line for line in file.read().replace("\\\n", " ").splitlines()
+                 if line and not line.startswith("#")]
+    defaults = dict(line.split()[1].split("=") for line in lines if line.startswith("ARG "))
+    return [string.Template(line).safe_substitute(defaults).split() for line in lines]
+
+
+def image_is_made_of_what_is_there():
+    root, lines = os.path.dirname(DEPLOY), containerfile()
+    copied = [line[1:-1] for line in lines if line[0] == "COPY" and not line[1].startswith("--")]
+    for path in sum(copied, []):
+        assert os.path.exists(os.path.join(root, path)), path
+    with open(os.path.join(root, "meson.build"), encoding="ascii") as file:
+        meson = file.read()
+    assert set(re.findall(r"subdir\('(\w+)'\)", meson)) <= set(sum(copied, [])), copied
+    assert [line[1] for line in lines if line[0] == "FROM"] == [
+        "docker.io/library/debian:12", "docker.io/library/debian:12-slim"], lines
+    pod = read("job.yaml")["spec"]["template"]["spec"]
+    version = re.search(r"^\s*version: '([^']+)'", meson, re.M)[1]
+    assert pod["containers"][0]["image"] == f"millrace:{version}"
+    assert ["USER", str(pod["securityContext"]["runAsUser"])] in lines, lines
+
+
+def dependencies(packages):
+    """Of Debian packages that are installed, all the way."""
+    known, left = set(), list(packages)
+    while left:
+        package = left.pop()
+        if package in known:
+            continue
+        known.add(package)
+        said = subprocess.run(["dpkg-query", "-W", "-f", "${Depends}", package],
+                              capture_output=True, text=True, check=False).stdout
+        left += [word.split()[0].split(":")[0] for word in re.split("[,|]", said) if word.split()]
+    return known
+
+
+def package_of(library):
+    for path in (library, os.path.realpath(library), "/usr" + library):
+        said = subprocess.run(["dpkg-query", "-S", path], capture_output=True, text=True,
+                              check=False).stdout
+        if said:
+            return said.split(":")[0]
+    return None
+
+
+def image_has_the_libraries_that_the_program_links():
+    """By this machine's packages, where the program links those of Debian."""
+    if shutil.which("dpkg-query") is None or shutil.which("ldd") is None:
+        return
+    linked = subprocess.run(["ldd", MILLRACE], capture_output=True, text=True, check=True).stdout
+    owners = {path: package_of(path) for path in re.findall(r"=> (/\S+)", linked)}
+    if None in owners.values():  # DPDK from elsewhere
+        return
+    line = next(line for line in containerfile() if line[:3] == ["RUN", "apt-get", "update"])
+    named = [word for word in line[line.index("--no-install-recommends") + 1:line.index("rm") - 1]]
+    missing = set(owners.values()) - dependencies(named)
+    # What every image has, and what builds with sanitizers link besides.
+    others = {"libc6", "libgcc-s1", "libasan8", "libubsan1", "libtsan2"}
+    assert missing <= others, (missing, named)
+    # Drivers are loaded at start: pools of packets are rings, ports are on these buses.
+    assert {"librte-mempool-ring23", "librte-bus-pci23", "librte-bus-vdev23"} <= dependencies(named)
 
 
 def scripts_are_shell():
@@ -108,7 +177,9 @@ def scripts_are_shell():
 
 def main():
     for case in (all_files_are_used, job_is_an_indexed_one_with_a_name_for_rank_0,
-                 container_gets_what_it_asks_for, every_pod_runs_its_own_rank, scripts_are_shell):
+                 container_gets_what_it_asks_for, every_pod_runs_its_own_rank,
+                 image_is_made_of_what_is_there, image_has_the_libraries_that_the_program_links,
+                 scripts_are_shell):
         case()
         print("ok", case.__name__, flush=True)
 

@@ -5,14 +5,12 @@ is: a busy one makes a run INVALID (exit code 5).
 """
 
 import contextlib
-import http.server
 import json
 import os
 import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -21,80 +19,12 @@ import time
 
 sys.dont_write_bytecode = True
 
+from kernel_servers import (Quiet, Web, answers, closes_early, reset, resets,  # noqa: E402
+                            says_nothing, sends_for_ever, server, speaks_no_http)
 from load_program import MILLRACE, PATIENT, PROGRAM, VALID_OR_BUSY, adds_up, run  # noqa: E402
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 KERNEL = ["--dev", "kernel", "--live", "none", "--warmup", "0"]
-PATTERN = bytes((i * 7 + 13) % 251 for i in range(251))
-
-
-def reset(peer):
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def answers(peer):
-    """As `serve`: an octet for an octet, until the client closes."""
-    while data := peer.recv(65536):
-        peer.sendall(PATTERN[:1] * len(data))
-
-
-def resets(peer):
-    peer.recv(1)
-    reset(peer)
-
-
-def says_nothing(peer):
-    while peer.recv(65536):
-        pass
-
-
-def closes_early(peer):
-    peer.recv(1)
-
-
-def sends_for_ever(peer):
-    with contextlib.suppress(OSError):
-        while True:
-            peer.sendall(b"z" * 65536)
-
-
-def speaks_no_http(peer):
-    peer.recv(65536)
-    peer.sendall(b"\x00\xff garbage\r\n\r\n")
-    says_nothing(peer)
-
-
-@contextlib.contextmanager
-def server(handle, family=socket.AF_INET, backlog=512):
-    """A listener whose connections `handle` has, each in a thread; gives the target's address."""
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    address = "127.0.0.1" if family == socket.AF_INET else "::1"
-    listener.bind((address, 0))
-    listener.listen(backlog)
-    peers = set()
-
-    def attend(peer):
-        with contextlib.suppress(OSError), peer:
-            handle(peer)
-        peers.discard(peer)
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                peer = listener.accept()[0]
-                peers.add(peer)
-                threading.Thread(target=attend, args=(peer,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    host = address if family == socket.AF_INET else f"[{address}]"
-    try:
-        yield f"{host}:{listener.getsockname()[1]}"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for peer in list(peers):
-            with contextlib.suppress(OSError):
-                peer.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
@@ -153,6 +83,24 @@ def the_result_says_what_the_kernel_does_not():
     assert result["counters"]["TcpActiveOpens"] >= 41, result["counters"]  # with the probe
 
 
+def congestion_control_is_as_asked_for():
+    with server(answers) as at:
+        result = load(f"tcp://{at}", "--congestion", "newreno", *PATIENT)
+    assert ", reno, 1 worker" in result["machine"]["device"], result["machine"]
+    assert adds_up(result)["ok"] == 40, result["failures"]
+
+
+def open_connections_are_counted_too():
+    """They are held beyond the window, and a segment each way for every request counts in it."""
+    with server(answers) as at:
+        result = run("hold", f"tcp://{at}", *KERNEL, "--conns", "20", "--rate", "20", "--rps",
+                     "400", "--duration", "1s", *PATIENT, "--json", "-", code=VALID_OR_BUSY)
+    passing = result["counts"]["due"] - 20
+    segments = result["load"]["packets_per_connection"] * passing
+    # All but those of the last polls, at most one request of each connection a poll.
+    assert segments >= 2 * result["counts"]["responses"] - 10 * 20, (segments, result["counts"])
+
+
 def what_peers_do_has_a_name():
     cases = [(resets, "tcp", "rst_after_established", []),
              (says_nothing, "tcp", "first_byte_timeout", ["--timeout", "first-byte=200ms"]),
@@ -185,27 +133,6 @@ def who_refuses_and_who_is_not_there():
             result = load(f"tcp://127.0.0.1:{at[1]}", code=4)
     assert result["failures"] == {"syn_timeout": 1}, result["failures"]
     assert "is not there" in " ".join(result["notes"]), result["notes"]
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        body = PATTERN * 40
-        self.send_response(404 if self.path == "/none" else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-class Web(http.server.ThreadingHTTPServer):
-    request_queue_size = 128
-
-    def handle_error(self, *_):
-        """Says nothing of resets."""
 
 
 def pythons_http_server():
@@ -303,6 +230,11 @@ def flags_of_our_own_stack_are_refused():
     for flags in cases:
         said = run("run", "tcp://127.0.0.1:1", *KERNEL, *flags, code=2)
         assert said.count("\n") == 1 and f"{flags[0]}: not with --dev kernel" in said, said
+    said = run("run", "tcp://127.0.0.1:1", *KERNEL, "--congestion", "none", code=2)
+    with open("/proc/sys/net/ipv4/tcp_available_congestion_control", encoding="ascii") as file:
+        assert file.read().strip() in said, said
+    said = run("run", "tcp://127.0.0.1:1", *KERNEL, "--congestion", "renno", code=2)
+    assert "cubic, newreno, dctcp, bbr, none" in said, said
     said = run("run", "tcp://127.0.0.1:1", *KERNEL, "--dev", "tap:x", code=2)
     assert "leave the other --dev out" in said, said
     said = run("run", "ring", *KERNEL, code=2)
@@ -322,6 +254,7 @@ def too_few_descriptors_are_said_before():
 
 
 CASES = [every_close_and_both_families, the_result_says_what_the_kernel_does_not,
+         congestion_control_is_as_asked_for, open_connections_are_counted_too,
          what_peers_do_has_a_name, who_refuses_and_who_is_not_there, pythons_http_server,
          connections_are_held_by_several_workers, find_max_finds_a_cap_of_the_server,
          interrupted_runs_keep_their_results, sources_are_as_asked_for,

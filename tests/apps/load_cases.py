@@ -16,7 +16,8 @@ import time
 sys.dont_write_bytecode = True
 
 from load_output_cases import OUTPUT_CASES  # noqa: E402
-from load_program import MILLRACE, PATIENT, VALID_OR_BUSY, adds_up, run  # noqa: E402
+from load_program import (MILLRACE, PATIENT, VALID_OR_BUSY, adds_up, memif_server,  # noqa: E402
+                          run)
 
 
 def open_loop():
@@ -156,6 +157,7 @@ def bad_input_is_one_message():
             (["run", "ring", "--src", "10.0.0.0/24"], "--src"),
             (["run", "ring", "--idle", "nap"], "--idle"),
             (["run", "ring", "--mss", "20"], "--mss"),
+            (["run", "ring", "--congestion", "vegas"], "one of cubic, newreno, dctcp, bbr, none"),
             (["run", "ring", "--ttl", "256"], "--ttl"),
             (["run", "ring", "--dscp", "64"], "--dscp"),
             (["run", "ring", "--tos", "185"], "multiple of 4"),
@@ -190,15 +192,6 @@ def bad_input_is_one_message():
 def too_few_addresses_are_refused():
     said = run("run", "ring", "--rate", "1M", "--duration", "1h", "--no-huge", code=2)
     assert "--time-wait" in said, said
-
-
-def memif_server(path, *options, queues=""):
-    server = subprocess.Popen(
-        [MILLRACE, "serve", "--respond", "8:100", "--dev", f"memif:{path},role=server{queues}",
-         "--ip", "10.9.0.1/24", "--no-huge", "--duration", "100s", *options],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert b"listening on" in server.stdout.readline()
-    return server
 
 
 def two_workers_over_memif():

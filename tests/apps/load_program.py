@@ -27,3 +27,13 @@ def adds_up(result):
     assert sum(result["failures"].values()) == counts["failed"], result["failures"]
     assert counts["ok"] + counts["failed"] == counts["due"], counts
     return counts
+
+
+def memif_server(path, *options, queues=""):
+    """A process that serves at 10.9.0.1:4000 behind a memif, and listens already."""
+    server = subprocess.Popen(
+        [MILLRACE, "serve", "--respond", "8:100", "--dev", f"memif:{path},role=server{queues}",
+         "--ip", "10.9.0.1/24", "--no-huge", "--duration", "100s", *options],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert b"listening on" in server.stdout.readline()
+    return server

@@ -3,8 +3,10 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_mbuf_pool_ops.h>
+#include <rte_mempool.h>
 
 #include <atomic>
+#include <cstring>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -40,6 +42,14 @@ rte_mempool* CreateMempool(const char* name, uint32_t packets, uint16_t data_roo
   return pool;
 }
 
+// Drivers of pools are loaded when EAL starts, as those of devices are.
+bool HasPoolDriver(const char* name) {
+  for (uint32_t i = 0; i < rte_mempool_ops_table.num_ops; ++i) {
+    if (std::strcmp(rte_mempool_ops_table.ops[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PacketPool>> PacketPool::Create(uint32_t packets,
@@ -52,6 +62,11 @@ absl::StatusOr<std::unique_ptr<PacketPool>> PacketPool::Create(uint32_t packets,
   if (room_octets > kRoomMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("packets of ", room_octets, " octets do not fit; at most ", kRoomMax));
+  }
+  if (const char* driver = rte_mbuf_best_mempool_ops(); !HasPoolDriver(driver)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("DPDK's driver of packet pools, ", driver,
+                     ", is not there: sudo apt-get install librte-mempool-ring23"));
   }
   // tidy: allow(mutable-global) names of pools are unique in the process
   static std::atomic<uint32_t> next_id{0};  // pool names are unique in the process

@@ -5,14 +5,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include <functional>
 #include <memory>
-#include <optional>
-#include <vector>
 
-#include "unit/kernel/local_server.h"
+#include "unit/kernel/kernel_rig.h"
 
 namespace millrace::testing {
 namespace {
@@ -21,82 +18,6 @@ using apps::KernelEngine;
 using apps::KernelSocket;
 using tcp::CloseReason;
 using ::testing::ElementsAre;
-
-constexpr int kPollsMax = 5000;  // of a millisecond each, when nothing happens
-
-// Writes down what it is told, and does what `on_open` says.
-struct Recorder {
-  void OnOpen(KernelSocket socket) {
-    ++opened;
-    if (on_open) on_open(socket);
-  }
-  size_t OnReceive(KernelSocket socket, std::span<const std::byte> data) {
-    received.append(reinterpret_cast<const char*>(data.data()), data.size());
-    if (on_receive) on_receive(socket);
-    return data.size();
-  }
-  void OnPeerClosed(KernelSocket socket) {
-    ++peer_closed;
-    if (closes) socket.Close();
-  }
-  void OnClose(KernelSocket socket, CloseReason reason) {
-    users.push_back(socket.user_data());
-    reasons.push_back(reason);
-  }
-  void OnPoll(KernelEngine&, Instant) {}
-
-  std::function<void(KernelSocket)> on_open, on_receive;
-  bool closes = true;  // when the peer has
-  int opened = 0, peer_closed = 0;
-  std::string received;
-  std::vector<uint64_t> users;
-  std::vector<CloseReason> reasons;
-};
-
-std::span<const std::byte> Octets(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
-class KernelStackTest : public ::testing::TestWithParam<const char*> {
- protected:
-  explicit KernelStackTest(KernelEngine::Options options = {.connections = 4})
-      : engine_(*KernelEngine::Create(options)), stack_(*engine_, app_) {}
-
-  void SetUp() override {
-    if (!LocalServer::MayHave(loopback())) GTEST_SKIP() << "no " << GetParam() << " here";
-  }
-  IpAddress loopback() const { return *IpAddress::Parse(GetParam()); }
-  stack::ConnectResult Open(const Endpoint& to, uint64_t user = 7) {
-    return engine_->Connect(to, user, &socket_);
-  }
-  // Polls until `done`; false when it does not come to that.
-  bool Until(const std::function<bool()>& done) {
-    for (int i = 0; i < kPollsMax; ++i) {
-      if (done()) return true;
-      stack_.Wait(Duration::Milliseconds(1));
-      stack_.Poll(engine_->Now());
-    }
-    return done();
-  }
-  bool UntilClosed() {
-    return Until([this] { return !app_.reasons.empty(); });
-  }
-  // The server's end of a connection that is open at both.
-  Fd Establish(const LocalServer& server) {
-    EXPECT_EQ(Open(server.endpoint()), stack::ConnectResult::kOk);
-    Fd accepted;
-    EXPECT_TRUE(Until([&] {
-      if (!accepted.valid()) accepted = server.Accept();
-      return accepted.valid() && app_.opened == 1;
-    }));
-    return accepted;
-  }
-
-  Recorder app_;
-  std::unique_ptr<KernelEngine> engine_;
-  apps::KernelStack<Recorder> stack_;
-  KernelSocket socket_;
-};
 
 TEST_P(KernelStackTest, OpensExchangesAndClosesFirst) {
   LocalServer server(loopback());
@@ -292,31 +213,6 @@ TEST_P(KernelStackTest, AStaleSocketDoesNothingToItsSuccessor) {
 
 INSTANTIATE_TEST_SUITE_P(BothFamilies, KernelStackTest, ::testing::Values("127.0.0.1", "::1"),
                          [](const auto& p) { return std::string(p.index == 0 ? "V4" : "V6"); });
-
-// A port for one connection alone.
-class KernelPortTest : public KernelStackTest {
- protected:
-  static KernelEngine::Options OnePort() {
-    LocalServer free_port(IpAddress::V4(0x7f00'0001), /*listens=*/false);
-    apps::KernelSources sources{.addresses = {IpAddress::V4(0x7f00'0001)},
-                                .ports = {{free_port.endpoint().port, free_port.endpoint().port}}};
-    return {
-        .connections = 4,
-        .sources = apps::SourceWalk(std::make_shared<const apps::KernelSources>(sources), 0, 1, 1)};
-  }
-  KernelPortTest() : KernelStackTest(OnePort()) {}
-};
-
-TEST_P(KernelPortTest, ASourceThatIsInUseIsNoPort) {
-  LocalServer server(loopback());
-  ASSERT_EQ(Open(server.endpoint()), stack::ConnectResult::kOk);
-  EXPECT_EQ(Open(server.endpoint()), stack::ConnectResult::kNoPorts);
-  EXPECT_EQ(engine_->counters().ports_exhausted, 1u);
-  LocalServer other(loopback());
-  EXPECT_EQ(Open(other.endpoint()), stack::ConnectResult::kOk) << "another tuple";
-}
-
-INSTANTIATE_TEST_SUITE_P(V4, KernelPortTest, ::testing::Values("127.0.0.1"));
 
 }  // namespace
 }  // namespace millrace::testing

@@ -58,11 +58,11 @@ class Fd {
 
 class LocalServer {
  public:
-  explicit LocalServer(const IpAddress& address, bool listens = true)
+  explicit LocalServer(const IpAddress& address, bool listens = true, int backlog = 64)
       : socket_(socket(address.IsV4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
     const apps::KernelAddress any({address, 0});
     MR_CHECK(bind(socket_.get(), any.get(), any.length()) == 0);
-    if (listens) MR_CHECK(listen(socket_.get(), 64) == 0);
+    if (listens) MR_CHECK(listen(socket_.get(), backlog) == 0);
     sockaddr_in6 bound{};  // the port is at the same place for both families
     socklen_t length = sizeof bound;
     MR_CHECK(getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&bound), &length) == 0);

@@ -63,9 +63,11 @@ class Machine {
       Add("sys/kernel/iommu_groups/" + group + "/devices/" + address, "");
     }
   }
+  void Remove(const std::string& path) { fs::remove(root_ / path); }
   void AddDrivers() {
-    for (const char* name : {"af_packet", "af_xdp", "tap", "i40e", "mlx5", "ring"}) {
-      Add(std::string("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_") + name + ".so.23", "");
+    for (const char* name : {"mempool_ring", "net_af_packet", "net_af_xdp", "net_tap", "net_i40e",
+                             "net_mlx5", "net_ring"}) {
+      Add(std::string("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_") + name + ".so.23", "");
     }
   }
   MachineFacts Facts() const { return ReadFacts(root_.string()); }
@@ -195,6 +197,14 @@ TEST(Doctor, DriverThatIsNotInstalledHasItsPackage) {
   Machine m;
   m.Add("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_ring.so.23", "");
   EXPECT_THAT(m.Text(), HasSubstr("-> sudo apt-get install librte-net-af-packet23"));
+}
+
+TEST(Doctor, WithoutPoolsOfPacketsNothingRuns) {
+  Machine m;
+  MakeBench(m);
+  m.Remove("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_mempool_ring.so.23");
+  EXPECT_TRUE(AnyFails(Diagnose(m.Facts())));
+  EXPECT_THAT(m.Text(), HasSubstr("-> sudo apt-get install librte-mempool-ring23"));
 }
 
 TEST(Doctor, JsonSaysTheSame) {
