@@ -35,7 +35,8 @@ size_t NameAt(const std::string& complaint, const std::string& name) {
 void AddConfigOptions(CLI::App& program) {
   for (CLI::App* app : LeavesOf(program)) {
     if (app->get_option_no_throw("--config") == nullptr) {
-      app->add_option("--config", "read settings from a TOML file; keys are long options")
+      app->add_option("--config",
+                      "read settings from a file of TOML or JSON; keys are long options")
           ->type_name("FILE")
           ->group(kConfigGroup);
     }
