@@ -3,6 +3,7 @@
 #include "apps/millrace/load_search.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -36,8 +37,13 @@ struct SweepFlags {
 // The rows of a search as they come, and its result.
 class Trials {
  public:
-  Trials(FILE* out, const LoadSetup& setup, Measurement& measurement, LoadStreams& streams)
-      : out_(out), setup_(setup), measurement_(measurement), streams_(streams) {
+  Trials(const LoadFlags& flags, const LoadSetup& setup, Measurement& measurement,
+         LoadStreams& streams)
+      : out_(flags.text()),
+        interval_(flags.interval),
+        setup_(setup),
+        measurement_(measurement),
+        streams_(streams) {
     result_.search.emplace();
   }
 
@@ -45,24 +51,33 @@ class Trials {
     RunPlan plan = setup_.plan;
     plan.rate_per_s = rate_per_s;
     plan.duration = length;
-    return RunTrial(measurement_, plan, setup_.slos, streams_.listeners());
+    const LiveMode live = setup_.live == LiveMode::kTty     ? LiveMode::kProgress
+                          : setup_.live == LiveMode::kPlain ? LiveMode::kPlain
+                                                            : LiveMode::kNone;
+    LiveView view(live, out_, plan.length(), streams_.listeners());
+    auto trial = RunTrial(measurement_, plan, setup_.slos, interval_, view);
+    log_ += view.log();
+    return trial;
   }
 
   // Prints the row and keeps it; `verdict`: ok, fail or void. `again`: the next is the same.
   void Add(TrialOutcome&& trial, const char* verdict, bool again = false) {
     trial.row.verdict = verdict;
-    if (result_.search->trials.empty()) {
-      std::fprintf(out_, "%5s %11s %11s %8s %10s %12s %9s  %s\n", "trial", "offered", "achieved",
-                   "length", "failed", "connect p99", "gen busy", "verdict");
+    std::array<char, 256> line;
+    if (result_.search->trials.empty() || setup_.live == LiveMode::kPlain) {
+      std::snprintf(line.data(), line.size(), "%5s %11s %11s %8s %10s %12s %9s  %s\n", "trial",
+                    "offered", "achieved", "length", "failed", "connect p99", "gen busy",
+                    "verdict");
+      Print(line.data());
     }
     const Trial& row = trial.row;
-    std::fprintf(
-        out_, "%5zu %11s %11s %7.3gs %9.3g%% %12s %8ld%%  %s%s\n",
+    std::snprintf(
+        line.data(), line.size(), "%5zu %11s %11s %7.3gs %9.3g%% %12s %8ld%%  %s%s\n",
         result_.search->trials.size() + 1, FormatCount(row.offered_per_s).c_str(),
         FormatCount(row.achieved_per_s).c_str(), row.length_s, row.failed_share * 100,
         FormatDuration(Duration::Nanoseconds(static_cast<int64_t>(row.connect_p99_ns))).c_str(),
         std::lround(row.generator_busy_share * 100), verdict, again ? ", tried again" : "");
-    std::fflush(out_);
+    Print(line.data());
     streams_.OnTrial(row);
     std::optional<Search> search = std::move(result_.search);
     search->trials.push_back(row);
@@ -76,9 +91,19 @@ class Trials {
 
   bool interrupted() const { return interrupted_; }
   Result& result() { return result_; }
+  // What was shown, and the intervals of all trials.
+  const std::string& log() const { return log_; }
 
  private:
+  void Print(const char* line) {
+    log_ += line;
+    std::fputs(line, out_);
+    std::fflush(out_);
+  }
+
   FILE* out_;
+  Duration interval_;
+  std::string log_;
   const LoadSetup& setup_;
   Measurement& measurement_;
   LoadStreams& streams_;
@@ -101,7 +126,7 @@ const char* ToString(RateSearch::Limit limit) {
 int Finish(Trials& trials, const LoadSetup& setup, LoadStreams& streams, bool holds = true) {
   Result& result = trials.result();
   result.verdict.interrupted = trials.interrupted();
-  const int code = Deliver(result, setup.output, "");
+  const int code = Deliver(result, setup.output, trials.log());
   return streams.Finish(result, code == kPass && !holds ? kRegression : code);
 }
 
@@ -183,7 +208,7 @@ int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
   if (!baseline.ok()) return Report(baseline.status());
   setup->plan.rate_per_s = flags.search.first_per_s;
   return RunLoad(flags.load, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
-    Trials trials(flags.load.text(), *setup, measurement, streams);
+    Trials trials(flags.load, *setup, measurement, streams);
     const absl::Status searched = Search(flags, goals, trials);
     if (!searched.ok()) return static_cast<int>(Report(searched));
     JudgeSearch(&trials.result());
@@ -218,7 +243,7 @@ int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
   if (!setup.ok()) return Report(setup.status());
   setup->plan.rate_per_s = flags.rates.back();
   return RunLoad(flags.load, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
-    Trials trials(flags.load.text(), *setup, measurement, streams);
+    Trials trials(flags.load, *setup, measurement, streams);
     for (const double rate : flags.rates) {
       absl::StatusOr<TrialOutcome> trial = trials.Run(rate, setup->plan.duration);
       if (!trial.ok()) return static_cast<int>(Report(trial.status()));

@@ -138,6 +138,17 @@ def searches():
     result = run("sweep", "ring", "--rate", "100..300/100", "--duration", "200ms", "--warmup", "0",
                  "--no-huge", "--json", "-", code={0, 4, 5})
     assert len(result["search"]["trials"]) == 3
+    # On a terminal a trial shows how far it is; what is kept has the intervals of each.
+    with tempfile.TemporaryDirectory() as out:
+        sweep = ["sweep", "ring", "--rate", "100..200/100", "--duration", "500ms", "--warmup", "0",
+                 "--interval", "100ms", "--no-huge"]
+        said = run(*sweep, "--live", "tty", "-o", out, code={0, 4, 5})
+        assert "\x1b[K" in said and "ok/s" not in said, said
+        with open(os.path.join(out, "log.txt"), encoding="ascii") as file:
+            log = file.read()
+        assert log.count("ok/s") == 2 and log.count("verdict\n") == 2, log
+        assert "\x1b[K" not in log, log
+        assert "ok/s" in run(*sweep, "--live", "plain", code={0, 4, 5})
 
 
 def too_few_addresses_are_refused():
