@@ -4,15 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <utility>
 
+#include "apps/common/read_file.h"
 #include "apps/config/json_config.h"
 
 namespace millrace::apps {
@@ -109,13 +106,8 @@ absl::StatusOr<ConfigFile> ParseConfig(std::string_view text, const std::string&
 }
 
 absl::StatusOr<ConfigFile> ReadConfig(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    return absl::InvalidArgumentError("cannot read " + path + ": " + std::strerror(errno));
-  }
-  return ParseConfig(text, path);
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  return text.ok() ? ParseConfig(*text, path) : text.status();
 }
 
 std::string TomlString(std::string_view text) {

@@ -47,6 +47,9 @@ void AddConfigOptions(CLI::App& program) {
     }
     for (CLI::Option* option : app->get_options()) {
       if (!KeyOf(*option).empty()) option->envname(VariableOf(*option));
+      // Mostly a variable of a shell that is not set: what was asked for would be left out.
+      const auto empty = [](const std::string& text) { return text.empty() ? "is empty" : ""; };
+      if (!IsFlag(*option)) option->check(empty);
     }
   }
 }

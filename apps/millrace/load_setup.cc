@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
+#include <filesystem>
+#include <system_error>
+#include <utility>
 
 #include "apps/common/exit_code.h"
+#include "apps/common/read_file.h"
 #include "apps/common/units.h"
 #include "apps/load/ranks.h"
 #include "apps/load/start_time.h"
@@ -116,11 +118,10 @@ absl::Status ReadWords(const LoadFlags& flags, RunPlan* plan) {
 absl::Status ReadRequestFile(const LoadFlags& flags, RunPlan* plan) {
   if (flags.request_file.empty()) return absl::OkStatus();
   if (!plan->targets.front().http()) return Wrong("--request", "it is HTTP: write http://...");
-  std::ifstream file(flags.request_file, std::ios::binary);
-  plan->request.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || plan->request.empty()) {
-    return Wrong("--request", flags.request_file + " cannot be read, or is empty");
-  }
+  absl::StatusOr<std::string> text = ReadFile(flags.request_file);
+  if (!text.ok()) return Wrong("--request", std::string(text.status().message()));
+  if (text->empty()) return Wrong("--request", flags.request_file + " is empty");
+  plan->request = *std::move(text);
   return absl::OkStatus();
 }
 
@@ -202,10 +203,11 @@ nlohmann::ordered_json ConfigurationOf(const CLI::App& app) {
 }  // namespace
 
 std::string ReadMixText(const std::string& text, std::vector<Exchange>* mix) {
-  std::ifstream file(text);
-  if (!file) return ParseMix(text, mix);
-  const std::string lines(std::istreambuf_iterator<char>(file), {});
-  const std::string wrong = ParseMixLines(lines, mix);
+  std::error_code ignored;
+  if (!std::filesystem::exists(text, ignored)) return ParseMix(text, mix);
+  const absl::StatusOr<std::string> lines = ReadFile(text);
+  if (!lines.ok()) return std::string(lines.status().message());
+  const std::string wrong = ParseMixLines(*lines, mix);
   return wrong.empty() ? "" : text + ": " + wrong;
 }
 

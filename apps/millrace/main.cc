@@ -29,6 +29,15 @@ std::string Sentence(const CLI::ParseError& error) {
   return at == std::string::npos ? what : what.substr(0, at) + ": is given twice";
 }
 
+// The first word as "--output=": CLI11 would take the next word for its value, whatever that is.
+std::string WithoutValue(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "--") break;
+    if (word.starts_with("--") && word.find('=') == word.size() - 1) return word;
+  }
+  return "";
+}
+
 int ExitOf(CLI::App& program, const Settings& settings, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     program.exit(error);  // --help, --version
@@ -68,8 +77,12 @@ int Run(int argc, char** argv) {
       "MILLRACE_RATE.");
   const std::vector<Subcommand> subcommands =
       AddSubcommands(program, std::make_shared<ServeFlags>());
-  const absl::StatusOr<Settings> settings = Settings::Load(
-      program, WordsOf({argv, argv + argc}), [](const char* n) { return std::getenv(n); });
+  const std::vector<std::string> given = WordsOf({argv, argv + argc});
+  if (const std::string word = WithoutValue(given); !word.empty()) {
+    return ReportUsage(word.substr(0, word.size() - 1) + ": is empty");
+  }
+  const absl::StatusOr<Settings> settings =
+      Settings::Load(program, given, [](const char* n) { return std::getenv(n); });
   if (!settings.ok()) return Report(settings.status());
   std::vector<std::string> words(settings->words().rbegin(), settings->words().rend());
   try {

@@ -38,11 +38,12 @@ absl::Status CheckWritable(const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return CannotWrite(path, EISDIR);
+  const bool replaces = MayReplace(path);
   // "/.": a folder, or it is said that there is none.
-  const std::string place = !MayReplace(path) ? path
-                            : folder.empty()  ? "."
-                                              : folder.string() + "/.";
-  return access(place.c_str(), W_OK) == 0 ? absl::OkStatus() : CannotWrite(path, errno);
+  const std::string place = !replaces ? path : folder.empty() ? "." : folder.string() + "/.";
+  if (access(place.c_str(), W_OK) == 0) return absl::OkStatus();
+  const bool made = !replaces && errno == ENOENT;  // where a symbolic link leads to
+  return made ? absl::OkStatus() : CannotWrite(path, errno);
 }
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {

@@ -113,6 +113,43 @@ def values_of_a_file_are_named_with_their_place():
     assert done.returncode == 2 and "MILLRACE_CLOSE: --close: " in done.stderr, done
 
 
+def every_option_refuses_garbage():
+    """All that there are, as the schema of files lists them."""
+    free = {"output", "json", "json-stream", "capture-failures", "name", "eal", "request",
+            "baseline", "control", "stats"}
+    schema = json.loads(subprocess.run([MILLRACE, "config", "schema"], check=True,
+                                       capture_output=True, text=True).stdout)["properties"]
+    serve = ["--dev", "tap:x", "--ip", "10.0.0.1/24"]
+    load = {name: table["properties"] for name, table in schema["load"]["properties"].items()}
+    for path, words, keys, without in (
+            (["load", "run"], ["ring"], load["run"], ()),
+            (["load", "find-max"], ["ring"], load["find-max"], load["run"]),
+            (["serve"], serve, schema["serve"]["properties"], ())):
+        for key, kind in keys.items():
+            if key == "target" or kind.get("type") == "boolean" or key in without:
+                continue
+            for value in ("", *(() if key in free else ("?", "-1", "1e999"))):
+                # What begins with a dash would be the next option.
+                forms = [[f"--{key}={value}"], [f"--{key}", value]]
+                for words_of_it in forms[:1] if value == "-1" else forms:
+                    done = subprocess.run([MILLRACE, *path, *words, *words_of_it, "--dry-run"],
+                                          capture_output=True, text=True, timeout=60, check=False)
+                    assert done.returncode == 2, (path, words_of_it, done)
+                    assert done.stderr.count("millrace: ") == 1, (path, words_of_it, done)
+                    assert f"--{key}: " in done.stderr, (path, words_of_it, done)
+
+
+def folders_are_no_files():
+    with tempfile.TemporaryDirectory() as folder:
+        for words in (["load", "run", "ring", "--mix", folder], ["report", "show", folder],
+                      ["load", "run", "http://ring", "--request", folder],
+                      ["load", "run", "ring", "--config", folder], ["config", "check", folder],
+                      ["load", "run", "ring", "--baseline", folder]):
+            done = subprocess.run([MILLRACE, *words], capture_output=True, text=True, timeout=60,
+                                  check=False)
+            assert done.returncode == 2 and folder in done.stderr, (words, done)
+
+
 def a_dry_run_tells_what_does_not_fit():
     for words, piece in ((["run", "ring", "--rate", "1k", "--conns", "5"], "exclude"),
                          (["hold", "ring", "--conns", "5", "--arrival", "paced"], "--arrival"),
@@ -166,5 +203,6 @@ def links_name_a_subcommand():
 
 
 INPUT_CASES = [links_name_a_subcommand, bad_input_is_one_message,
+               every_option_refuses_garbage, folders_are_no_files,
                values_of_a_file_are_named_with_their_place,
                a_dry_run_tells_what_does_not_fit, a_baseline_gates_every_kind_of_load]
