@@ -160,14 +160,20 @@ absl::StatusOr<OwnAddresses> ParseOwnAddresses(const std::string& text) {
   return own;
 }
 
+std::string WrongOwnAddresses(const std::string& list) {
+  for (const std::string& part : Split(list)) {
+    const auto prefix = IpPrefix::Parse(part);
+    if (prefix && !prefix->address.IsV4()) continue;
+    if (const auto own = ParseOwnAddresses(part); !own.ok())
+      return std::string(own.status().message());
+  }
+  return "";
+}
+
 absl::Status SetAddresses(const DeviceFlags& flags, stack::EngineConfig* config) {
   for (const std::string& text : Split(flags.ip)) {
     const std::optional<IpPrefix> address = IpPrefix::Parse(text);
-    if (!address || address->length_bits == 0) {
-      return absl::InvalidArgumentError(
-          "--ip \"" + text +
-          "\" is no address with its network; write 10.1.0.1/24 or 2001:db8::1/64");
-    }
+    if (!address) return absl::InvalidArgumentError("--ip \"" + text + "\" is no address");
     IpPrefix& place = address->address.IsV4() ? config->address : config->host_v6.address;
     if (place.length_bits != 0) {
       return absl::InvalidArgumentError("--ip " + flags.ip + ": at most one address of a family");

@@ -21,6 +21,9 @@ struct OwnAddresses {
 // "10.1.16.0/20:1024-65535", "10.1.16.0-10.1.16.127"; the ports may be missing.
 absl::StatusOr<OwnAddresses> ParseOwnAddresses(const std::string& text);
 
+// What is wrong with such a list, in which prefixes of IPv6 may stand too; "" for nothing.
+std::string WrongOwnAddresses(const std::string& list);
+
 // Sets addresses, gateways and source ports, or says for the user what is wrong with the flags.
 absl::Status SetAddresses(const DeviceFlags& flags, stack::EngineConfig* config);
 

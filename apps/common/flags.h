@@ -7,8 +7,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "apps/common/units.h"
 #include "millrace/base/time.h"
@@ -26,7 +28,7 @@ struct FlagText {
 // Adds an option that `parse` (text -> optional<T>) reads into *value. `what` ends the sentence
 // '... is not'.
 template <class T, class Parse>
-CLI::Option* AddParsed(CLI::App& app, const FlagText& text, T* value, const char* what,
+CLI::Option* AddParsed(CLI::App& app, const FlagText& text, T* value, const std::string& what,
                        Parse parse) {
   const std::string name = text.name;
   CLI::Option* option = app.add_option_function<std::string>(
@@ -44,10 +46,26 @@ CLI::Option* AddParsed(CLI::App& app, const FlagText& text, T* value, const char
   return option;
 }
 
+// Has `wrong` look at each value of `option` while it is read; it returns "" or what is wrong. So
+// `config check` and --dry-run see it too, and the complaint says where in a file the value stands.
+inline CLI::Option* CheckBy(CLI::Option* option,
+                            std::function<std::string(const std::string&)> wrong) {
+  return option->check(std::move(wrong));
+}
+
+// What a value is not: "a time from 1s to 4m (write 200ms, 5s, 2m)"; with `high` "": "of 1s or
+// more".
+inline std::string WithinText(const char* kind, const std::string& low, const std::string& high,
+                              const std::string& examples) {
+  const std::string range =
+      high.empty() ? " of " + low + " or more" : " from " + low + " to " + high;
+  return std::string(kind) + range + (examples.empty() ? "" : " (write " + examples + ")");
+}
+
 inline CLI::Option* AddDuration(CLI::App& app, const FlagText& text, Duration* value, Duration low,
                                 Duration high) {
-  static constexpr const char* kWhat = "a time that fits here (write 200ms, 5s, 2m)";
-  return AddParsed(app, text, value, kWhat,
+  return AddParsed(app, text, value,
+                   WithinText("a time", AsTyped(low), AsTyped(high), "200ms, 5s, 2m"),
                    [low, high](const std::string& word) -> std::optional<Duration> {
                      const auto parsed = ParseDuration(word);
                      if (!parsed || *parsed < low || *parsed > high) return std::nullopt;
@@ -57,7 +75,8 @@ inline CLI::Option* AddDuration(CLI::App& app, const FlagText& text, Duration* v
 
 template <class T>
 CLI::Option* AddSize(CLI::App& app, const FlagText& text, T* value, uint64_t low, uint64_t high) {
-  return AddParsed(app, text, value, "a size that fits here (write 1, 512, 64k, 1m)",
+  return AddParsed(app, text, value,
+                   WithinText("a size", AsTypedSize(low), AsTypedSize(high), "1, 512, 64k, 1m"),
                    [low, high](const std::string& word) -> std::optional<uint64_t> {
                      const auto parsed = ParseSize(word);
                      if (!parsed || *parsed < low || *parsed > high) return std::nullopt;
@@ -68,12 +87,16 @@ CLI::Option* AddSize(CLI::App& app, const FlagText& text, T* value, uint64_t low
 template <class T>
 CLI::Option* AddCount(CLI::App& app, const FlagText& text, T* value, uint64_t low = 0,
                       uint64_t high = std::numeric_limits<T>::max()) {
-  return AddParsed(app, text, value, "a number that fits here (write 64, 20k, 1.5M)",
-                   [low, high](const std::string& word) -> std::optional<uint64_t> {
-                     const auto parsed = ParseCount(word);
-                     if (!parsed || *parsed < low || *parsed > high) return std::nullopt;
-                     return parsed;
-                   });
+  constexpr uint64_t kHighest = uint64_t{1} << 53;  // ParseCount
+  const std::string most = high < kHighest ? GroupDigits(high) : "";
+  return AddParsed(
+      app, text, value,
+      WithinText("a whole number", GroupDigits(low), most, high < 1'500'000 ? "" : "64, 20k, 1.5M"),
+      [low, high](const std::string& word) -> std::optional<uint64_t> {
+        const auto parsed = ParseCount(word);
+        if (!parsed || *parsed < low || *parsed > high) return std::nullopt;
+        return parsed;
+      });
 }
 
 inline CLI::Option* AddRate(CLI::App& app, const FlagText& text, double* value) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "millrace/dpdk/cpus.h"
 #include "millrace/dpdk/packet_pool.h"
 
 namespace millrace::apps {
@@ -20,6 +21,34 @@ std::optional<tcp::CongestionKind> ParseCongestion(const std::string& word) {
     if (word == ToString(kind)) return kind;
   }
   return std::nullopt;
+}
+
+std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
+
+// What is wrong with the value of --dev; of what only a subcommand knows nothing is said here.
+std::string WrongDevices(const std::string& list) {
+  for (const std::string& text : std::vector<std::string>(absl::StrSplit(list, ';'))) {
+    if (text == "auto" || text == "kernel" || text == "ring") continue;
+    const auto port = dpdk::ParsePortConfig(text);
+    if (!port.ok()) return MessageOf(port.status());
+  }
+  return "";
+}
+
+std::string WrongNetworks(const std::string& list) {
+  for (const std::string& text : std::vector<std::string>(absl::StrSplit(list, ','))) {
+    const auto address = IpPrefix::Parse(text);
+    if (address && address->length_bits > 0) continue;
+    return "\"" + text + "\" is no address with its network; write 10.1.0.1/24 or 2001:db8::1/64";
+  }
+  return "";
+}
+
+std::string WrongGateways(const std::string& list) {
+  for (const std::string& text : std::vector<std::string>(absl::StrSplit(list, ','))) {
+    if (!IpAddress::Parse(text)) return "\"" + text + "\" is no IP address";
+  }
+  return "";
 }
 
 }  // namespace
@@ -70,8 +99,13 @@ void MachineFlags::AddTo(CLI::App& app) {
   app.add_flag("--no-huge", no_huge, "plain memory even when there are huge pages");
   AddCount(app, {"--memory-mb", "N", "memory for packets, MB (default: what they need)", ""},
            &memory_mb, 32, 1'000'000);
-  app.add_option("--impair", impair,
-                 "a bad network, both ways: loss=1%,delay=20ms,jitter=2ms,reorder=1%,...")
+  CheckBy(app.add_option("--impair", impair,
+                         "a bad network, both ways: loss=1%,delay=20ms,jitter=2ms,reorder=1%,..."),
+          [](const std::string& text) {
+            const auto parsed = sim::ParseImpairment(text);
+            const std::string* const wrong = std::get_if<std::string>(&parsed);
+            return wrong == nullptr ? "" : *wrong;
+          })
       ->type_name("SPEC");
   AddParsed(app, {"--vlan", "ID", "of the network, 1 to 4094; 0: take priority tags off", ""},
             &vlan, "a VLAN, 0 to 4094", [](const std::string& word) -> std::optional<uint16_t> {
@@ -109,31 +143,41 @@ uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
 }
 
 void DeviceFlags::AddTo(CLI::App& app, bool required) {
-  app.add_option("--dev", dev,
-                 "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, pci:ADDRESS, "
-                 "bond:DEV+DEV; auto: what PCIDEVICE_* names, or the one NIC that is bound to "
-                 "vfio-pci; again for another port, with an --ip of its own")
+  CheckBy(app.add_option("--dev", dev,
+                         "the port: afpacket:IFACE, tap:NAME, afxdp:IFACE, memif:PATH, "
+                         "pci:ADDRESS, bond:DEV+DEV; auto: what PCIDEVICE_* names, or the one NIC "
+                         "that is bound to vfio-pci; again for another port, with an --ip of its "
+                         "own"),
+          WrongDevices)
       ->type_name("DEV")
       ->join(';')
       ->required(required);
-  app.add_option("--ip", ip,
-                 "our address and its network: 10.1.0.1/24 or 2001:db8::1/64; twice for both")
+  CheckBy(
+      app.add_option("--ip", ip,
+                     "our address and its network: 10.1.0.1/24 or 2001:db8::1/64; twice for both"),
+      WrongNetworks)
       ->type_name("IP/LEN")
       ->join(',')
       ->required(required);
-  app.add_option("--gw", gw, "gateway to other networks; twice for both families")
+  CheckBy(app.add_option("--gw", gw, "gateway to other networks; twice for both families"),
+          WrongGateways)
       ->join(',')
       ->type_name("IP");
   app.add_flag("--router-advertisements", router_advertisements,
                "learn router, prefixes and MTU from IPv6 router advertisements");
-  app.add_option("--idle", idle,
-                 "when there is nothing to do: poll (a CPU of its own), yield or sleep (50 us)")
+  CheckBy(app.add_option(
+              "--idle", idle,
+              "when there is nothing to do: poll (a CPU of its own), yield or sleep (50 us)"),
+          [](const std::string& text) { return MessageOf(ParseIdle(text).status()); })
       ->type_name("MODE")
       ->default_str(idle);
-  app.add_option(
-         "--cores", cores,
-         "a worker on each of these CPUs, dealt to the ports in their order: auto, or a list as "
-         "0,2-5 (default: one a port, anywhere)")
+  CheckBy(app.add_option(
+              "--cores", cores,
+              "a worker on each of these CPUs, dealt to the ports in their order: auto, or a list "
+              "as 0,2-5 (default: one a port, anywhere)"),
+          [](const std::string& text) {
+            return text == "auto" ? "" : MessageOf(dpdk::ParseCpuList(text).status());
+          })
       ->type_name("LIST");
   machine.AddTo(app);
 }
@@ -142,7 +186,7 @@ absl::StatusOr<dpdk::IdleMode> ParseIdle(const std::string& text) {
   if (text == "poll") return dpdk::IdleMode::kPoll;
   if (text == "yield") return dpdk::IdleMode::kYield;
   if (text == "sleep") return dpdk::IdleMode::kSleep;
-  return absl::InvalidArgumentError("--idle \"" + text + "\" is none of poll, yield, sleep");
+  return absl::InvalidArgumentError("\"" + text + "\" is none of poll, yield, sleep");
 }
 
 }  // namespace millrace::apps

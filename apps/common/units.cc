@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace millrace::apps {
@@ -183,6 +184,26 @@ std::string FormatDuration(Duration duration) {
   if (ns < 999.5e3) return ThreeDigits(ns / 1e3, "us");
   if (ns < 999.5e6) return ThreeDigits(ns / 1e6, "ms");
   return ThreeDigits(ns / 1e9, "s");
+}
+
+std::string AsTyped(Duration duration) {
+  constexpr std::pair<int64_t, const char*> kUnits[] = {
+      {3'600'000'000'000, "h"}, {60'000'000'000, "m"}, {1'000'000'000, "s"},
+      {1'000'000, "ms"},        {1'000, "us"},         {1, "ns"}};
+  if (duration == Duration()) return "0";
+  for (const auto& [ns, name] : kUnits) {
+    if (duration.ns() % ns == 0) return std::to_string(duration.ns() / ns) + name;
+  }
+  return "";
+}
+
+std::string AsTypedSize(uint64_t octets) {
+  constexpr std::pair<int, const char*> kUnits[] = {{30, "g"}, {20, "m"}, {10, "k"}};
+  for (const auto& [bits, name] : kUnits) {
+    const uint64_t unit = uint64_t{1} << bits;
+    if (octets >= unit && octets % unit == 0) return std::to_string(octets / unit) + name;
+  }
+  return std::to_string(octets);
 }
 
 std::string Nearest(std::string_view word, const std::vector<std::string>& names) {

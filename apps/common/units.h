@@ -31,6 +31,9 @@ std::string FormatCount(double value);
 std::string FormatBytes(uint64_t octets);
 // Three digits: "850ns", "6.10us", "1.20ms", "2.00s".
 std::string FormatDuration(Duration duration);
+// As a user would type it, and exact: "90s", "250ms", "0"; "64k", "1g", "100".
+std::string AsTyped(Duration duration);
+std::string AsTypedSize(uint64_t octets);
 // "1 234 567".
 std::string GroupDigits(uint64_t value);
 

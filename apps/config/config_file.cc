@@ -4,20 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <utility>
 
+#include "apps/common/read_file.h"
+#include "apps/config/json_config.h"
+
 namespace millrace::apps {
 namespace {
-
-// Tables nest like subcommands.
-constexpr int kDepthMax = 3;
 
 std::string PlaceOf(const std::string& file, const toml::source_position& at) {
   return file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
@@ -44,14 +40,14 @@ class Reader {
   explicit Reader(std::string file) : file_(std::move(file)) {}
 
   // Visits a table; the first thing that is wrong stays in error().
-  void Read(const toml::table& table, const std::string& name, int depth) {
+  void Read(const toml::table& table, const std::string& name, size_t depth) {
     for (const auto& [key, node] : table) {
       if (!error_.empty()) return;
       const std::string word(key.str());
       const std::string place = PlaceOf(file_, key.source().begin);
       if (const toml::table* inner = node.as_table()) {
         const std::string path = name.empty() ? word : name + "." + word;
-        if (depth == kDepthMax) {
+        if (depth == kTableDepthMax) {
           Fail(place, "[" + path + "]: no subcommand is so deep");
           return;
         }
@@ -96,6 +92,7 @@ class Reader {
 }  // namespace
 
 absl::StatusOr<ConfigFile> ParseConfig(std::string_view text, const std::string& name) {
+  if (LooksLikeJson(text)) return ParseJsonConfig(text, name);
   try {
     const toml::table table = toml::parse(text, name);
     Reader reader(name);
@@ -109,13 +106,8 @@ absl::StatusOr<ConfigFile> ParseConfig(std::string_view text, const std::string&
 }
 
 absl::StatusOr<ConfigFile> ReadConfig(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    return absl::InvalidArgumentError("cannot read " + path + ": " + std::strerror(errno));
-  }
-  return ParseConfig(text, path);
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  return text.ok() ? ParseConfig(*text, path) : text.status();
 }
 
 std::string TomlString(std::string_view text) {

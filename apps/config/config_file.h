@@ -1,4 +1,5 @@
-// config/config_file.h - settings read from a TOML file: keys, values, and where they stand.
+// config/config_file.h - settings read from a file of TOML, or of JSON with the same keys: values,
+// and where they stand.
 //
 //   dev = "afpacket:eth1"        # for every subcommand that has --dev
 //   [load.run]                   # for `millrace load run` alone; wins

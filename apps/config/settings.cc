@@ -35,7 +35,8 @@ size_t NameAt(const std::string& complaint, const std::string& name) {
 void AddConfigOptions(CLI::App& program) {
   for (CLI::App* app : LeavesOf(program)) {
     if (app->get_option_no_throw("--config") == nullptr) {
-      app->add_option("--config", "read settings from a TOML file; keys are long options")
+      app->add_option("--config",
+                      "read settings from a file of TOML or JSON; keys are long options")
           ->type_name("FILE")
           ->group(kConfigGroup);
     }
@@ -46,6 +47,9 @@ void AddConfigOptions(CLI::App& program) {
     }
     for (CLI::Option* option : app->get_options()) {
       if (!KeyOf(*option).empty()) option->envname(VariableOf(*option));
+      // Mostly a variable of a shell that is not set: what was asked for would be left out.
+      const auto empty = [](const std::string& text) { return text.empty() ? "is empty" : ""; };
+      if (!IsFlag(*option)) option->check(empty);
     }
   }
 }

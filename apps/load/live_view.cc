@@ -52,11 +52,9 @@ void LiveView::Erase() {
   progress_shown_ = false;
 }
 
-void LiveView::Print(const std::string& line, bool show) {
-  log_ += line;
-  if (!show) return;
+void LiveView::Show(const char* line) {
   Erase();
-  std::fputs(line.c_str(), out_);
+  std::fputs(line, out_);
   std::fflush(out_);
 }
 
@@ -72,10 +70,11 @@ void LiveView::ShowInterval(const Interval& interval, LoadStage stage) {
     show = true;
   }
   std::array<char, 256> line;
+  std::snprintf(line.data(), line.size(), "%7s %9s %9s %7s %6s %8s  %-22s %s\n", "t", "conn/s",
+                "ok/s", "failed", "retx", "open", "connect p50/p99", "busy");
+  if (log_.empty()) log_ = line.data();
   if (!head_shown_ && show) {
-    std::snprintf(line.data(), line.size(), "%7s %9s %9s %7s %6s %8s  %-22s %s\n", "t", "conn/s",
-                  "ok/s", "failed", "retx", "open", "connect p50/p99", "busy");
-    Print(line.data(), true);
+    Show(line.data());
     head_shown_ = true;
   }
   if (show) shown_until_s_ = end_s;
@@ -90,7 +89,8 @@ void LiveView::ShowInterval(const Interval& interval, LoadStage stage) {
                 GroupDigits(interval.open).c_str(), connect.c_str(),
                 std::lround(interval.busiest_core_share * 100),
                 stage == LoadStage::kMeasuring ? "" : "  (not measured)", group_.c_str());
-  Print(line.data(), show);
+  log_ += line.data();
+  if (show) Show(line.data());
 }
 
 void LiveView::SetGroup(uint64_t ok, uint64_t failed, uint64_t open) {
@@ -102,7 +102,7 @@ void LiveView::SetGroup(uint64_t ok, uint64_t failed, uint64_t open) {
 }
 
 void LiveView::ShowProgress(LoadStage stage, Duration since_start) {
-  if (mode_ != LiveMode::kTty) return;
+  if (mode_ != LiveMode::kTty && mode_ != LiveMode::kProgress) return;
   constexpr int kBar = 30;
   std::string line = "\r\x1B[K";
   if (length_ > Duration() && stage >= LoadStage::kLeading) {

@@ -18,9 +18,10 @@
 namespace millrace::apps {
 
 enum class LiveMode : uint8_t {
-  kTty,    // a line per interval, and progress
-  kPlain,  // a line per interval
-  kQuiet,  // a line every ten seconds: for logs
+  kTty,       // a line per interval, and progress
+  kProgress,  // progress alone: a trial has a line of its own when it is over
+  kPlain,     // a line per interval
+  kQuiet,     // a line every ten seconds: for logs
   kNone,
 };
 
@@ -45,13 +46,13 @@ class LiveView {
   void Finish();
 
   LiveMode mode() const { return mode_; }
-  // All rows so far, for the log of the run.
+  // All rows so far, shown or not, for the log of the run.
   const std::string& log() const { return log_; }
 
  private:
   void ShowInterval(const Interval& interval, LoadStage stage);
   void Erase();
-  void Print(const std::string& line, bool show);
+  void Show(const char* line);
 
   LiveMode mode_;
   FILE* out_;

@@ -39,6 +39,12 @@ LoadAppOf<N>::LoadAppOf(const RunPlan& plan, const Pattern& pattern, LiveRun& li
       phase_limits_{plan.timeouts.connect, plan.timeouts.first_byte, plan.timeouts.last_byte,
                     plan.think, plan.timeouts.close},
       gate_(plan.arrival.burst) {
+  // What is not answered is over at once: without a pause all requests of a connection would be
+  // made in one poll, which gets long.
+  const bool unanswered = std::any_of(plan.mix.begin(), plan.mix.end(),
+                                      [](const Exchange& e) { return e.response_bytes == 0; });
+  Duration& think = phase_limits_[static_cast<size_t>(FlowPhase::kThinking)];
+  if (unanswered) think = std::max(think, Duration::Nanoseconds(1));
   for (const Target& target : plan.targets) {
     targets_.emplace_back(target, plan);
     if (target.http()) readers_.resize(flows_.size());

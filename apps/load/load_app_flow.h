@@ -207,7 +207,7 @@ size_t LoadAppOf<N>::ReceiveHttp(uint32_t index, std::span<const std::byte> data
   if (reader.progress() != Progress::kDone) return taken;
   if (reader.status() >= 400) {
     flow.failure = LoadFailure::kHttpStatus;
-  } else if (plan_.expected_body_bytes != 0 && flow.received != plan_.expected_body_bytes) {
+  } else if (plan_.expected_body_bytes && flow.received != *plan_.expected_body_bytes) {
     flow.failure = LoadFailure::kWrongLength;
   }
   return taken;
@@ -235,7 +235,9 @@ void LoadAppOf<N>::OnResponse(const Socket& socket, uint32_t index) {
   --flow.requests_left;
   if (flow.held) return Enter(index, FlowPhase::kIdle);
   if (flow.requests_left == 0) return BeginClose(socket, index);
-  if (plan_.think == Duration()) return SendRequest(socket, index, now_);
+  if (phase_limits_[static_cast<size_t>(FlowPhase::kThinking)] == Duration()) {
+    return SendRequest(socket, index, now_);
+  }
   Enter(index, FlowPhase::kThinking);
 }
 

@@ -251,6 +251,16 @@ std::vector<std::string> WorseThan(const Result& baseline, const Result& result,
     worse.push_back(name + " is " + Percent(std::abs(change)) +
                     (change > 0 ? " higher" : " lower") + " than in the baseline");
   };
+  if (result.search) {
+    // The figures beside the goals are those of one trial.
+    for (const Goal& goal : result.search->goals) {
+      for (const Goal& before : baseline.search.value_or(Search()).goals) {
+        if (before.goal != goal.goal) continue;
+        compare("the maximum (" + goal.goal + ")", before.rate_per_s, goal.rate_per_s, false);
+      }
+    }
+    return worse;
+  }
   compare("the rate of success", baseline.load.ok_per_s, result.load.ok_per_s, false);
   for (const auto& [state, latency] : result.latency) {
     if (state == "total" || state == "last_byte") continue;

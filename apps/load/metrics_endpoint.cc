@@ -123,13 +123,15 @@ class MetricsEndpoint::Metrics : public prometheus::Collectable {
   std::array<StateLatency, kLatencyStates> latencies_;
 };
 
+std::string MetricsEndpoint::WrongPlace(const std::string& where) {
+  if (ParsePlace(where)) return "";
+  return "\"" + where +
+         "\" is no place for metrics; write :9100, or 0.0.0.0:9100 for other machines to read them";
+}
+
 absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(const std::string& where) {
   const std::optional<std::string> place = ParsePlace(where);
-  if (!place) {
-    return absl::InvalidArgumentError("\"" + where +
-                                      "\" is no place for metrics; write :9100, or 0.0.0.0:9100 "
-                                      "for other machines to read them");
-  }
+  if (!place) return absl::InvalidArgumentError(WrongPlace(where));
   try {
     return std::unique_ptr<MetricsEndpoint>(new MetricsEndpoint(
         std::make_unique<prometheus::Exposer>(*place), place->substr(0, place->rfind(':'))));

@@ -26,6 +26,8 @@ class MetricsEndpoint : public IntervalListener {
   // address, or "10.0.0.1:9100", "[::1]:9100"; port 0 for any that is free. kInvalidArgument for
   // another text, kUnavailable when it cannot listen there.
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Start(const std::string& where);
+  // What is wrong with such a text, "" for nothing.
+  static std::string WrongPlace(const std::string& where);
   ~MetricsEndpoint() override;
 
   uint16_t port() const;

@@ -84,11 +84,11 @@ struct RunPlan {
   Duration think;         // between a response and the next request
   CloseMode close = CloseMode::kServer;
   PhaseTimeouts timeouts;
-  uint64_t expected_body_bytes = 0;  // HTTP: any other length is a failure; 0: any will do
-  bool check_payload = false;        // octet i of every response is Pattern::At(i)
-  bool timed = true;                 // latencies and late starts are recorded, not only counted
-  uint8_t dscp = 0;                  // Diffserv field of what we send, 0 to 63
-  uint64_t capture_bytes = 0;        // for packets of failed connections; 0: none are kept
+  std::optional<uint64_t> expected_body_bytes;  // HTTP: any other length is a failure
+  bool check_payload = false;                   // octet i of every response is Pattern::At(i)
+  bool timed = true;           // latencies and late starts are recorded, not only counted
+  uint8_t dscp = 0;            // Diffserv field of what we send, 0 to 63
+  uint64_t capture_bytes = 0;  // for packets of failed connections; 0: none are kept
   uint64_t seed = 1;
   LoadRank rank;
   bool together = false;  // the clock starts when LoadRun::Release says, even that of one generator

@@ -30,7 +30,7 @@ bool ParseWhole(std::string_view text, uint32_t* value) {
 
 absl::StatusOr<LoadRank> ReadRank(const std::string& text,
                                   const std::function<const char*(const char*)>& get) {
-  std::string index_text, count_text, first_text = "0", where = "--ranks " + text;
+  std::string index_text, count_text, first_text = "0", where = "\"" + text + "\"";
   if (text == "auto") {
     for (const Source& source : kSources) {
       const char* const index = get(source.index);
@@ -39,21 +39,20 @@ absl::StatusOr<LoadRank> ReadRank(const std::string& text,
       const bool alone = count != nullptr && std::string_view(count) == "1";
       if (alone && get("SLURM_ARRAY_TASK_COUNT") != nullptr && source.first == nullptr) continue;
       if (count == nullptr) {
-        return absl::InvalidArgumentError(std::string("--ranks auto: ") + source.index +
-                                          " is set, but " + source.count +
-                                          " does not say how many there are");
+        return absl::InvalidArgumentError(std::string("auto: ") + source.index + " is set, but " +
+                                          source.count + " does not say how many there are");
       }
       index_text = index;
       count_text = count;
       const char* const first = source.first == nullptr ? nullptr : get(source.first);
       if (first != nullptr) first_text = first;
-      where = std::string("--ranks auto: ") + source.index + "=" + index + ", " + source.count +
-              "=" + count;
+      where =
+          std::string("auto: ") + source.index + "=" + index + ", " + source.count + "=" + count;
       break;
     }
     if (index_text.empty()) {
       return absl::InvalidArgumentError(
-          "--ranks auto: neither Slurm, Open MPI, PMIx nor Kubernetes says which rank this is; "
+          "auto: neither Slurm, Open MPI, PMIx nor Kubernetes says which rank this is; "
           "write --ranks 0/2");
     }
   } else {
@@ -67,7 +66,7 @@ absl::StatusOr<LoadRank> ReadRank(const std::string& text,
   if (!ParseWhole(index_text, &rank.index) || !ParseWhole(count_text, &rank.count) ||
       !ParseWhole(first_text, &first) || rank.count > kRanksMax || rank.index < first ||
       rank.index - first >= rank.count) {
-    return absl::InvalidArgumentError(where + ": is no rank; the first of two is 0/2");
+    return absl::InvalidArgumentError(where + " is no rank; the first of two is 0/2");
   }
   rank.index -= first;
   return rank;

@@ -1,7 +1,14 @@
 #include "apps/load/target.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
+#include <memory>
 
 namespace millrace::apps {
 namespace {
@@ -26,14 +33,46 @@ bool IsPath(std::string_view path) {
   });
 }
 
-// "10.2.0.1:80", "[2001:db8::1]:80"; the port may be missing when there is a usual one.
-std::optional<Endpoint> ParseHost(const std::string& host, uint16_t usual_port) {
+// RFC 1123 2.1, and the underscore that some networks have. What has no letter is an address.
+bool IsName(std::string_view text) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const bool all = std::all_of(text.begin(), text.end(), [&](char c) {
+    return letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+  });
+  return all && text.size() < 254 && std::any_of(text.begin(), text.end(), letter);
+}
+
+// "10.2.0.1:80", "[2001:db8::1]:80", "server:80"; the port may be missing when there is a usual
+// one. False for anything else.
+bool ParseHost(const std::string& host, uint16_t usual_port, Target* target) {
   const size_t bracket = host.rfind(']');
-  const bool has_port =
-      host.find(':', bracket == std::string::npos ? 0 : bracket) != std::string::npos;
-  if (has_port) return Endpoint::Parse(host);
-  if (usual_port == 0) return std::nullopt;
-  return Endpoint::Parse(host + ":" + std::to_string(usual_port));
+  const size_t colon = host.find(':', bracket == std::string::npos ? 0 : bracket);
+  if (colon == std::string::npos && usual_port == 0) return false;
+  const std::string whole =
+      colon == std::string::npos ? host + ":" + std::to_string(usual_port) : host;
+  const std::string name = host.substr(0, colon);
+  target->named = IsName(name);
+  // A name is left to the resolver, but its port is not.
+  const auto endpoint =
+      Endpoint::Parse(target->named ? "0.0.0.0" + whole.substr(name.size()) : whole);
+  if (!endpoint || endpoint->port == 0) return false;
+  target->endpoint = *endpoint;
+  return true;
+}
+
+uint64_t BigEndian(const unsigned char* octets) {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) value = value << 8 | octets[i];
+  return value;
+}
+
+// REQUIRES: AF_INET or AF_INET6.
+IpAddress AddressOf(const sockaddr& address) {
+  if (address.sa_family == AF_INET) {
+    return IpAddress::V4(ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr));
+  }
+  const unsigned char* octets = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr.s6_addr;
+  return IpAddress::V6(BigEndian(octets), BigEndian(octets + 8));
 }
 
 }  // namespace
@@ -66,12 +105,27 @@ std::string ParseTarget(std::string_view text, Target* target) {
     target->ring = true;
     return "";
   }
-  const std::optional<Endpoint> endpoint = ParseHost(target->host, target->http() ? 80 : 0);
-  if (!endpoint || endpoint->port == 0) {
-    return quoted + ": \"" + target->host + "\" is no address" +
-           (target->http() ? "" : " with a port") + " (names are not looked up)";
+  if (ParseHost(target->host, target->http() ? 80 : 0, target)) return "";
+  return quoted + ": \"" + target->host + "\" is no address or name" +
+         (target->http() ? "" : " with a port");
+}
+
+std::string ResolveTarget(Family family, Target* target) {
+  addrinfo hints{};
+  hints.ai_family = family == Family::kV4 ? AF_INET : family == Family::kV6 ? AF_INET6 : AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const std::string name = target->host.substr(0, target->host.find(':'));
+  const int error = getaddrinfo(name.c_str(), nullptr, &hints, &found);
+  if (error != 0) {
+    const char* const kind = family == Family::kV4   ? " has no IPv4 address: "
+                             : family == Family::kV6 ? " has no IPv6 address: "
+                                                     : " has no address: ";
+    return "\"" + target->text + "\": " + name + kind +
+           (error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error));
   }
-  target->endpoint = *endpoint;
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> all(found, &freeaddrinfo);
+  target->endpoint.address = AddressOf(*all->ai_addr);
   return "";
 }
 

@@ -19,6 +19,7 @@ enum class LoadProtocol : uint8_t {
 struct Target {
   LoadProtocol protocol = LoadProtocol::kTcp;
   Endpoint endpoint;       // unspecified for a ring, until its counterpart has an address
+  bool named = false;      // the host is a name, and `endpoint` has no address yet
   std::string host;        // as written, for the Host field
   std::string path = "/";  // HTTP
   uint32_t weight = 1;     // its share of the connections, by weight
@@ -29,9 +30,15 @@ struct Target {
   bool http() const { return protocol == LoadProtocol::kHttp; }
 };
 
-// Names are not looked up: the host is an address, or "ring". A weight follows as "*3". Returns ""
-// or what is wrong with the text, as a sentence for the user.
+// The host is an address, a name, or "ring". A weight follows as "*3". Returns "" or what is wrong
+// with the text, as a sentence for the user.
 std::string ParseTarget(std::string_view text, Target* target);
+
+// Which addresses of a name will do.
+enum class Family : uint8_t { kAny, kV4, kV6 };
+// Asks this machine's resolver for the address of a target that is a name, and takes the first.
+// Blocks. Returns "" or what is wrong.
+std::string ResolveTarget(Family family, Target* target);
 
 }  // namespace millrace::apps
 

@@ -46,10 +46,9 @@ std::string ParseGoal(std::string_view text, SearchGoal* goal) {
 }
 
 absl::StatusOr<TrialOutcome> RunTrial(Measurement& measurement, const RunPlan& plan,
-                                      const std::vector<Slo>& slos,
-                                      const std::vector<IntervalListener*>& listeners) {
-  LiveView view(LiveMode::kNone, stdout, plan.length(), listeners);
-  absl::StatusOr<Result> result = measurement.Run(plan, slos, Duration::Seconds(1), view);
+                                      const std::vector<Slo>& slos, Duration interval,
+                                      LiveView& view) {
+  absl::StatusOr<Result> result = measurement.Run(plan, slos, interval, view);
   if (!result.ok()) return result.status();
   TrialOutcome trial;
   trial.result = *std::move(result);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "apps/load/interval_listener.h"
+#include "apps/load/live_view.h"
 #include "apps/load/measure.h"
 #include "apps/result/result.h"
 #include "apps/result/slo.h"
@@ -30,10 +30,10 @@ struct TrialOutcome {
   bool interrupted = false;
 };
 
-// Runs `plan`, which has the rate and the length. Shows nothing; tells the listeners.
+// Runs `plan`, which has the rate and the length.
 absl::StatusOr<TrialOutcome> RunTrial(Measurement& measurement, const RunPlan& plan,
-                                      const std::vector<Slo>& slos,
-                                      const std::vector<IntervalListener*>& listeners);
+                                      const std::vector<Slo>& slos, Duration interval,
+                                      LiveView& view);
 
 bool Meets(const SearchGoal& goal, const TrialOutcome& trial);
 

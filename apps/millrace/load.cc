@@ -22,29 +22,12 @@
 namespace millrace::apps {
 namespace {
 
-// --baseline, read before anything is measured; nullopt without.
-absl::StatusOr<std::optional<Result>> ReadBaseline(const LoadFlags& flags) {
-  if (flags.baseline.empty()) return std::nullopt;
-  absl::StatusOr<Result> baseline = ReadResult(flags.baseline);
-  if (!baseline.ok())
-    return absl::InvalidArgumentError("--baseline: " + std::string(baseline.status().message()));
-  return *std::move(baseline);
-}
-
-// Compares with --baseline. False when the result is worse.
-bool HoldsBaseline(const LoadFlags& flags, const std::optional<Result>& baseline, Result* result) {
-  if (!baseline) return true;
-  const std::vector<std::string> worse = WorseThan(*baseline, *result, flags.regress_share);
-  for (const std::string& what : worse) result->notes.push_back("regression: " + what);
-  return worse.empty();
-}
-
 int RunOnce(const LoadFlags& flags, const LoadSetup& setup, const std::optional<Result>& baseline,
             Measurement& measurement, LoadStreams& streams) {
   LiveView view(setup.live, flags.text(), setup.plan.length(), streams.listeners());
   absl::StatusOr<Result> result = measurement.Run(setup.plan, setup.slos, flags.interval, view);
   if (!result.ok()) return Report(result.status());
-  const bool holds = HoldsBaseline(flags, baseline, &*result);
+  const bool holds = HoldsBaseline(baseline, flags.regress_share, &*result);
   const int code = Deliver(*result, setup.output, view.log());
   return streams.Finish(*result, code == kPass && !holds ? kRegression : code);
 }
@@ -52,11 +35,17 @@ int RunOnce(const LoadFlags& flags, const LoadSetup& setup, const std::optional<
 int Run(const LoadFlags& flags, const CLI::App& app, StopSignals& signals) {
   absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags, app);
   if (!setup.ok()) return Report(setup.status());
-  const auto baseline = ReadBaseline(flags);
+  const auto baseline = ReadBaseline(flags.baseline, /*search=*/false);
   if (!baseline.ok()) return Report(baseline.status());
   return RunLoad(flags, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
     return RunOnce(flags, *setup, *baseline, measurement, streams);
   });
+}
+
+Subcommand RunOf(CLI::App* app, const std::shared_ptr<LoadFlags>& flags) {
+  return {.app = app,
+          .run = [app, flags](StopSignals& signals) { return Run(*flags, *app, signals); },
+          .check = [app, flags] { return CheckLoadFlags(*flags, *app); }};
 }
 
 Subcommand AddRun(CLI::App& load) {
@@ -66,7 +55,7 @@ Subcommand AddRun(CLI::App& load) {
   flags->AddLoadTo(*app);
   flags->AddBaselineTo(*app);
   flags->AddOneRunTo(*app);
-  return {app, [app, flags](StopSignals& signals) { return Run(*flags, *app, signals); }};
+  return RunOf(app, flags);
 }
 
 Subcommand AddHold(CLI::App& load) {
@@ -74,12 +63,13 @@ Subcommand AddHold(CLI::App& load) {
       "hold", "hold --conns connections open while --rate more come and go each second");
   auto flags = std::make_shared<LoadFlags>();
   flags->AddTo(*app);
+  flags->AddBaselineTo(*app);
   flags->AddOneRunTo(*app);
   AddCount(*app, {"--conns", "N", "held open", ""}, &flags->plan.hold, 1, 50'000'000)->required();
   AddRate(*app, {"--rate", "N", "connections a second besides", ""}, &flags->plan.rate_per_s);
   AddRate(*app, {"--rps", "N", "requests a second over all held connections", ""},
           &flags->plan.held_requests_per_s);
-  return {app, [app, flags](StopSignals& signals) { return Run(*flags, *app, signals); }};
+  return RunOf(app, flags);
 }
 
 }  // namespace

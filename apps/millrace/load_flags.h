@@ -5,12 +5,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/common/setup.h"
+#include "apps/common/source_ports.h"
 #include "apps/load/dpdk_bench.h"
 #include "apps/load/failure_capture.h"
 #include "apps/load/live_view.h"
@@ -23,7 +25,7 @@ namespace millrace::apps {
 struct LoadFlags {
   std::vector<std::string> targets;
   RunPlan plan;  // what needs no reading of its own
-  std::string arrival = "poisson", close = "fin", timeouts, mix, request_file;
+  std::string timeouts, mix, request_file;
   uint32_t request_bytes = 1, response_bytes = 1;
   bool response_given = false, conns_given = false;
   std::string paced_by_clock;  // a flag that was given and needs a rate
@@ -31,10 +33,11 @@ struct LoadFlags {
   Duration rank_timeout = Duration::Seconds(60);
   DeviceFlags device;
   TcpFlags tcp;
-  std::string src, src_port = "random";
+  std::string src;
+  SourcePortChoice src_port;
   uint32_t spread = 1;
   uint32_t tos = 0;
-  bool ipv6 = false;  // of a ring
+  bool ipv4 = false, ipv6 = false;  // of names, and of a ring
   std::string latency = "both", capture;
   Duration interval = Duration::Seconds(1);
   std::string live = "auto", folder, json, name, slo, baseline, percentiles;
@@ -42,7 +45,11 @@ struct LoadFlags {
   std::vector<std::string> labels;
   double regress_share = 0.03;
 
-  LoadFlags() { device.idle = "yield"; }
+  LoadFlags() {
+    device.idle = "yield";
+    plan.arrival.kind = ArrivalKind::kPoisson;
+    plan.close = CloseMode::kFin;
+  }
   // Everything but the rate, which find-max and sweep set by themselves.
   void AddTo(CLI::App& app);
   // `--rate`, `--conns` and `--hold`.
@@ -52,10 +59,16 @@ struct LoadFlags {
   // `--capture-failures` and `--start-at`, of one run.
   void AddOneRunTo(CLI::App& app);
 
+  // Of AddTo: when connections start, how many, for how long.
+  void AddScheduleTo(CLI::App& app);
+  // Of AddTo: what happens on one.
+  void AddExchangeTo(CLI::App& app);
   // Of AddTo: where connections come from and go to.
   void AddSourcesTo(CLI::App& app);
   // Of AddTo: what is shown and written, and what decides about it.
   void AddOutputTo(CLI::App& app);
+  // Of AddTo: which of several generators this is.
+  void AddRanksTo(CLI::App& app);
   // Where text for people goes: not where the results do.
   FILE* text() const { return json == "-" || json_stream == "-" ? stderr : stdout; }
 };
@@ -70,8 +83,16 @@ struct LoadSetup {
   OutputFlags output;
   nlohmann::ordered_json configuration;  // every flag that was given, as text
 };
-// `app`: the subcommand that parsed them.
+// `app`: the subcommand that parsed them; what a single value can be was checked then.
 absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& flags, const CLI::App& app);
+
+// What is wrong with the value of --mix, a list or a file of one; "" for nothing.
+std::string ReadMixText(const std::string& text, std::vector<Exchange>* mix);
+// Of --latency; "none" shows as both, because there is nothing to show. nullopt for another word.
+std::optional<LatencyFrom> ParseLatencyFrom(const std::string& word);
+
+// What --dry-run does with these flags: checks them against each other, and says what they come to.
+int CheckLoadFlags(const LoadFlags& flags, const CLI::App& app);
 
 // The bench that the targets need; sets the targets' addresses over rings.
 absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, LoadSetup* setup);

@@ -8,6 +8,7 @@
 #include "apps/common/exit_code.h"
 #include "apps/millrace/load_flags.h"
 #include "apps/result/run_folder.h"
+#include "apps/result/write_file.h"
 
 namespace millrace::apps {
 namespace {
@@ -18,9 +19,6 @@ absl::Status Wrong(const std::string& flag, const std::string& what) {
 
 absl::StatusOr<std::unique_ptr<DpdkBench>> OpenPorts(const LoadFlags& flags, RunPlan* plan) {
   if (!plan->targets.front().ring) {
-    if (flags.ipv6) {
-      return Wrong("--ipv6", "is for a target of `ring`; an address is of one family");
-    }
     if (flags.device.dev.empty() || flags.device.ip.empty()) {
       return absl::InvalidArgumentError(
           "--dev and --ip say which port to use and who we are there; --dev kernel takes this "
@@ -70,28 +68,27 @@ int Announce(const LoadFlags& flags, const LoadSetup& setup, LoadBench& bench) {
   if (!setup.output.folder.empty()) {
     if (absl::Status made = MakeRunFolder(setup.output.folder); !made.ok()) return Report(made);
   }
+  // In a group rank 0 writes it.
+  const bool writes = flags.coordinator.empty() || setup.plan.rank.index == 0;
+  if (!setup.output.json.empty() && writes) {
+    if (absl::Status can = CheckWritable(setup.output.json); !can.ok()) return Report(can);
+  }
   return kPass;
 }
 
 absl::StatusOr<std::unique_ptr<LoadBench>> OpenBench(const LoadFlags& flags, LoadSetup* setup) {
-  const std::optional<SourcePortChoice> ports = ParseSourcePorts(flags.src_port);
-  if (!ports) {
-    return Wrong("--src-port", "\"" + flags.src_port +
-                                   "\" is none of random, hash-local, sequential and a "
-                                   "range as 1024-65535");
-  }
   const std::vector<std::string> sources = absl::StrSplit(flags.src, ',');
   const bool named = std::any_of(sources.begin(), sources.end(), [](const std::string& source) {
     return source.find('.') != std::string::npos && source.find(':') != std::string::npos;
   });
-  if (ports->range && named) {
+  if (flags.src_port.range && named) {
     return Wrong("--src-port", "--src says which ports: give the range once");
   }
   if (IsKernel(flags) && !setup->plan.targets.front().ring) {
-    return OpenKernel(flags, *setup, *ports);
+    return OpenKernel(flags, *setup, flags.src_port);
   }
   auto bench = OpenPorts(flags, &setup->plan);
-  if (bench.ok()) (*bench)->SetSourcePorts(*ports);
+  if (bench.ok()) (*bench)->SetSourcePorts(flags.src_port);
   return bench;
 }
 

@@ -104,6 +104,27 @@ int Deliver(const Result& result, const OutputFlags& output, const std::string& 
   return first.ok() ? ExitCodeOf(result) : Report(first);
 }
 
+absl::StatusOr<std::optional<Result>> ReadBaseline(const std::string& path, bool search) {
+  if (path.empty()) return std::nullopt;
+  absl::StatusOr<Result> baseline = ReadResult(path);
+  if (!baseline.ok()) {
+    return absl::InvalidArgumentError("--baseline: " + std::string(baseline.status().message()));
+  }
+  const bool found = baseline->search && !baseline->search->goals.empty();
+  if (found != search) {
+    return absl::InvalidArgumentError("--baseline: " + path + " is " +
+                                      (search ? "no result of find-max" : "a result of find-max"));
+  }
+  return *std::move(baseline);
+}
+
+bool HoldsBaseline(const std::optional<Result>& baseline, double share, Result* result) {
+  if (!baseline) return true;
+  const std::vector<std::string> worse = WorseThan(*baseline, *result, share);
+  for (const std::string& what : worse) result->notes.push_back("regression: " + what);
+  return worse.empty();
+}
+
 RunIdentity IdentityOf(const RunPlan& plan, const RunNames& names, int64_t start_unix_ns) {
   return {.id = RunId(start_unix_ns, names.name),
           .name = names.name,

@@ -40,6 +40,12 @@ struct OutputFlags {
 // written; the rest is written all the same.
 int Deliver(const Result& result, const OutputFlags& output, const std::string& log);
 
+// The result in `path`, of --baseline, read before anything is measured; nullopt without. Of a
+// search when `search`: only rates that were found alike can be compared.
+absl::StatusOr<std::optional<Result>> ReadBaseline(const std::string& path, bool search);
+// Notes what is worse than in `baseline` by more than `share`. False when something is.
+bool HoldsBaseline(const std::optional<Result>& baseline, double share, Result* result);
+
 RunIdentity IdentityOf(const RunPlan& plan, const RunNames& names, int64_t start_unix_ns);
 
 // Fills in identity and machine.

@@ -73,6 +73,9 @@ int Run(const ProfileFlags& flags, const std::vector<std::string>& more, StopSig
   if (flags.name.empty()) return List();
   absl::StatusOr<Profile> profile = FindProfile(flags.name, ProfileFolders(Program()));
   if (!profile.ok()) return Report(profile.status());
+  if (flags.target.empty()) {
+    return ReportUsage(profile->name + " (" + profile->about + ") needs a target: http://10.2.0.1");
+  }
   Target target;
   if (std::string wrong = ParseTarget(flags.target, &target); !wrong.empty()) {
     return ReportUsage(wrong);

@@ -3,6 +3,7 @@
 #include "apps/millrace/load_search.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -30,14 +31,19 @@ struct FindMaxFlags {
 
 struct SweepFlags {
   LoadFlags load;
-  std::string rates;
+  std::vector<double> rates;
 };
 
 // The rows of a search as they come, and its result.
 class Trials {
  public:
-  Trials(FILE* out, const LoadSetup& setup, Measurement& measurement, LoadStreams& streams)
-      : out_(out), setup_(setup), measurement_(measurement), streams_(streams) {
+  Trials(const LoadFlags& flags, const LoadSetup& setup, Measurement& measurement,
+         LoadStreams& streams)
+      : out_(flags.text()),
+        interval_(flags.interval),
+        setup_(setup),
+        measurement_(measurement),
+        streams_(streams) {
     result_.search.emplace();
   }
 
@@ -45,24 +51,33 @@ class Trials {
     RunPlan plan = setup_.plan;
     plan.rate_per_s = rate_per_s;
     plan.duration = length;
-    return RunTrial(measurement_, plan, setup_.slos, streams_.listeners());
+    const LiveMode live = setup_.live == LiveMode::kTty     ? LiveMode::kProgress
+                          : setup_.live == LiveMode::kPlain ? LiveMode::kPlain
+                                                            : LiveMode::kNone;
+    LiveView view(live, out_, plan.length(), streams_.listeners());
+    auto trial = RunTrial(measurement_, plan, setup_.slos, interval_, view);
+    log_ += view.log();
+    return trial;
   }
 
   // Prints the row and keeps it; `verdict`: ok, fail or void. `again`: the next is the same.
   void Add(TrialOutcome&& trial, const char* verdict, bool again = false) {
     trial.row.verdict = verdict;
-    if (result_.search->trials.empty()) {
-      std::fprintf(out_, "%5s %11s %11s %8s %10s %12s %9s  %s\n", "trial", "offered", "achieved",
-                   "length", "failed", "connect p99", "gen busy", "verdict");
+    std::array<char, 256> line;
+    if (result_.search->trials.empty() || setup_.live == LiveMode::kPlain) {
+      std::snprintf(line.data(), line.size(), "%5s %11s %11s %8s %10s %12s %9s  %s\n", "trial",
+                    "offered", "achieved", "length", "failed", "connect p99", "gen busy",
+                    "verdict");
+      Print(line.data());
     }
     const Trial& row = trial.row;
-    std::fprintf(
-        out_, "%5zu %11s %11s %7.3gs %9.3g%% %12s %8ld%%  %s%s\n",
+    std::snprintf(
+        line.data(), line.size(), "%5zu %11s %11s %7.3gs %9.3g%% %12s %8ld%%  %s%s\n",
         result_.search->trials.size() + 1, FormatCount(row.offered_per_s).c_str(),
         FormatCount(row.achieved_per_s).c_str(), row.length_s, row.failed_share * 100,
         FormatDuration(Duration::Nanoseconds(static_cast<int64_t>(row.connect_p99_ns))).c_str(),
         std::lround(row.generator_busy_share * 100), verdict, again ? ", tried again" : "");
-    std::fflush(out_);
+    Print(line.data());
     streams_.OnTrial(row);
     std::optional<Search> search = std::move(result_.search);
     search->trials.push_back(row);
@@ -76,9 +91,19 @@ class Trials {
 
   bool interrupted() const { return interrupted_; }
   Result& result() { return result_; }
+  // What was shown, and the intervals of all trials.
+  const std::string& log() const { return log_; }
 
  private:
+  void Print(const char* line) {
+    log_ += line;
+    std::fputs(line, out_);
+    std::fflush(out_);
+  }
+
   FILE* out_;
+  Duration interval_;
+  std::string log_;
   const LoadSetup& setup_;
   Measurement& measurement_;
   LoadStreams& streams_;
@@ -98,10 +123,11 @@ const char* ToString(RateSearch::Limit limit) {
   return "range asked for";
 }
 
-int Finish(Trials& trials, const LoadSetup& setup, LoadStreams& streams) {
+int Finish(Trials& trials, const LoadSetup& setup, LoadStreams& streams, bool holds = true) {
   Result& result = trials.result();
   result.verdict.interrupted = trials.interrupted();
-  return streams.Finish(result, Deliver(result, setup.output, ""));
+  const int code = Deliver(result, setup.output, trials.log());
+  return streams.Finish(result, code == kPass && !holds ? kRegression : code);
 }
 
 // The verdict of a search: a limit that is the generator's is none of the target.
@@ -178,26 +204,34 @@ int FindMax(FindMaxFlags& flags, const CLI::App& app, StopSignals& signals) {
       return ReportUsage("--goal: " + wrong);
     }
   }
+  const auto baseline = ReadBaseline(flags.load.baseline, /*search=*/true);
+  if (!baseline.ok()) return Report(baseline.status());
   setup->plan.rate_per_s = flags.search.first_per_s;
   return RunLoad(flags.load, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
-    Trials trials(flags.load.text(), *setup, measurement, streams);
+    Trials trials(flags.load, *setup, measurement, streams);
     const absl::Status searched = Search(flags, goals, trials);
     if (!searched.ok()) return static_cast<int>(Report(searched));
     JudgeSearch(&trials.result());
-    return Finish(trials, *setup, streams);
+    const bool holds = trials.interrupted() ||
+                       HoldsBaseline(*baseline, flags.load.regress_share, &trials.result());
+    return Finish(trials, *setup, streams, holds);
   });
 }
 
-// "100k..1M/100k"; empty when it is no sweep.
-std::vector<double> ParseSweep(std::string_view text) {
+// "100k..1M/100k"; nullopt when it is no sweep.
+std::optional<std::vector<double>> ParseSweep(std::string_view text) {
   constexpr size_t kStepsMax = 10'000;
   const size_t dots = text.find(".."), slash = text.find('/');
-  if (dots == std::string_view::npos || slash == std::string_view::npos || slash < dots) return {};
+  if (dots == std::string_view::npos || slash == std::string_view::npos || slash < dots) {
+    return std::nullopt;
+  }
   const auto from = ParseRate(text.substr(0, dots));
   const auto to = ParseRate(text.substr(dots + 2, slash - dots - 2));
   const auto step = ParseRate(text.substr(slash + 1));
+  if (!from || !to || !step || *from > *to || (*to - *from) / *step > kStepsMax) {
+    return std::nullopt;
+  }
   std::vector<double> rates;
-  if (!from || !to || !step || *from > *to || (*to - *from) / *step > kStepsMax) return rates;
   for (double i = 0; *from + i * *step <= *to * (1 + 1e-12); ++i) {
     rates.push_back(*from + i * *step);
   }
@@ -205,16 +239,12 @@ std::vector<double> ParseSweep(std::string_view text) {
 }
 
 int Sweep(const SweepFlags& flags, const CLI::App& app, StopSignals& signals) {
-  const std::vector<double> rates = ParseSweep(flags.rates);
-  if (rates.empty()) {
-    return ReportUsage("--rate \"" + flags.rates + "\" is no sweep; write 100k..1M/100k");
-  }
   absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags.load, app);
   if (!setup.ok()) return Report(setup.status());
-  setup->plan.rate_per_s = rates.back();
+  setup->plan.rate_per_s = flags.rates.back();
   return RunLoad(flags.load, *setup, signals, [&](Measurement& measurement, LoadStreams& streams) {
-    Trials trials(flags.load.text(), *setup, measurement, streams);
-    for (const double rate : rates) {
+    Trials trials(flags.load, *setup, measurement, streams);
+    for (const double rate : flags.rates) {
       absl::StatusOr<TrialOutcome> trial = trials.Run(rate, setup->plan.duration);
       if (!trial.ok()) return static_cast<int>(Report(trial.status()));
       const Outcome outcome = trial->result.verdict.outcome;
@@ -234,13 +264,19 @@ Subcommand AddFindMax(CLI::App& load) {
   CLI::App* app = load.add_subcommand("find-max", "the highest rate that meets each goal");
   auto flags = std::make_shared<FindMaxFlags>();
   flags->load.AddTo(*app);
+  flags->load.AddBaselineTo(*app);
   // A token bucket or a queue of the target sees bursts of random arrivals as overload.
-  flags->load.arrival = "paced";
+  flags->load.plan.arrival.kind = ArrivalKind::kPaced;
   app->get_option("--arrival")->default_str("paced");
   flags->load.plan.warmup = Duration::Milliseconds(200);
   app->get_option("--warmup")->default_str("200ms");
-  app->add_option("--goal", flags->goals,
-                  "ndr: nothing fails; pdr:0.5%: so much may; repeatable (default: ndr, and --slo)")
+  CheckBy(app->add_option(
+              "--goal", flags->goals,
+              "ndr: nothing fails; pdr:0.5%: so much may; repeatable (default: ndr, and --slo)"),
+          [](const std::string& text) {
+            SearchGoal ignored;
+            return ParseGoal(text, &ignored);
+          })
       ->type_name("GOAL");
   AddRate(*app, {"--start", "N", "rate of the first trial", "1k"}, &flags->search.first_per_s);
   AddRate(*app, {"--max", "N", "highest rate that is tried", "100M"}, &flags->search.highest_per_s);
@@ -253,20 +289,25 @@ Subcommand AddFindMax(CLI::App& load) {
       "A trial that did not do what was asked is made again at once: only a rate that failed "
       "twice\n"
       "is out of reach, so that what disturbs the machine for a moment decides nothing.");
-  return {app, [app, flags](StopSignals& signals) {
-            flags->search.final_length = flags->load.plan.duration;
-            return FindMax(*flags, *app, signals);
-          }};
+  return {.app = app,
+          .run =
+              [app, flags](StopSignals& signals) {
+                flags->search.final_length = flags->load.plan.duration;
+                return FindMax(*flags, *app, signals);
+              },
+          .check = [app, flags] { return CheckLoadFlags(flags->load, *app); }};
 }
 
 Subcommand AddSweep(CLI::App& load) {
   CLI::App* app = load.add_subcommand("sweep", "one run at each of several rates");
   auto flags = std::make_shared<SweepFlags>();
   flags->load.AddTo(*app);
-  app->add_option("--rate", flags->rates, "from, to and step: 100k..1M/100k")
-      ->type_name("FROM..TO/STEP")
+  AddParsed(*app, {"--rate", "FROM..TO/STEP", "from, to and step: 100k..1M/100k", ""},
+            &flags->rates, "a sweep of up to 10 000 rates (write 100k..1M/100k)", ParseSweep)
       ->required();
-  return {app, [app, flags](StopSignals& signals) { return Sweep(*flags, *app, signals); }};
+  return {.app = app,
+          .run = [app, flags](StopSignals& signals) { return Sweep(*flags, *app, signals); },
+          .check = [app, flags] { return CheckLoadFlags(flags->load, *app); }};
 }
 
 }  // namespace millrace::apps

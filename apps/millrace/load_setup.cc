@@ -1,9 +1,13 @@
 // apps/millrace/load_setup.cc - the flags of a load, read and checked against each other.
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
 
+#include "apps/common/exit_code.h"
+#include "apps/common/read_file.h"
 #include "apps/common/units.h"
 #include "apps/load/ranks.h"
 #include "apps/load/start_time.h"
@@ -23,22 +27,42 @@ std::string Spread(const Target& target, uint32_t count, std::vector<Target>* ta
     targets->push_back(target);
     return "";
   }
-  if (target.ring || !target.endpoint.address.IsV4()) return "is for targets with IPv4 addresses";
-  const uint32_t first = target.endpoint.address.v4();
-  if (first > UINT32_MAX - count) return "goes beyond the last address";
+  if (target.ring) return "the server of `ring` has one address";
+  const IpAddress& first = target.endpoint.address;
+  const uint64_t room = first.IsV4() ? UINT32_MAX - first.v4() : UINT64_MAX - first.low();
+  if (room < count - 1) return "goes beyond the last address";
   for (uint32_t i = 0; i < count; ++i) {
     Target one = target;
-    one.endpoint.address = IpAddress::V4(first + i);
+    one.endpoint.address =
+        first.IsV4() ? IpAddress::V4(first.v4() + i) : IpAddress::V6(first.high(), first.low() + i);
     one.text = target.text + " at " + one.endpoint.address.ToString();
     targets->push_back(one);
   }
   return "";
 }
 
+// Looks a name up, and holds the address against -4 and -6.
+std::string SetFamily(const LoadFlags& flags, Target* target) {
+  if (flags.ipv4 && flags.ipv6) return "--ipv4 and --ipv6 exclude each other";
+  if (target->named) {
+    return ResolveTarget(flags.ipv4   ? Family::kV4
+                         : flags.ipv6 ? Family::kV6
+                                      : Family::kAny,
+                         target);
+  }
+  const bool v4 = target->endpoint.address.IsV4();
+  const bool other = !target->ring && ((flags.ipv4 && !v4) || (flags.ipv6 && v4));
+  if (!other) return "";
+  return std::string(v4 ? "--ipv6: " : "--ipv4: ") + target->text + " is of the other family";
+}
+
 absl::Status ReadTargets(const LoadFlags& flags, RunPlan* plan) {
   for (const std::string& text : flags.targets) {
     Target target;
     if (std::string wrong = ParseTarget(text, &target); !wrong.empty()) {
+      return absl::InvalidArgumentError(wrong);
+    }
+    if (std::string wrong = SetFamily(flags, &target); !wrong.empty()) {
       return absl::InvalidArgumentError(wrong);
     }
     if (std::string wrong = Spread(target, flags.spread, &plan->targets); !wrong.empty()) {
@@ -68,11 +92,9 @@ absl::Status ReadMix(const LoadFlags& flags, RunPlan* plan) {
   if (http && flags.response_given) plan->expected_body_bytes = flags.response_bytes;
   if (!flags.mix.empty()) {
     if (http) return Wrong("--mix", "sizes of HTTP responses are paths: give several targets");
-    std::ifstream file(flags.mix);
-    const std::string lines(std::istreambuf_iterator<char>(file), {});
-    const std::string wrong =
-        file ? ParseMixLines(lines, &plan->mix) : ParseMix(flags.mix, &plan->mix);
-    if (!wrong.empty()) return Wrong("--mix", (file ? flags.mix + ": " : "") + wrong);
+    if (std::string wrong = ReadMixText(flags.mix, &plan->mix); !wrong.empty()) {
+      return Wrong("--mix", wrong);
+    }
     if (plan->targets.front().ring && plan->mix.size() > 1) {
       return Wrong("--mix", "the server of `ring` answers one size; load a server of your own");
     }
@@ -81,27 +103,13 @@ absl::Status ReadMix(const LoadFlags& flags, RunPlan* plan) {
 }
 
 absl::Status ReadWords(const LoadFlags& flags, RunPlan* plan) {
-  const std::optional<Arrival> arrival = ParseArrival(flags.arrival);
-  if (!arrival)
-    return Wrong("--arrival",
-                 "\"" + flags.arrival + "\" is none of paced, poisson, uniform, burst:N");
-  plan->arrival = *arrival;
-  const std::optional<CloseMode> close = ParseCloseMode(flags.close);
-  if (!close) return Wrong("--close", "\"" + flags.close + "\" is none of fin, rst, server, half");
-  plan->close = *close;
   if (!flags.timeouts.empty()) {
     std::string wrong = ParseTimeouts(flags.timeouts, &plan->timeouts);
     if (!wrong.empty()) return Wrong("--timeout", wrong);
   }
-  if (!flags.capture.empty()) {
-    CaptureSpec spec;
-    std::string wrong = ParseCapture(flags.capture, &spec);
-    if (!wrong.empty()) return Wrong("--capture-failures", wrong);
-    plan->capture_bytes = spec.bytes_max;
-  }
   if (!flags.ranks.empty()) {
     absl::StatusOr<LoadRank> rank = ReadRank(flags.ranks);
-    if (!rank.ok()) return rank.status();
+    if (!rank.ok()) return Wrong("--ranks", std::string(rank.status().message()));
     plan->rank = *rank;
   }
   return absl::OkStatus();
@@ -110,11 +118,10 @@ absl::Status ReadWords(const LoadFlags& flags, RunPlan* plan) {
 absl::Status ReadRequestFile(const LoadFlags& flags, RunPlan* plan) {
   if (flags.request_file.empty()) return absl::OkStatus();
   if (!plan->targets.front().http()) return Wrong("--request", "it is HTTP: write http://...");
-  std::ifstream file(flags.request_file, std::ios::binary);
-  plan->request.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || plan->request.empty()) {
-    return Wrong("--request", flags.request_file + " cannot be read, or is empty");
-  }
+  absl::StatusOr<std::string> text = ReadFile(flags.request_file);
+  if (!text.ok()) return Wrong("--request", std::string(text.status().message()));
+  if (text->empty()) return Wrong("--request", flags.request_file + " is empty");
+  plan->request = *std::move(text);
   return absl::OkStatus();
 }
 
@@ -159,11 +166,7 @@ absl::Status ReadTos(const LoadFlags& flags, RunPlan* plan) {
 absl::Status ReadStart(const LoadFlags& flags, RunPlan* plan) {
   if (flags.start_at.empty()) return absl::OkStatus();
   const std::optional<int64_t> unix_ns = ParseStartTime(flags.start_at);
-  if (!unix_ns) {
-    return Wrong("--start-at", "\"" + flags.start_at +
-                                   "\" is no time; write 2026-11-22T06:00:00Z, or @ and the "
-                                   "seconds since 1970");
-  }
+  if (!unix_ns) return Wrong("--start-at", "\"" + flags.start_at + "\" is no time");
   if (!flags.coordinator.empty()) {
     return Wrong("--start-at", "with --coordinator rank 0 says when all start");
   }
@@ -177,24 +180,13 @@ absl::Status ReadStart(const LoadFlags& flags, RunPlan* plan) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ByName<std::string>> ReadLabels(const std::vector<std::string>& words) {
+ByName<std::string> ReadLabels(const std::vector<std::string>& words) {
   ByName<std::string> labels;
   for (const std::string& word : words) {
     const size_t equals = word.find('=');
-    if (equals == 0 || equals == std::string::npos) {
-      return Wrong("--label", "\"" + word + "\": write KEY=VALUE");
-    }
     labels.emplace_back(word.substr(0, equals), word.substr(equals + 1));
   }
   return labels;
-}
-
-std::optional<LatencyFrom> ParseLatencyFrom(const std::string& word) {
-  if (word == "both") return LatencyFrom::kBoth;
-  if (word == "intended") return LatencyFrom::kIntended;
-  if (word == "actual") return LatencyFrom::kActual;
-  if (word == "none") return LatencyFrom::kBoth;  // the result has none to show
-  return std::nullopt;
 }
 
 nlohmann::ordered_json ConfigurationOf(const CLI::App& app) {
@@ -209,6 +201,30 @@ nlohmann::ordered_json ConfigurationOf(const CLI::App& app) {
 }
 
 }  // namespace
+
+std::string ReadMixText(const std::string& text, std::vector<Exchange>* mix) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(text, ignored)) return ParseMix(text, mix);
+  const absl::StatusOr<std::string> lines = ReadFile(text);
+  if (!lines.ok()) return std::string(lines.status().message());
+  const std::string wrong = ParseMixLines(*lines, mix);
+  return wrong.empty() ? "" : text + ": " + wrong;
+}
+
+std::optional<LatencyFrom> ParseLatencyFrom(const std::string& word) {
+  if (word == "both" || word == "none") return LatencyFrom::kBoth;
+  if (word == "intended") return LatencyFrom::kIntended;
+  if (word == "actual") return LatencyFrom::kActual;
+  return std::nullopt;
+}
+
+int CheckLoadFlags(const LoadFlags& flags, const CLI::App& app) {
+  const absl::StatusOr<LoadSetup> setup = ReadLoadFlags(flags, app);
+  if (!setup.ok()) return Report(setup.status());
+  std::printf("# target: %s  %s\n", setup->plan.target_text.c_str(),
+              DescribeLoad(setup->plan).c_str());
+  return kPass;
+}
 
 absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& app) {
   LoadFlags flags = given;
@@ -233,26 +249,19 @@ absl::StatusOr<LoadSetup> ReadLoadFlags(const LoadFlags& given, const CLI::App& 
   if (flags.json == "-" && flags.json_stream == "-") {
     return Wrong("--json-stream", "the standard output has the result of --json: name a file");
   }
-  const std::optional<LiveMode> live = ParseLiveMode(flags.live, flags.text());
-  if (!live) return Wrong("--live", "\"" + flags.live + "\" is none of auto, tty, plain, none");
-  setup.live = *live;
-  if (!flags.capture.empty()) ParseCapture(flags.capture, &setup.capture);
-  const std::optional<LatencyFrom> latency = ParseLatencyFrom(flags.latency);
-  if (!latency) {
-    return Wrong("--latency", "\"" + flags.latency + "\" is none of intended, actual, both, none");
+  setup.live = ParseLiveMode(flags.live, flags.text()).value_or(LiveMode::kNone);
+  if (!flags.capture.empty()) {
+    ParseCapture(flags.capture, &setup.capture);
+    plan.capture_bytes = setup.capture.bytes_max;
   }
   plan.timed = flags.latency != "none";
-  auto labels = ReadLabels(flags.labels);
-  if (!labels.ok()) return labels.status();
-  setup.output = {
-      .folder = flags.folder, .json = flags.json, .latency = *latency, .text = flags.text()};
-  if (!flags.percentiles.empty()) {
-    setup.output.percentiles = ParsePercentiles(flags.percentiles);
-    if (setup.output.percentiles.empty()) {
-      return Wrong("--percentiles", "\"" + flags.percentiles + "\": write 50,90,99,99.9, rising");
-    }
-  }
-  setup.names = {.command = "load " + app.get_name(), .name = flags.name, .labels = *labels};
+  setup.output = {.folder = flags.folder,
+                  .json = flags.json,
+                  .latency = ParseLatencyFrom(flags.latency).value_or(LatencyFrom::kBoth),
+                  .text = flags.text()};
+  if (!flags.percentiles.empty()) setup.output.percentiles = ParsePercentiles(flags.percentiles);
+  setup.names = {
+      .command = "load " + app.get_name(), .name = flags.name, .labels = ReadLabels(flags.labels)};
   return setup;
 }
 

@@ -22,6 +22,22 @@ CLI::App& Chosen(CLI::App& program) {
   return parsed.empty() ? program : Chosen(*parsed.front());
 }
 
+// "--rate: is given twice", where CLI11 says "--rate: At Most 1 required but received 2".
+std::string Sentence(const CLI::ParseError& error) {
+  const std::string what = error.what();
+  const size_t at = what.find(": At Most 1 required but received ");
+  return at == std::string::npos ? what : what.substr(0, at) + ": is given twice";
+}
+
+// The first word as "--output=": CLI11 would take the next word for its value, whatever that is.
+std::string WithoutValue(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "--") break;
+    if (word.starts_with("--") && word.find('=') == word.size() - 1) return word;
+  }
+  return "";
+}
+
 int ExitOf(CLI::App& program, const Settings& settings, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     program.exit(error);  // --help, --version
@@ -30,7 +46,7 @@ int ExitOf(CLI::App& program, const Settings& settings, const CLI::ParseError& e
   CLI::App& app = Chosen(program);
   const std::vector<std::string> unknown = app.remaining();
   if (!unknown.empty()) return ReportUsage(UnknownOptionMessage(app, unknown.front()));
-  return ReportUsage(settings.Located(app, error.what()));
+  return ReportUsage(settings.Located(app, Sentence(error)));
 }
 
 // Runs the subcommand that the words of the command line, read with `settings`, have chosen.
@@ -41,9 +57,10 @@ int RunChosen(CLI::App& program, const Settings& settings,
   if (dry_run != nullptr && dry_run->count() > 0) {
     std::fputs(settings.Resolved(app).c_str(), stdout);
   }
-  if (Settings::OnlyDescribe(app)) return kPass;
+  const bool only_describe = Settings::OnlyDescribe(app);
   for (const Subcommand& subcommand : subcommands) {
     if (!subcommand.app->parsed()) continue;
+    if (only_describe) return subcommand.check ? subcommand.check() : kPass;
     StopSignals signals(subcommand.stops_by_itself);
     return subcommand.run(signals);
   }
@@ -60,8 +77,12 @@ int Run(int argc, char** argv) {
       "MILLRACE_RATE.");
   const std::vector<Subcommand> subcommands =
       AddSubcommands(program, std::make_shared<ServeFlags>());
-  const absl::StatusOr<Settings> settings = Settings::Load(
-      program, {argv + 1, argv + argc}, [](const char* n) { return std::getenv(n); });
+  const std::vector<std::string> given = WordsOf({argv, argv + argc});
+  if (const std::string word = WithoutValue(given); !word.empty()) {
+    return ReportUsage(word.substr(0, word.size() - 1) + ": is empty");
+  }
+  const absl::StatusOr<Settings> settings =
+      Settings::Load(program, given, [](const char* n) { return std::getenv(n); });
   if (!settings.ok()) return Report(settings.status());
   std::vector<std::string> words(settings->words().rbegin(), settings->words().rend());
   try {

@@ -17,6 +17,7 @@
 #include "apps/millrace/serve_flags.h"
 #include "apps/millrace/serve_reload.h"
 #include "apps/millrace/subcommand.h"
+#include "apps/result/write_file.h"
 #include "apps/serve/serve_app.h"
 #include "apps/serve/serve_control.h"
 #include "millrace/dpdk/clock.h"
@@ -186,6 +187,9 @@ int Run(const ServeFlags& flags, const CLI::App& app, StopSignals& signals) {
   std::vector<Listening> services;
   const absl::StatusOr<ServeOptions> options = OptionsOf(flags, &services);
   if (!options.ok()) return Report(options.status());
+  if (!flags.stats.empty()) {
+    if (absl::Status can = CheckWritable(flags.stats); !can.ok()) return Report(can);
+  }
   std::unique_ptr<ControlSocket> socket;
   if (!flags.control.empty()) {
     auto opened = ControlSocket::Open(flags.control);
@@ -208,7 +212,14 @@ int Run(const ServeFlags& flags, const CLI::App& app, StopSignals& signals) {
 Subcommand AddServe(CLI::App& program, std::shared_ptr<ServeFlags> flags) {
   CLI::App* app = program.add_subcommand("serve", "a server to load: HTTP, echo, raw TCP and more");
   flags->AddTo(*app);
-  return {app, [app, flags](StopSignals& signals) { return Run(*flags, *app, signals); }};
+  const auto check = [flags]() -> int {
+    std::vector<Listening> services;
+    const auto options = OptionsOf(*flags, &services);
+    return options.ok() ? kPass : Report(options.status());
+  };
+  return {.app = app,
+          .run = [app, flags](StopSignals& signals) { return Run(*flags, *app, signals); },
+          .check = check};
 }
 
 }  // namespace millrace::apps

@@ -1,8 +1,10 @@
 #include "apps/millrace/serve_flags.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
+#include "apps/common/addresses.h"
 #include "apps/common/flags.h"
 #include "apps/common/quantiles.h"
 #include "apps/load/plan.h"
@@ -39,12 +41,8 @@ absl::Status SetExchange(const ServeFlags& flags, const char** name, uint16_t* p
     return absl::InvalidArgumentError("--respond and --chargen are the same service twice");
   }
   if (!flags.respond.empty()) {
-    const std::optional<Exchange> sizes = ParseExchange(flags.respond);
-    if (!sizes || sizes->weight != 1) {
-      return absl::InvalidArgumentError("--respond \"" + flags.respond +
-                                        "\": write REQUEST:RESPONSE, as in 64:1k");
-    }
-    *options = {.request_bytes = sizes->request_bytes, .response_bytes = sizes->response_bytes};
+    const Exchange sizes = ParseExchange(flags.respond).value_or(Exchange());
+    *options = {.request_bytes = sizes.request_bytes, .response_bytes = sizes.response_bytes};
     if (flags.close_after > 0) options->close_after = static_cast<uint32_t>(flags.close_after);
     *name = "respond";
     *port = 4000;
@@ -61,6 +59,20 @@ absl::Status SetExchange(const ServeFlags& flags, const char** name, uint16_t* p
   return absl::OkStatus();
 }
 
+// What was asked for and no service of these does.
+std::string Idle(const ServeFlags& flags, bool http, bool exchange) {
+  const bool answers = http || exchange || !flags.control.empty();  // `ctl` may add some
+  if (!answers && !(flags.delay.empty() && flags.error.empty())) {
+    return std::string(flags.delay.empty() ? "--error" : "--delay") +
+           ": echo and discard are never late or wrong; it is for --http, --respond and --chargen";
+  }
+  if (flags.close_after < 0) return "";
+  const bool closes = http || !flags.respond.empty();
+  const bool alone = !flags.echo && !flags.discard && !flags.chargen;
+  if (!closes && !alone) return "--close-after: is for --http and --respond, or stands alone";
+  return closes && flags.close_after == 0 ? "--close-after: after 0 answers nobody gets one" : "";
+}
+
 }  // namespace
 
 absl::StatusOr<ServeOptions> OptionsOf(const ServeFlags& flags, std::vector<Listening>* services) {
@@ -74,31 +86,28 @@ absl::StatusOr<ServeOptions> OptionsOf(const ServeFlags& flags, std::vector<List
   if (exchange != nullptr) services->push_back({Service::kExchange, exchange, exchange_port});
   if (flags.http || services->empty()) services->push_back({Service::kHttp, "http", 80});
   if (!flags.ports.empty()) {
-    const std::optional<std::vector<uint16_t>> ports = ParsePorts(flags.ports);
-    if (!ports) {
-      return absl::InvalidArgumentError("--port \"" + flags.ports +
-                                        "\" is no list of ports; write 80,8080-8083");
-    }
     if (services->size() > 1) {
       return absl::InvalidArgumentError(
           "--port says where one service listens, but several were asked for");
     }
     const Listening only = services->front();
     services->clear();
-    for (const uint16_t port : *ports) services->push_back({only.service, only.name, port});
+    for (const uint16_t port : ParsePorts(flags.ports).value_or(std::vector<uint16_t>())) {
+      services->push_back({only.service, only.name, port});
+    }
   }
-  const bool http = services->front().service == Service::kHttp;
+  const bool http = std::any_of(services->begin(), services->end(), [](const Listening& each) {
+    return each.service == Service::kHttp;
+  });
+  if (std::string idle = Idle(flags, http, exchange != nullptr); !idle.empty()) {
+    return absl::InvalidArgumentError(idle);
+  }
   if (http && flags.close_after > 0) {
     options.http.close_after = static_cast<uint32_t>(flags.close_after);
   }
   options.http.idle_timeout = flags.idle_timeout;
   if (!flags.delay.empty()) {
-    const std::optional<Quantiles> delay = Quantiles::Parse(flags.delay);
-    if (!delay) {
-      return absl::InvalidArgumentError("--delay \"" + flags.delay +
-                                        "\": write 2ms, or rising percentiles: p50:0,p99:2ms");
-    }
-    options.disturbance.delay = *delay;
+    options.disturbance.delay = Quantiles::Parse(flags.delay).value_or(Quantiles());
   }
   const std::string wrong = ParseErrors(flags.error, http, &options.disturbance);
   if (!wrong.empty()) return absl::InvalidArgumentError("--error: " + wrong);
@@ -119,8 +128,13 @@ void ServeFlags::AddTo(CLI::App& app) {
   app.add_flag("--echo", echo, "send back what comes, on port 7");
   app.add_flag("--discard", discard, "take what comes, on port 9");
   app.add_flag("--chargen", chargen, "send without end, on port 19");
-  app.add_option("--respond", respond,
-                 "raw TCP on port 4000: to REQUEST octets answer RESPONSE octets")
+  CheckBy(app.add_option("--respond", respond,
+                         "raw TCP on port 4000: to REQUEST octets answer RESPONSE octets"),
+          [](const std::string& text) {
+            const std::optional<Exchange> sizes = ParseExchange(text);
+            const bool right = sizes && sizes->weight == 1;
+            return right ? "" : "\"" + text + "\": write REQUEST:RESPONSE, as in 64:1k";
+          })
       ->type_name("REQUEST:RESPONSE");
   AddCount(app,
            {"--close-after", "N",
@@ -128,20 +142,39 @@ void ServeFlags::AddTo(CLI::App& app) {
            &close_after, 0, 1'000'000'000);
   AddDuration(app, {"--idle-timeout", "TIME", "HTTP: reset what is idle so long; 0: never", "60s"},
               &idle_timeout, Duration(), Duration::Seconds(1'000'000));
-  app.add_option("--delay", delay,
-                 "of answers: 2ms, or by percentiles, linear in between: p50:0,p99:2ms")
+  CheckBy(app.add_option("--delay", delay,
+                         "of answers: 2ms, or by percentiles, linear in between: p50:0,p99:2ms"),
+          [](const std::string& text) {
+            return Quantiles::Parse(text)
+                       ? ""
+                       : "\"" + text + "\": write 2ms, or rising percentiles: p50:0,p99:2ms";
+          })
       ->type_name("DISTRIBUTION");
-  app.add_option("--error", error,
-                 "share of requests that go wrong: 0.1%, or by kind: status=, reset=, silent=, "
-                 "garbage=, early=, forever=")
+  CheckBy(app.add_option("--error", error,
+                         "share of requests that go wrong: 0.1%, or by kind: status=, reset=, "
+                         "silent=, garbage=, early=, forever="),
+          [](const std::string& text) {
+            DisturbanceOptions ignored;
+            return ParseErrors(text, /*http=*/true, &ignored);
+          })
       ->type_name("SHARES");
+  AddLimitsTo(app);
+  tcp.AddTo(app);
+}
+
+void ServeFlags::AddLimitsTo(CLI::App& app) {
   AddRate(app, {"--rate-cap", "N", "reset what is opened beyond N connections a second", ""},
           &rate_cap_per_s);
   AddCount(app, {"--seed", "N", "of delays and errors", "1"}, &seed);
-  app.add_option("--port", ports, "where the service listens instead: 80,8080-8083")
+  CheckBy(app.add_option("--port", ports, "where the service listens instead: 80,8080-8083"),
+          [](const std::string& text) {
+            return ParsePorts(text) ? ""
+                                    : "\"" + text + "\" is no list of ports; write 80,8080-8083";
+          })
       ->type_name("PORTS");
-  app.add_option("--addresses", device.own,
-                 "all of these are ours: 10.1.16.0/24 or 2001:db8::1:0/112")
+  CheckBy(app.add_option("--addresses", device.own,
+                         "all of these are ours: 10.1.16.0/24 or 2001:db8::1:0/112"),
+          WrongOwnAddresses)
       ->type_name("PREFIX");
   AddCount(app, {"--connections", "N", "open at a time, at most", "65536"}, &connections, 1,
            50'000'000);
@@ -154,7 +187,6 @@ void ServeFlags::AddTo(CLI::App& app) {
   AddDuration(app,
               {"--grace", "TIME", "at the end: RST to what its FIN has not ended by then", "1s"},
               &grace, Duration(), Duration::Seconds(3600));
-  tcp.AddTo(app);
 }
 
 }  // namespace millrace::apps

@@ -30,6 +30,8 @@ struct ServeFlags {
   Duration grace = Duration::Seconds(1);
 
   void AddTo(CLI::App& app);
+  // Of AddTo: where services listen, how many they serve and for how long, what is told of it.
+  void AddLimitsTo(CLI::App& app);
 };
 
 // Options of the services, and where they listen.

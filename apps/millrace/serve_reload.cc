@@ -42,8 +42,7 @@ absl::StatusOr<ServeReload> ReloadServe(const CLI::App& running) {
   CLI::App program;
   auto flags = std::make_shared<ServeFlags>();
   AddSubcommands(program, flags);
-  std::vector<std::string> words = CommandLine();
-  words.erase(words.begin());
+  std::vector<std::string> words = WordsOf(CommandLine());
   const auto settings =
       Settings::Load(program, words, [](const char* name) { return std::getenv(name); });
   if (!settings.ok()) return settings.status();

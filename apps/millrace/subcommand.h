@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "apps/common/stop_signals.h"
@@ -18,6 +19,9 @@ struct Subcommand {
   std::function<int(StopSignals& signals)> run;
   // Looks for SIGINT and SIGTERM by itself; otherwise they end the program, as they do any.
   bool stops_by_itself = true;
+  // What --dry-run does besides showing the settings: checks that they fit together. Empty:
+  // nothing.
+  std::function<int()> check = nullptr;
 };
 
 Subcommand AddDemo(CLI::App& program);
@@ -31,6 +35,10 @@ std::vector<Subcommand> AddReport(CLI::App& program);
 
 // All of them, and --config. The flags of `serve` go to `serve`.
 std::vector<Subcommand> AddSubcommands(CLI::App& program, std::shared_ptr<ServeFlags> serve);
+
+// The words behind the program's name. Called as millrace-load or millrace-server, by a link, the
+// first of them is the subcommand.
+std::vector<std::string> WordsOf(const std::vector<std::string>& command_line);
 
 }  // namespace millrace::apps
 

@@ -1,14 +1,12 @@
 #include "apps/result/result_files.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <system_error>
 
+#include "apps/common/read_file.h"
 #include "apps/result/result_json.h"
 #include "apps/result/write_file.h"
 
@@ -42,13 +40,8 @@ absl::StatusOr<Result> ReadResult(const std::string& path) {
     return ParseResult(text, path);
   }
   const std::string file = IsFolder(path) ? (fs::path(path) / "result.json").string() : path;
-  errno = 0;
-  std::ifstream in(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in.is_open() || in.bad()) {
-    return absl::InvalidArgumentError("cannot read " + file + ": " + std::strerror(errno));
-  }
-  return ParseResult(text, file);
+  const absl::StatusOr<std::string> text = ReadFile(file);
+  return text.ok() ? ParseResult(*text, file) : text.status();
 }
 
 absl::StatusOr<std::vector<Result>> ReadResults(std::span<const std::string> paths) {

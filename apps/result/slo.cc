@@ -95,8 +95,9 @@ std::optional<double> ParseLimit(Slo::Metric metric, std::string_view text) {
   if (metric == Slo::Metric::kErrors || metric == Slo::Metric::kAchieved) {
     const bool percent = text.ends_with('%');  // 1e-5 and 100 % too, which ParseShare has not
     if (percent) text.remove_suffix(1);
-    const std::optional<double> value = ParseNumber(text);
-    return percent && value ? std::optional(*value / 100) : value;
+    const double share = ParseNumber(text).value_or(-1) / (percent ? 100 : 1);
+    // Beyond these it is met, or missed, whatever happens: "errors<5" was meant to be 5 %.
+    return share >= 0 && share <= 1 ? std::optional(share) : std::nullopt;
   }
   if (metric == Slo::Metric::kRate) return ParseRate(text);
   const std::optional<Duration> time = ParseDuration(text);
@@ -116,7 +117,7 @@ std::string ParseSlo(std::string_view text, Slo* slo) {
     return "\"" + slo->text + "\": the limit is not " +
            (slo->metric == Slo::Metric::kRate ? "a rate"
             : slo->metric == Slo::Metric::kErrors || slo->metric == Slo::Metric::kAchieved
-                ? "a share"
+                ? "a share from 0 to 1 (write 0.1% or 1e-3)"
                 : "a time");
   }
   slo->limit = *limit;

@@ -1,5 +1,7 @@
 #include "apps/result/write_file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -30,6 +32,19 @@ bool MayReplace(const std::string& path) {
 }
 
 }  // namespace
+
+absl::Status CheckWritable(const std::string& path) {
+  if (path == "-") return absl::OkStatus();
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return CannotWrite(path, EISDIR);
+  const bool replaces = MayReplace(path);
+  // "/.": a folder, or it is said that there is none.
+  const std::string place = !replaces ? path : folder.empty() ? "." : folder.string() + "/.";
+  if (access(place.c_str(), W_OK) == 0) return absl::OkStatus();
+  const bool made = !replaces && errno == ENOENT;  // where a symbolic link leads to
+  return made ? absl::OkStatus() : CannotWrite(path, errno);
+}
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {
   if (path == "-") {

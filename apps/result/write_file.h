@@ -13,6 +13,8 @@ namespace millrace::apps {
 // into. "-" is the standard output. kFailedPrecondition: "cannot write PATH: No space left on
 // device".
 absl::Status WriteFile(const std::string& path, const std::string& text);
+// Whether it can be expected to, so that this is said before a long run and not after it.
+absl::Status CheckWritable(const std::string& path);
 
 }  // namespace millrace::apps
 

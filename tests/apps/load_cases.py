@@ -15,6 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 
+from load_input_cases import INPUT_CASES  # noqa: E402
 from load_output_cases import OUTPUT_CASES  # noqa: E402
 from load_program import (MILLRACE, PATIENT, VALID_OR_BUSY, adds_up, memif_server,  # noqa: E402
                           run)
@@ -122,8 +123,12 @@ def a_full_disk_is_said():
             assert done.returncode == 3 and "No space left" in done.stderr, done
     said = run("run", "ring", *short, "-o", "/dev/null/out", code=3)
     assert "VERDICT" not in said and "/dev/null/out" in said, said
-    said = run("run", "ring", *short, "--json", "/dev/full/result.json", code=3)
-    assert "VERDICT" in said and "/dev/full" in said, said
+    said = run("run", "ring", *short, "--json", "/dev/full", code=3)
+    assert "VERDICT" in said and "cannot write /dev/full" in said, said
+    # What cannot be written at all is said before the run.
+    for path in ("/dev/null/result.json", "/nonexistent/result.json", "/proc/self/fd"):
+        said = run("run", "ring", *short, "--json", path, code=3)
+        assert "VERDICT" not in said and f"cannot write {path}" in said, said
 
 
 def searches():
@@ -134,64 +139,38 @@ def searches():
     result = run("sweep", "ring", "--rate", "100..300/100", "--duration", "200ms", "--warmup", "0",
                  "--no-huge", "--json", "-", code={0, 4, 5})
     assert len(result["search"]["trials"]) == 3
-
-
-def bad_input_is_one_message():
-    device = ["run", "tcp://10.1.9.9:80", "--dev", "afpacket:none", "--ip", "10.1.0.1/16", "--src"]
-    for words, piece in (
-            (["run"], "target"),
-            (["run", "10.0.0.1:80"], "no target"),
-            (["run", "https://10.0.0.1/"], "TLS"),
-            (["run", "tcp://10.0.0.1:80"], "--dev"),
-            (["run", "ring", "--rate", "fast"], "--rate"),
-            (["run", "ring", "--rate", "1k", "--conns", "5"], "exclude"),
-            (["run", "ring", "--arrival", "gauss"], "--arrival"),
-            (["run", "ring", "--close", "client"], "--close"),
-            (["run", "ring", "--timeout", "conect=1s"], "did you mean"),
-            (["run", "ring", "--slo", "conect.p99<1ms"], "did you mean \"connect.p99\""),
-            (["run", "ring", "--rps", "10"], "--hold"),
-            (["run", "ring", "--ranks", "2/2"], "--ranks"),
-            (["run", "ring", "--label", "x"], "--label"),
-            (["run", "ring", "--live", "loud"], "--live"),
-            (["run", "ring", "tcp://10.0.0.1:80"], "different networks"),
-            (["run", "ring", "--src", "10.0.0.0/24"], "--src"),
-            (["run", "ring", "--idle", "nap"], "--idle"),
-            (["run", "ring", "--mss", "20"], "--mss"),
-            (["run", "ring", "--congestion", "vegas"], "one of cubic, newreno, dctcp, bbr, none"),
-            (["run", "ring", "--ttl", "256"], "--ttl"),
-            (["run", "ring", "--dscp", "64"], "--dscp"),
-            (["run", "ring", "--tos", "185"], "multiple of 4"),
-            (["run", "ring", "--tos", "184", "--dscp", "46"], "--dscp says the same"),
-            (["run", "ring", "--latency", "best"], "--latency"),
-            (["run", "ring", "--dst-spread", "2"], "--dst-spread"),
-            (["run", "ring", "--capture-failures", ":1M"], "--capture-failures"),
-            (["run", "ring", "--capture-failures", "x:1"], "no size"),
-            ([*device, "10.1.0.0/28,10.1.1.0/28"], "10.1.0.16 is missing"),
-            ([*device, "10.1.0.0-10.1.0.4"], "is no prefix"),
-            ([*device, "10.1.0.9-10.1.0.4"], "ends before"),
-            ([*device, "10.1.0.0/28:0-5"], "ports"),
-            ([*device, "10.1.0.0/29:5-9,10.1.0.8/29"], "same ports"),
-            ([*device, "10.2.0.0/16"], "no part of the network"),
-            ([*device, "2001:db8::/64"], "no part of the network"),
-            (["run", "ring", "--percentiles", "99,50"], "--percentiles"),
-            (["run", "ring", "--request", "/nonexistent"], "--request"),
-            (["run", "ring", "--json", "-", "--json-stream", "-"], "--json-stream"),
-            (["run", "ring", "--prom", "nowhere"], "no place for metrics"),
-            (["run", "ring", "--eal", "--nonsense"], "unrecognized option '--nonsense'"),
-            (["run", "ring", "--eal", "nonsense"], "neither option nor value"),
-            (["run", "ring", "--eal", "-m"], "requires an argument"),
-            (["run", "ring", "--duratoin", "1s"], "--duration"),
-            (["sweep", "ring", "--rate", "5..1/1"], "--rate"),
-            (["find-max", "ring", "--goal", "best"], "--goal"),
-            (["find-max", "ring", "--width", "0"], "--width")):
-        said = run(*words, code=2)
-        assert piece in said, (words, said)
-        assert said.count("millrace: ") == 1, said
+    # On a terminal a trial shows how far it is; what is kept has the intervals of each.
+    with tempfile.TemporaryDirectory() as out:
+        sweep = ["sweep", "ring", "--rate", "100..200/100", "--duration", "500ms", "--warmup", "0",
+                 "--interval", "100ms", "--no-huge"]
+        said = run(*sweep, "--live", "tty", "-o", out, code={0, 4, 5})
+        assert "\x1b[K" in said and "ok/s" not in said, said
+        with open(os.path.join(out, "log.txt"), encoding="ascii") as file:
+            log = file.read()
+        assert log.count("ok/s") == 2 and log.count("verdict\n") == 2, log
+        assert "\x1b[K" not in log, log
+        assert "ok/s" in run(*sweep, "--live", "plain", code={0, 4, 5})
 
 
 def too_few_addresses_are_refused():
     said = run("run", "ring", "--rate", "1M", "--duration", "1h", "--no-huge", code=2)
     assert "--time-wait" in said, said
+
+
+def close_after_counts_for_http_beside_another_service():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "memif.sock")
+        server = memif_server(path, "--http", "--close-after", "2")
+        try:
+            for requests, ok in (("2", 20), ("3", 0)):
+                result = run("run", "http://10.9.0.1/10", "--dev", f"memif:{path}", "--ip",
+                             "10.9.0.2/24", "--conns", "2", "-n", "20", "--requests", requests,
+                             "--warmup", "0", "--duration", "50s", "--no-huge", "--live", "none",
+                             "--json", "-", *PATIENT, code={0, 4, 5})
+                assert adds_up(result)["ok"] == ok, (requests, result["counts"], result["failures"])
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=30)
 
 
 def two_workers_over_memif():
@@ -267,6 +246,7 @@ def profiles():
         assert os.path.basename(file)[:-len(".toml")] in listed, (file, listed)
     for words, piece in ((["rfc9411:tcp-cp", "http://ring"], "did you mean \"rfc9411:tcp-cps\""),
                          (["rfc9411:http-latency", "http://ring"], "needs --rate"),
+                         (["rfc9411:tcp-cps"], "needs a target"),
                          (["rfc9411:tcp-cps", "http://ring/1k"], "paths"),
                          (["rfc9411:tcp-cps", "http://ring", "--gooal", "ndr"], "--goal")):
         said = run("profile", *words, code=2)
@@ -284,10 +264,11 @@ def profiles():
 
 
 def main():
-    for case in (bad_input_is_one_message, too_few_addresses_are_refused, open_loop,
+    for case in (*INPUT_CASES, too_few_addresses_are_refused, open_loop,
                  closed_loop_over_http, held, requests_count_by_their_own_start,
                  what_is_shown_and_sent_can_be_chosen, *OUTPUT_CASES, objectives_decide,
                  a_signal_keeps_what_there_is, a_full_disk_is_said, searches,
+                 close_after_counts_for_http_beside_another_service,
                  two_workers_over_memif, two_workers_at_both_ends_of_a_memif, profiles):
         case()
         print("ok", case.__name__, flush=True)

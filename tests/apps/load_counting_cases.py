@@ -81,7 +81,7 @@ def nothing_measured_is_lost():
     short = ["run", "ring", "--rate", "100", "--duration", "200ms", "--warmup", "0", *QUIET]
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
-        run(*short, "--json", "/dev/full/no.json", "-o", out, code=3)
+        run(*short, "--json", "/dev/full", "-o", out, code=3)
         assert os.path.exists(os.path.join(out, "result.json"))
         other = os.path.join(folder, "other")
         with open("/dev/full", "w", encoding="ascii") as full:

@@ -93,7 +93,11 @@ def mistakes_are_told():
             (["--ip", "10.9.0.1/24", "--ip", "10.8.0.1/24", "--ip", "10.7.0.1/24", "--dev",
               "memif:/tmp/a,mtu=1400"], "open the same device"),
             (["--ip", "10.9.0.1/24", "--ip", "10.8.0.1/24", "--rate-cap", "0.5"],
-             "--rate-cap: write 1 or more")):
+             "--rate-cap: write 1 or more"),
+            (["--echo", "--delay", "5ms", "--ip", "10.9.0.1/24"], "--delay: echo and discard"),
+            (["--discard", "--error", "1%", "--ip", "10.9.0.1/24"], "--error: echo and discard"),
+            (["--echo", "--close-after", "5", "--ip", "10.9.0.1/24"], "--close-after: is for"),
+            (["--http", "--close-after", "0", "--ip", "10.9.0.1/24"], "--close-after: after 0")):
         done = subprocess.run(
             [MILLRACE, "serve", "--dev", "memif:/tmp/a,role=server", "--dev",
              "memif:/tmp/b,role=server", *words], capture_output=True, text=True, timeout=60,

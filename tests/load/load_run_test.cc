@@ -131,6 +131,35 @@ TEST(LoadRun, HttpWithEachRequestOnItsOwnConnectionAndWithSeveral) {
   }
 }
 
+TEST(LoadRun, AnEmptyBodyCanBeExpected) {
+  for (const char* const path : {"/0", "/1k"}) {
+    LoadRigOptions options = OpenLoop(1'000, Duration::Milliseconds(100));
+    options.service = apps::Service::kHttp;
+    options.plan.targets = {{.path = path}};
+    options.plan.expected_body_bytes = 0;
+    LoadRig rig(options);
+    ASSERT_TRUE(rig.Run());
+    const uint64_t wrong = std::string_view(path) == "/0" ? 0 : 100;
+    EXPECT_EQ(rig.counts().failures[LoadFailure::kWrongLength], wrong) << path;
+    EXPECT_EQ(rig.counts().ok, 100 - wrong) << path;
+  }
+}
+
+// Made one after another inside a poll, so many would take minutes of it, and deep a stack.
+TEST(LoadRun, RequestsThatNobodyAnswersAreMadeOneAPoll) {
+  LoadRigOptions options = OpenLoop(1'000, Duration::Milliseconds(10));
+  options.plan.mix = {{.request_bytes = 0, .response_bytes = 0}};
+  options.plan.requests = 1'000'000'000;
+  options.plan.close = CloseMode::kFin;
+  options.plan.drain = Duration::Milliseconds(1);
+  options.serve.exchange = {.request_bytes = 1, .response_bytes = 1};
+  LoadRig rig(options);
+  ASSERT_TRUE(rig.Run());
+  EXPECT_EQ(rig.counts().failures[LoadFailure::kUnfinished], 10u);
+  EXPECT_GT(rig.counts().requests_ok, 1'000u);
+  EXPECT_LT(rig.counts().requests_ok, 1'000'000u);
+}
+
 TEST(LoadRun, HoldsConnectionsWhileItOpensOthersAndRequestsOnThem) {
   LoadRigOptions options = OpenLoop(1'000, Duration::Seconds(1));
   options.plan.close = CloseMode::kFin;

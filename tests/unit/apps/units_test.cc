@@ -65,6 +65,25 @@ TEST(Units, PrintedValuesHaveThreeOrFourDigits) {
   EXPECT_EQ(GroupDigits(1'234'567), "1 234 567");
 }
 
+TEST(Units, TypedValuesAreExactAndReadBack) {
+  const std::pair<Duration, const char*> durations[] = {{Duration(), "0"},
+                                                        {Duration::Seconds(90), "90s"},
+                                                        {Duration::Seconds(240), "4m"},
+                                                        {Duration::Seconds(86'400), "24h"},
+                                                        {Duration::Milliseconds(1'500), "1500ms"},
+                                                        {Duration::Nanoseconds(1'001), "1001ns"}};
+  for (const auto& [duration, text] : durations) {
+    EXPECT_EQ(AsTyped(duration), text);
+    EXPECT_EQ(ParseDuration(text), duration);
+  }
+  const std::pair<uint64_t, const char*> sizes[] = {
+      {0, "0"}, {1'000, "1000"}, {1'024, "1k"}, {1u << 30, "1g"}, {3u << 20, "3m"}};
+  for (const auto& [octets, text] : sizes) {
+    EXPECT_EQ(AsTypedSize(octets), text);
+    EXPECT_EQ(ParseSize(text), octets);
+  }
+}
+
 TEST(Units, NearestFindsATypingErrorAndNothingFarAway) {
   EXPECT_EQ(Nearest("--duraton", {"--rate", "--duration"}), "--duration");
   EXPECT_EQ(Nearest("--zzz", {"--rate", "--duration"}), "");

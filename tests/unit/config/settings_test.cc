@@ -235,7 +235,7 @@ TEST(CheckConfig, ChecksEverySubcommandAndNothingThatIsRequired) {
   };
   EXPECT_EQ(check("[load.run]\nrate = 5\n[serve]\ndev = \"x\"\n"), "");
   EXPECT_EQ(check("[load.run]\nconns = 101\n"),
-            "f:2:9: --conns: \"101\" is not a number that fits here (write 64, 20k, 1.5M)");
+            "f:2:9: --conns: \"101\" is not a whole number from 1 to 100");
   EXPECT_EQ(check("rat = 1"), "f:1:7: unknown key \"rat\" at the top (did you mean \"rate\"?)");
   // Required again afterwards.
   EXPECT_THAT(Parse(p, {"load", "run"}).error, HasSubstr("required"));

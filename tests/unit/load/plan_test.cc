@@ -27,10 +27,26 @@ TEST(LoadTarget, IsReadWithPortPathAndWeight) {
   EXPECT_TRUE(target.http());
 }
 
+TEST(LoadTarget, NamesAreLookedUp) {
+  Target target;
+  EXPECT_EQ(ParseTarget("http://localhost:8000/x", &target), "");
+  EXPECT_TRUE(target.named);
+  EXPECT_EQ(target.host, "localhost:8000");
+  EXPECT_EQ(ResolveTarget(Family::kV4, &target), "");
+  EXPECT_EQ(target.endpoint, *Endpoint::Parse("127.0.0.1:8000"));
+  // RFC 6761 6.4: nobody has it.
+  EXPECT_EQ(ParseTarget("tcp://name.invalid:80", &target), "");
+  EXPECT_NE(ResolveTarget(Family::kV4, &target).find("name.invalid has no IPv4 address"),
+            std::string::npos);
+  EXPECT_EQ(ParseTarget("tcp://10.2.0.1:80", &target), "");
+  EXPECT_FALSE(target.named);
+}
+
 TEST(LoadTarget, SaysWhatIsWrong) {
   Target target;
   for (const char* text :
-       {"", "10.2.0.1:80", "tcp://10.2.0.1", "tcp://example.org:80", "http://", "udp://10.0.0.1:1",
+       {"", "10.2.0.1:80", "tcp://10.2.0.1", "tcp://example.org", "tcp://exa mple.org:80",
+        "tcp://a:b:80", "tcp://10.2.0.1.5:80", "http://name:0/", "http://", "udp://10.0.0.1:1",
         "tcp://10.2.0.1:0", "tcp://10.2.0.1:70000", "http://10.2.0.1/a b", "tcp://10.2.0.1:80*0",
         "tcp://10.2.0.1:80*x", "tcp://[::1:80", "http://10.0.0.1:80:80/"}) {
     EXPECT_NE(ParseTarget(text, &target), "") << text;

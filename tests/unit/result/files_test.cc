@@ -201,6 +201,22 @@ TEST(ResultFiles, SymbolicLinkIsFollowed) {
   EXPECT_EQ(text, "octets");
 }
 
+TEST(ResultFiles, WhatCannotBeWrittenIsKnownBefore) {
+  const Folder folder;
+  fs::create_symlink(folder / "target", folder / "link");
+  for (const std::string& good : {std::string("-"), std::string("/dev/full"), folder / "new",
+                                  folder / "link", std::string("new-in-this-folder")}) {
+    EXPECT_TRUE(CheckWritable(good).ok()) << good;
+  }
+  EXPECT_EQ(CheckWritable(folder / "none/new").message(),
+            "cannot write " + (folder / "none/new") + ": No such file or directory");
+  EXPECT_EQ(CheckWritable("/dev/null/new").message(),
+            "cannot write /dev/null/new: Not a directory");
+  EXPECT_EQ(CheckWritable(folder / "").message(),
+            "cannot write " + (folder / "") + ": Is a directory");
+  EXPECT_FALSE(fs::exists(folder / "new") || fs::exists(folder / "target"));
+}
+
 TEST(ResultFiles, IsWrittenWholeOrNotAtAll) {
   const Folder folder;
   EXPECT_THAT(MessageOf(WriteResult(SampleResult(), folder / "none/result.json")),

@@ -89,8 +89,9 @@ TEST(Slo, SaysWhatIsWrong) {
   std::vector<Slo> slos;
   EXPECT_EQ(ParseSlos("conect.p99<1ms", &slos),
             "unknown metric \"conect.p99\" (did you mean \"connect.p99\"?)");
-  for (const char* text : {"connect.p99", "connect<1ms", "connect.p101<1ms", "connect.p<1ms",
-                           "errors<x", "rate>1q", "<1ms", "connect.p99<"}) {
+  for (const char* text :
+       {"connect.p99", "connect<1ms", "connect.p101<1ms", "connect.p<1ms", "errors<x", "errors<5",
+        "errors<-1", "errors<nan", "achieved>101%", "rate>1q", "<1ms", "connect.p99<"}) {
     slos.clear();
     EXPECT_NE(ParseSlos(text, &slos), "") << text;
   }
