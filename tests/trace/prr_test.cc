@@ -85,6 +85,23 @@ TEST(Prr, RepairsGoOnWhenTheWindowHoldsBackWhatABurstLetGo) {
   EXPECT_EQ(t.counters().timeouts, 0u);
 }
 
+// What pacing holds back has not been let go: RFC 5681 (4) is of what was outstanding.
+TEST(Prr, WhatPacingHoldsBackIsNoPartOfTheReduction) {
+  TraceOptions options;
+  options.config.tcp.pacing = true;
+  Trace t(options);
+  OpenWithSack(t);
+  t.Send(Octets(50 * kMss));
+  t.Advance(kRtt);
+  ASSERT_EQ(t.tcb()->flight(), 10 * kMss);
+  t.Receives(Ack(At(5)));
+  ASSERT_LE(t.tcb()->flight(), 10 * kMss);
+  ASSERT_GT(t.tcb()->congestion.cwnd, 10 * kMss);
+  t.Receives(Ack(At(5), {{At(6), At(9)}}));
+  ASSERT_EQ(t.counters().fast_retrans, 1u);
+  EXPECT_EQ(t.tcb()->congestion.ssthresh, 7 * kMss);
+}
+
 // An ACK may find a loss though it reports nothing itself: the reordering window is over, and its
 // timer not due yet. PRR is in force from then on.
 TEST(Prr, AckWithoutNewsThatFindsALossSendsOneRepair) {

@@ -74,7 +74,7 @@ inline uint32_t KeptByBurst(const Tcb& tcb, uint32_t acked = 0) {
 // and FlightSize: a window that the peer closes for the moment in which it tells of a loss, because
 // it has not read yet what came before, says nothing of the path.
 inline uint32_t FlightOfRound(const Tcb& tcb, const Recovery& r) {
-  const uint32_t flight = tcb.flight() + KeptByBurst(tcb);
+  const uint32_t flight = tcb.flight() + (r.gated ? 0 : KeptByBurst(tcb));  // not what pacing keeps
   return tcb.snd_una < r.flight_end ? std::max(flight, r.flight_max) : flight;
 }
 

@@ -291,7 +291,8 @@ void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered, uint
   ++env.counters.fast_retrans;
   ++env.counters.sack_recovery;
   RememberForUndo(tcb, r);
-  const uint32_t kept = KeptByBurst(tcb, acked);  // PRR itself counts what this ACK let go
+  // PRR itself counts what this ACK let go, and what pacing holds back nothing has let go.
+  const uint32_t kept = r.gated ? 0 : KeptByBurst(tcb, acked);
   ReduceForLoss(tcb.congestion, r.congestion, FlightOfRound(tcb, r), tcb.snd_mss, env.config);
   // RFC 9937: RecoverFS leaves out what had been SACKed before.
   r.prr.Start(tcb.flight() + kept - r.board.sacked_bytes() + delivered, kept);
