@@ -74,6 +74,43 @@ TEST(PathMtuClaim, TooBigIsBelievedWhenTheSegmentTimesOut) {
   }
 }
 
+// The time-out that was explained has reduced nothing, so the next one is the first that says
+// congestion (RFC 5681 3.1: ssthresh MUST be set).
+TEST(PathMtuClaim, TimeOutBehindTheOneThatWasExplainedReduces) {
+  for (const bool sack : {false, true}) {
+    SCOPED_TRACE(sack);
+    Trace t;
+    LoadAndClaim(t, {.mss = 1460, .sack_permitted = sack});
+    const uint32_t before = t.tcb()->congestion.ssthresh;
+    for (int ms = 0; ms < 1000 && t.counters().timeouts == 0; ++ms) {
+      t.Advance(Duration::Milliseconds(1));
+    }
+    ASSERT_EQ(t.counters().path_mtu_lowered, 1u);
+    ASSERT_EQ(t.tcb()->congestion.ssthresh, before);
+    const uint32_t flight = t.tcb()->flight();
+    for (int ms = 0; ms < 4000 && t.counters().timeouts == 1; ++ms) {
+      t.Advance(Duration::Milliseconds(1));
+    }
+    ASSERT_EQ(t.counters().timeouts, 2u);
+    EXPECT_LE(t.tcb()->congestion.ssthresh, flight);
+    EXPECT_EQ(t.tcb()->congestion.cwnd, t.tcb()->snd_mss);
+  }
+}
+
+// A second router on the changed path is believed at once: the segment has timed out.
+TEST(PathMtuClaim, SecondRouterIsBelievedAtOnce) {
+  Trace t;
+  LoadAndClaim(t);
+  t.Receives({.flags = kAck, .seq = 1, .ack = 16'061});
+  for (int ms = 0; ms < 1000 && t.counters().timeouts == 0; ++ms) {
+    t.Advance(Duration::Milliseconds(1));
+  }
+  ASSERT_EQ(t.counters().path_mtu_lowered, 1u);
+  t.ReceivesFrame(TooBig(t, 1300, 16'061));
+  EXPECT_EQ(t.tcb()->snd_mss, 1300u - Headers(t));
+  EXPECT_EQ(t.counters().path_mtu_awaited, 1u);
+}
+
 // Another segment was lost; the one that was said to be too big has arrived, as SACK tells.
 TEST(PathMtuClaim, TooBigIsForgottenAtATimeOutWhenTheSegmentWasSacked) {
   Trace t;

@@ -57,7 +57,7 @@ void FollowModel(Tcb& tcb, Recovery& r, uint32_t rtt_us, Env& env) {
   const bool recovering = tcb.Has(kFastRecovery | kTimeoutRecovery);
   if (recovering && tcb.snd_una >= tcb.recover) EndRecovery(tcb, r);
   if (!tcb.Has(kFastRecovery | kTimeoutRecovery) && r.board.unrepaired_bytes() > 0) {
-    EnterFastRecovery(tcb, r, env, 0);
+    EnterFastRecovery(tcb, r, env, 0, 0);
   }
   NoteLosses(tcb, r, env);
   UpdateModel(tcb, r, rtt_us, env);

@@ -60,9 +60,11 @@ inline uint32_t WindowOf(const Tcb& tcb, const Recovery& r) {
 // Octets that ACKs have let go and that have not gone yet: the ACKs of a burst are all taken before
 // anything is sent. Who sends after each ACK has them in flight when a later one of the burst tells
 // of a loss, so a reduction counts them; without them the next window would follow from what the
-// burst happened to leave outstanding.
-inline uint32_t KeptByBurst(const Tcb& tcb) {
-  const SeqNum edge = tcb.snd_una + std::min<uint32_t>(tcb.snd_wnd, tcb.congestion.cwnd);
+// burst happened to leave outstanding. Without the last `acked` octets before snd_una: those that
+// the ACK at hand let go.
+inline uint32_t KeptByBurst(const Tcb& tcb, uint32_t acked = 0) {
+  const SeqNum una = tcb.snd_una - acked;
+  const SeqNum edge = una + std::min<uint32_t>(tcb.snd_wnd, tcb.congestion.cwnd);
   const int32_t kept = Min(tcb.data_end(), edge) - tcb.snd_nxt;
   return kept < tcb.snd_mss ? 0 : static_cast<uint32_t>(kept - kept % tcb.snd_mss);
 }
@@ -72,7 +74,7 @@ inline uint32_t KeptByBurst(const Tcb& tcb) {
 // and FlightSize: a window that the peer closes for the moment in which it tells of a loss, because
 // it has not read yet what came before, says nothing of the path.
 inline uint32_t FlightOfRound(const Tcb& tcb, const Recovery& r) {
-  const uint32_t flight = tcb.flight() + KeptByBurst(tcb);
+  const uint32_t flight = tcb.flight() + (r.gated ? 0 : KeptByBurst(tcb));  // not what pacing keeps
   return tcb.snd_una < r.flight_end ? std::max(flight, r.flight_max) : flight;
 }
 
@@ -94,8 +96,8 @@ void OnRecordTimeout(Tcb& tcb, Recovery& r, bool first, Env& env);
 // Marks what RACK, or RFC 6675 where it is off, finds lost, and when to look again.
 void FindLosses(Tcb& tcb, Recovery& r, Env& env);
 // Losses are on the scoreboard and no recovery is in force: RFC 6675 section 5 step 4. `delivered`:
-// octets that the ACK which told of it has reported.
-void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered);
+// octets that the ACK which told of it has reported, of which it moved SND.UNA by `acked`.
+void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered, uint32_t acked);
 // The window in fast recovery, after an ACK or timer that reported `delivered` octets.
 void FollowPrr(Tcb& tcb, Recovery& r, uint32_t delivered, bool safe, const Env& env);
 void EndRecovery(Tcb& tcb, Recovery& r);

@@ -84,7 +84,10 @@ bool OnAwaitedPathMtu(Tcb& tcb, Env& env) {
     return false;
   }
   r.probe_due = false;
-  return OnPathMtu(tcb, mss, env);
+  const bool lowered = OnPathMtu(tcb, mss, env);
+  // The next one is the first that tells of congestion, unless one before did.
+  if (lowered && tcb.timeouts == 1) r.timeout_explained = true;
+  return lowered;
 }
 
 // In the spirit of RFC 4821 7.7 and RFC 8899 4.3, without their probes: a full-size segment that

@@ -20,6 +20,8 @@ class Prr {
     kept_ = kept;
     recover_flight_ = std::max<uint32_t>(recover_flight, 1);
   }
+  void KeepAtMost(uint32_t length) { kept_ = std::min(kept_, length); }
+  uint32_t kept() const { return kept_; }
   void OnSentAgain(uint32_t length) { out_ += length; }
   // New octets. True: they were kept, and so belong to what was in flight when recovery began.
   bool OnSentNew(uint32_t length) {

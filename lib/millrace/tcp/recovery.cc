@@ -123,10 +123,20 @@ void OnSentAgain(Tcb& tcb, SeqNum seq, SeqNum end, Env& env) {
   if (tcb.Has(kFastRecovery | kTimeoutRecovery)) ArmLossTimer(tcb, r, false, env);
 }
 
+namespace {
+
+bool IsPrrUsed(const Recovery& r, const Env& env) {
+  return env.config.congestion != CongestionKind::kNone && r.congestion.bbr == nullptr;
+}
+
+}  // namespace
+
 Repair NextRepair(const Tcb& tcb, Recovery& r, bool idle, Env& env) {
   const bool holes_too = idle && !env.config.rack && tcb.Has(kFastRecovery);
   if (r.board.unrepaired_bytes() == 0 && !holes_too) return {};
-  const uint32_t pipe = PipeOf(tcb, r);
+  // The part of the window that is kept for new octets is not for repairs.
+  const bool follows_prr = tcb.Has(kFastRecovery) && IsPrrUsed(r, env);
+  const uint32_t pipe = PipeOf(tcb, r) + (follows_prr ? r.prr.kept() : 0);
   const uint32_t cwnd = tcb.congestion.cwnd;
   if (cwnd <= pipe) return {};
   const auto wanted = [](const SentRun& run) {
@@ -235,7 +245,7 @@ bool OnLossTimer(Tcb& tcb, Env& env) {
   r.reorder_pending = false;
   FindLosses(tcb, r, env);
   if (r.board.unrepaired_bytes() > 0 && !tcb.Has(kFastRecovery | kTimeoutRecovery)) {
-    EnterFastRecovery(tcb, r, env, 0);
+    EnterFastRecovery(tcb, r, env, 0, 0);
   }
   if (r.congestion.bbr != nullptr) NoteLosses(tcb, r, env);
   if (tcb.Has(kFastRecovery)) FollowPrr(tcb, r, 0, false, env);
@@ -277,11 +287,12 @@ void OnRecordTimeout(Tcb& tcb, Recovery& r, bool first, Env& env) {
   }
 }
 
-void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
+void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered, uint32_t acked) {
   ++env.counters.fast_retrans;
   ++env.counters.sack_recovery;
   RememberForUndo(tcb, r);
-  const uint32_t kept = KeptByBurst(tcb);
+  // PRR itself counts what this ACK let go, and what pacing holds back nothing has let go.
+  const uint32_t kept = r.gated ? 0 : KeptByBurst(tcb, acked);
   ReduceForLoss(tcb.congestion, r.congestion, FlightOfRound(tcb, r), tcb.snd_mss, env.config);
   // RFC 9937: RecoverFS leaves out what had been SACKed before.
   r.prr.Start(tcb.flight() + kept - r.board.sacked_bytes() + delivered, kept);
@@ -296,7 +307,10 @@ void EnterFastRecovery(Tcb& tcb, Recovery& r, Env& env, uint32_t delivered) {
 }
 
 void FollowPrr(Tcb& tcb, Recovery& r, uint32_t delivered, bool safe, const Env& env) {
-  if (env.config.congestion == CongestionKind::kNone || r.congestion.bbr != nullptr) return;
+  if (!IsPrrUsed(r, env)) return;
+  // What the peer's window does not take any more would only stand in the way of repairs.
+  const int32_t sendable = Min(tcb.data_end(), tcb.snd_una + tcb.snd_wnd) - tcb.snd_nxt;
+  r.prr.KeepAtMost(static_cast<uint32_t>(std::max(sendable, 0)));
   Congestion& c = tcb.congestion;
   const uint32_t cwnd = r.prr.OnAck(delivered, PipeOf(tcb, r), c.ssthresh, tcb.snd_mss, safe);
   c.cwnd = std::max<uint32_t>(cwnd, tcb.snd_mss);

@@ -70,6 +70,7 @@ struct Recovery {
   // included, and the segment at claim_seq was longer. 0: there is none.
   uint16_t claim_mss = 0;
   SeqNum claim_seq;
+  bool timeout_explained = false;  // by such a message: the first time-out has reduced nothing
   LossTimer timer = LossTimer::kRetransmission;
   Frto frto = Frto::kOff;
   bool reorder_pending = false;

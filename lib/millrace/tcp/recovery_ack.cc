@@ -200,7 +200,9 @@ void GovernWindow(Tcb& tcb, Recovery& r, const AckSample& sample, const Delivere
       if (fresh.acked_bytes > 0) GrowWindow(c, r.congestion, fresh, env.config);
       return;
     }
-    EnterFastRecovery(tcb, r, env, delivered.bytes);
+    EnterFastRecovery(tcb, r, env, delivered.bytes, sample.acked_bytes);
+    FollowPrr(tcb, r, delivered.bytes, safe, env);  // also when time alone told of the loss
+    return;
   }
   if (delivered.bytes > 0) FollowPrr(tcb, r, delivered.bytes, safe, env);
 }

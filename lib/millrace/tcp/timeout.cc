@@ -1,6 +1,7 @@
 // tcp/timeout.cc - what happens when a deadline is reached (RFC 6298 section 5, RFC 9293 3.8.3).
 
 #include <algorithm>
+#include <utility>
 
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/internal.h"
@@ -74,7 +75,8 @@ void OnRetransmitTimeout(Tcb& tcb, Env& env) {
     if (r == nullptr) {
       tcb.congestion.OnTimeout(tcb.flight(), tcb.snd_mss, first);
     } else {
-      OnRecordTimeout(tcb, *r, first, env);
+      const bool explained = std::exchange(r->timeout_explained, false);
+      OnRecordTimeout(tcb, *r, first || explained, env);
     }
     // All that is in flight counts as lost, unless the scoreboard knows better; cwnd lets one
     // segment out.
