@@ -15,6 +15,17 @@ std::string ErrorOf(const std::string& text) {
   return file.ok() ? "" : std::string(file.status().message());
 }
 
+// A line for each setting: table/key=values;kind place.
+std::string Listed(const ConfigFile& file) {
+  std::string all;
+  for (const Setting& s : file.settings) {
+    all += s.table + "/" + s.key + "=";
+    for (const std::string& value : s.values) all += value + ";";
+    all += std::string(s.boolean ? "b" : "") + (s.list ? "l" : "") + " " + s.place + "\n";
+  }
+  return all;
+}
+
 TEST(ConfigFile, ValuesAreWhatPeopleWroteAndKnowTheirPlace) {
   const auto file = ParseConfig(
       "dev = \"ring\"\n"
@@ -26,13 +37,7 @@ TEST(ConfigFile, ValuesAreWhatPeopleWroteAndKnowTheirPlace) {
       "slo = [\"a<1\", 2]\n",
       "x.toml");
   ASSERT_TRUE(file.ok()) << file.status();
-  std::string all;
-  for (const Setting& s : file->settings) {
-    all += s.table + "/" + s.key + "=";
-    for (const std::string& value : s.values) all += value + ";";
-    all += std::string(s.boolean ? "b" : "") + (s.list ? "l" : "") + " " + s.place + "\n";
-  }
-  EXPECT_EQ(all,
+  EXPECT_EQ(Listed(*file),
             "/dev=ring; x.toml:1:7\n"
             "load.run/big=1000000; x.toml:5:7\n"
             "load.run/no-huge=true;b x.toml:6:11\n"
@@ -51,13 +56,7 @@ TEST(ConfigFile, JsonHasTheSameKeys) {
       "  \"seed\": 3}\n",
       "x.json");
   ASSERT_TRUE(file.ok()) << file.status();
-  std::string all;
-  for (const Setting& s : file->settings) {
-    all += s.table + "/" + s.key + "=";
-    for (const std::string& value : s.values) all += value + ";";
-    all += std::string(s.boolean ? "b" : "") + (s.list ? "l" : "") + " " + s.place + "\n";
-  }
-  EXPECT_EQ(all,
+  EXPECT_EQ(Listed(*file),
             "/dev=ring; x.json:2:2\n"
             "load.run/rate=1200000; x.json:3:20\n"
             "load.run/share=0.5; x.json:3:37\n"
