@@ -152,6 +152,7 @@ class Engine {
   void BuildProbe(const NeighborProbe& probe, ControlFrame* frame);
   Connection* Find(ConnectionId id);  // null when stale
   Socket SocketOf(const Connection& connection);
+  Socket SocketOfVisited();  // REQUIRES: a visit
   void MarkDirty(Connection& connection);
   // Calls visit(connection) for each connection in use. Cost: the whole pool.
   template <class Visit>

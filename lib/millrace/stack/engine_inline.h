@@ -21,6 +21,8 @@ inline Socket Engine::SocketOf(const Connection& connection) {
   return Socket(this, {connections_.IndexOf(connection), connection.generation()});
 }
 
+inline Socket Engine::SocketOfVisited() { return Socket(this, visiting_id_); }
+
 inline void Engine::MarkDirty(Connection& connection) {
   if (connection.dirty_next != Connection::kNotListed || visiting_ == &connection) return;
   const uint32_t self = connections_.PlaceOf(connection) + 1;

@@ -127,7 +127,7 @@ void Stack<P, A>::DeliverReadable(Connection& connection, Socket socket) {
 template <Port P, App A>
 void Stack<P, A>::Visit(Connection& connection) {
   tcp::Tcb& tcb = connection.tcb;
-  const Socket socket = engine_.SocketOf(connection);
+  const Socket socket = engine_.SocketOfVisited();
   const uint8_t events = tcb.events;
   tcb.events = 0;
   if (events != 0) {

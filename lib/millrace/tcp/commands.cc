@@ -157,7 +157,7 @@ void EnterTimeWait(Tcb& tcb) {
   tcb.timers.armed = 0;  // the 2MSL timer belongs to tcp/time_wait.h
 }
 
-void Release(Tcb& tcb, Env& env) {
+void ReleaseHeld(Tcb& tcb, Env& env) {
   if (tcb.Has(kRecord)) [[unlikely]]
     GiveRecord(tcb, env);
   tcb.send.Clear(env.send_pool);

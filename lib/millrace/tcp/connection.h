@@ -146,7 +146,13 @@ inline bool IsOver(const Tcb& tcb) {
 }
 
 // Gives back all that the connection holds. Its packets go to env.released.
-void Release(Tcb& tcb, Env& env);
+void ReleaseHeld(Tcb& tcb, Env& env);
+inline void Release(Tcb& tcb, Env& env) {
+  // Nothing is left of nearly all.
+  const bool holds = tcb.Has(kRecord) || tcb.extra != 0;
+  if (holds || tcb.send.size_bytes() != 0 || tcb.receive.packets() != 0) [[unlikely]]
+    ReleaseHeld(tcb, env);
+}
 
 // RFC 9293 3.5.2: the RST that answers a segment which belongs to no connection. False when there
 // is none to send (never a RST for a RST).

@@ -31,6 +31,9 @@ struct Env {
         extras(extras_max),
         recovery_pool(recoveries_max, sent_runs_max, config_in.congestion == CongestionKind::kBbr),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
+        rto_min_us(RttEstimator::SumForRtoMin(config_in)),
+        receive_buffer_bytes(OfferedBuffer(config_in.receive_buffer_bytes,
+                                           OurWindowShift(config_in))),
         window_shift(OurWindowShift(config_in)),
         syn_options(SynOptions(config_in)),
         active_bits(ActiveBits(config_in)),
@@ -59,7 +62,9 @@ struct Env {
   void SetConfig(const Config& next) {
     config = next;
     challenge_ticks = TicksOf(next.challenge_ack_interval);
+    rto_min_us = RttEstimator::SumForRtoMin(next);
     window_shift = OurWindowShift(next);
+    receive_buffer_bytes = OfferedBuffer(next.receive_buffer_bytes, window_shift);
     syn_options = SynOptions(next);
     active_bits = ActiveBits(next);
     initial_bits = InitialBits(next);
@@ -72,6 +77,7 @@ struct Env {
     seconds = static_cast<uint32_t>(t.ns() / 1'000'000'000);
     // RFC 7323 5.4: the timestamp clock ticks between once per second and once per millisecond.
     ts_clock = static_cast<uint32_t>(t.ns() / 1'000'000);
+    rto_min_tick = TickCeil(t + config.rto_min);
   }
 
   Config config;  // changed by SetConfig only
@@ -90,9 +96,12 @@ struct Env {
   uint32_t us = 0;    // wraps after 71 minutes
   uint32_t seconds = 0;
   uint32_t ts_clock = 0;  // before the offset of a connection is added
+  uint32_t rto_min_tick = 0;  // Config::rto_min from now
 
   // Of the configuration.
   uint32_t challenge_ticks;
+  uint32_t rto_min_us;           // RttEstimator::IsRtoMin
+  uint32_t receive_buffer_bytes;  // of a connection with window scaling
   uint8_t window_shift;          // what our SYN says
   wire::OptionBits syn_options;  // that our SYN offers or agrees to, of wire::kFixedOptions
   uint32_t active_bits;          // TcbBit, what our SYN offers

@@ -119,6 +119,8 @@ void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
   if ((h.options & wire::kWindowScaleOption) != 0) {
     tcb.Set(kWindowScalingOn);
     tcb.window_scales = static_cast<uint8_t>(env.window_shift << 4 | h.peer_window_scale);
+  } else {
+    tcb.receive_buffer_bytes = OfferedBuffer(tcb.receive_buffer_bytes, 0);
   }
   tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, timestamps, env.config);
   if (h.retransmits > 0) {

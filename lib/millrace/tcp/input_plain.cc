@@ -50,10 +50,10 @@ bool HasNoTrouble(const Tcb& tcb) {
 
 bool IsPlain(const Tcb& tcb, const Segment& segment) {
   constexpr uint32_t kAnyway = wire::kPsh | wire::kFin;
-  const uint32_t length = segment.SequenceLength();
   const uint32_t acked = segment.ack.Since(tcb.snd_una);
   if (tcb.Has(kNotPlain) || !IsIn(tcb.state, kPlainStates)) return false;
   if ((segment.flags & ~kAnyway) != wire::kAck || !HasPlainOptions(tcb, segment)) return false;
+  const uint32_t length = segment.payload_length + (segment.flags & wire::kFin);  // SEG.LEN
   if (segment.seq != tcb.rcv_nxt || length > tcb.rcv_wnd() || tcb.receive.has_gap()) return false;
   if (acked > tcb.flight() || segment.window == 0) return false;
   if (tcb.snd_wnd == 0 && tcb.state != State::kSynReceived) return false;

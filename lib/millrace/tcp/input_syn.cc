@@ -41,7 +41,7 @@ void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env) {
   tcb.iss = iss;
   tcb.snd_una = tcb.snd_nxt = tcb.rtx_nxt = iss;
   tcb.ts_offset = ts_offset;
-  tcb.receive_buffer_bytes = env.config.receive_buffer_bytes;
+  tcb.receive_buffer_bytes = env.receive_buffer_bytes;
   tcb.challenge_tick = env.tick - env.challenge_ticks;  // the first one is free
   tcb.progress_tick = env.tick;
 }
@@ -52,7 +52,8 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
   tcb.rcv_nxt = tcb.last_ack_sent = syn.seq + 1;
   // RFC 7323 2.2: "The window field in a segment where the SYN bit is set (i.e., a <SYN> or
   // <SYN,ACK>) MUST NOT be scaled."
-  tcb.rcv_adv = tcb.rcv_nxt + std::min<uint32_t>(tcb.receive_buffer_bytes, 0xFFFF);
+  const uint32_t unscaled = OfferedBuffer(tcb.receive_buffer_bytes, 0);
+  tcb.rcv_adv = tcb.rcv_nxt + unscaled;
   if (!syn.HasOption(wire::kTimestampsOption)) tcb.Clear(kTimestampsOn);
   if (!syn.HasOption(wire::kSackPermittedOption)) tcb.Clear(kSackOn);
   if (!syn.HasOption(wire::kWindowScaleOption)) tcb.Clear(kWindowScalingOn);
@@ -70,6 +71,8 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
   if (tcb.Has(kWindowScalingOn)) {
     const int send_shift = std::min(syn.window_scale, kWindowShiftMax);
     tcb.window_scales = static_cast<uint8_t>(env.window_shift << 4 | send_shift);
+  } else {
+    tcb.receive_buffer_bytes = unscaled;
   }
   // RFC 9293 3.7.1 (MUST-15): "If an MSS Option is not received at connection setup, TCP
   // implementations MUST assume a default send MSS of 536".

@@ -57,9 +57,13 @@ inline Duration RetransmitTimeout(const Tcb& tcb, const Config& config) {
   return Duration::Nanoseconds(std::min(rto.ns() << shift, config.rto_max.ns()));
 }
 
-// (Re)starts the retransmission timer.
+// (Re)starts the retransmission timer. Nearly always for rto_min, whose end is known (50
+// instructions a connection).
 inline void ArmRetransmit(Tcb& tcb, const Env& env) {
-  tcb.timers.Set(Timer::kRetransmit, TickCeil(env.now + RetransmitTimeout(tcb, env.config)));
+  const bool is_min = tcb.backoff == 0 && tcb.rtt.IsRtoMin(env.rto_min_us);
+  tcb.timers.Set(Timer::kRetransmit,
+                 is_min ? env.rto_min_tick
+                        : TickCeil(env.now + RetransmitTimeout(tcb, env.config)));
 }
 
 // The same for a connection that may have a record, whose timer may have stood for something else.

@@ -7,15 +7,15 @@
 namespace millrace::tcp {
 
 void TuneReceiveBuffer(Tcb& tcb, Env& env) {
+  // A connection that has not filled a quarter of its window needs no larger one, and no record.
+  const SeqNum taken_to = tcb.rcv_nxt - tcb.receive.ready_bytes();
+  if (taken_to.Since(tcb.irs) < tcb.receive_buffer_bytes / 4) return;
   const Config& config = env.config;
   if (!tcb.rtt.has_sample() || !IsIn(tcb.state, kReceivingStates)) return;
   // Without scaling the window field ends the growth.
   const uint32_t most =
       std::min<uint32_t>(config.receive_buffer_max_bytes, 0xFFFFu << tcb.rcv_window_shift());
   if (tcb.receive_buffer_bytes >= most) return;
-  // A connection that has not filled a quarter of its window needs no larger one, and no record.
-  const SeqNum taken_to = tcb.rcv_nxt - tcb.receive.ready_bytes();
-  if (taken_to.Since(tcb.irs) < tcb.receive_buffer_bytes / 4) return;
   Extra* const extra = TakeExtraForPeer(tcb, env);
   if (extra == nullptr) return;
   const uint32_t elapsed_us = env.us - extra->tuning_start_us;

@@ -6,14 +6,36 @@
 namespace millrace::tcp {
 
 void SendPool::Copy(SendCursor cursor, uint32_t length, std::byte* out) const {
-  while (length > 0) {
-    const Extent& extent = extents[cursor.extent];
-    const uint32_t part = std::min(length, extent.length - cursor.offset);
-    std::memcpy(out, extent.data + cursor.offset, part);
+  while (true) {
+    const uint32_t part = std::min(length, cursor.length);
+    std::memcpy(out, cursor.data, part);
     out += part;
     length -= part;
-    cursor = {extent.next, 0};
+    if (length == 0) return;
+    const Extent& extent = extents[cursor.next];
+    cursor = {extent.data, extent.length, extent.next};
   }
+}
+
+bool SendBuffer::AddExtent(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool) {
+  const uint32_t index = pool.extents.Take();
+  if (index == kNoIndex) return false;
+  pool.extents[index] = {kNoIndex, length, data, chunk};
+  if (head_ == kNoIndex) {
+    head_ = index;
+    place_ = {kNoIndex, 0};
+  } else {
+    pool.extents[tail_].next = index;
+  }
+  tail_ = index;
+  return true;
+}
+
+bool SendBuffer::Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool) {
+  if (IsPiece() && bytes_ != 0 && !AddExtent(piece(), bytes_, kNoIndex, pool)) return false;
+  if (!AddExtent(data, length, chunk, pool)) return false;
+  bytes_ += length;
+  return true;
 }
 
 uint32_t SendBuffer::AppendCopy(std::span<const std::byte> data, uint32_t limit_bytes,
@@ -23,7 +45,7 @@ uint32_t SendBuffer::AppendCopy(std::span<const std::byte> data, uint32_t limit_
   const uint32_t wanted = static_cast<uint32_t>(std::min<size_t>(data.size(), room));
   while (taken < wanted) {
     uint32_t part = 0;
-    if (tail_ != kNoIndex && pool.extents[tail_].chunk != kNoIndex) {
+    if (!IsPiece() && pool.extents[tail_].chunk != kNoIndex) {
       Extent& extent = pool.extents[tail_];
       std::byte* const begin = pool.chunks[extent.chunk].bytes.data();
       const uint32_t used = static_cast<uint32_t>(extent.data + extent.length - begin);
@@ -38,7 +60,7 @@ uint32_t SendBuffer::AppendCopy(std::span<const std::byte> data, uint32_t limit_
       std::byte* const begin = pool.chunks[chunk].bytes.data();
       part = std::min(wanted - taken, kChunkBytes);
       std::memcpy(begin, data.data() + taken, part);
-      if (Append(begin, part, chunk, pool) == kNoIndex) {
+      if (!Append(begin, part, chunk, pool)) {
         pool.chunks.Give(chunk);
         break;
       }
@@ -51,23 +73,27 @@ uint32_t SendBuffer::AppendCopy(std::span<const std::byte> data, uint32_t limit_
 void SendBuffer::ConsumePart(uint32_t length, SendPool& pool) {
   MR_DCHECK(length <= bytes_);
   bytes_ -= length;
-  hint_position_ -= length;  // wraps when the hint itself is consumed; it is dropped below then
+  if (IsPiece()) {
+    set_piece(piece() + length);
+    return;
+  }
+  auto& [hint, hint_position] = place_;
+  hint_position -= length;  // wraps when the hint itself is consumed; it is dropped below then
   while (length > 0) {
     Extent& extent = pool.extents[head_];
     if (length < extent.length) {
       extent.data += length;
       extent.length -= length;
-      if (hint_ == head_) hint_position_ = 0;
+      if (hint == head_) hint_position = 0;
       return;
     }
     length -= extent.length;
     const uint32_t gone = head_;
     head_ = extent.next;
-    if (hint_ == gone) hint_ = kNoIndex;
+    if (hint == gone) hint = kNoIndex;
     if (extent.chunk != kNoIndex) pool.chunks.Give(extent.chunk);
     pool.extents.Give(gone);
   }
-  if (head_ == kNoIndex) tail_ = kNoIndex;
 }
 
 }  // namespace millrace::tcp

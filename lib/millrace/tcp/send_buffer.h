@@ -3,12 +3,15 @@
 // A chain of extents from a pool that all connections of a core share. An extent is either a piece
 // of a pool chunk (copied octets; small writes fill the last chunk up) or memory of the
 // application that never changes and outlives the connection (static octets, never copied).
+// A single static piece, so a request or a response of a load test, needs no extent: the buffer
+// itself says where it is (90 instructions a connection).
 // A connection without unacknowledged data holds nothing.
 // Cost: appending and acknowledging are O(extents touched); reading at a cursor is O(1).
 #ifndef MILLRACE_TCP_SEND_BUFFER_H_
 #define MILLRACE_TCP_SEND_BUFFER_H_
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -32,10 +35,11 @@ struct Chunk {
   std::array<std::byte, kChunkBytes> bytes;
 };
 
-// Where reading goes on: octet `offset` of extent `extent`.
+// Where reading goes on. Valid until the buffer changes.
 struct SendCursor {
-  uint32_t extent = kNoIndex;
-  uint32_t offset = 0;
+  const std::byte* data = nullptr;
+  uint32_t length = 0;        // octets there
+  uint32_t next = kNoIndex;  // the extent behind them
 };
 
 // One per core; bounds the memory of all send buffers together.
@@ -48,10 +52,9 @@ struct SendPool {
   void Copy(SendCursor cursor, uint32_t length, std::byte* out) const;
   // The same, and their sum (wire/checksum.h). Writes up to 7 zeros behind them.
   uint64_t CopySummed(SendCursor cursor, uint32_t length, std::byte* out) const {
-    const Extent& extent = extents[cursor.extent];
-    if (length < 8 && length <= extent.length - cursor.offset) {
+    if (length < 8 && length <= cursor.length) {
       // Requests of load tests, without the calls: one load, one store.
-      const uint64_t word = wire::LoadShort(extent.data + cursor.offset, length);
+      const uint64_t word = wire::LoadShort(cursor.data, length);
       std::memcpy(out, &word, sizeof word);
       return word;
     }
@@ -75,12 +78,8 @@ class SendBuffer {
   // Forgets the first `length` octets (they were acknowledged). REQUIRES: length <= size_bytes().
   void Consume(uint32_t length, SendPool& pool) {
     if (length == 0) return;
-    if (length != bytes_ || head_ != tail_) return ConsumePart(length, pool);
-    // All of one extent: a request or a response of a load test.
-    Extent& extent = pool.extents[head_];
-    if (extent.chunk != kNoIndex) pool.chunks.Give(extent.chunk);
-    pool.extents.Give(head_);
-    Init();
+    if (length != bytes_ || !IsPiece()) return ConsumePart(length, pool);
+    bytes_ = 0;
   }
   void Clear(SendPool& pool) { Consume(bytes_, pool); }
 
@@ -90,55 +89,56 @@ class SendBuffer {
  private:
   static constexpr uint32_t kBufferMax = 1u << 30;  // keeps sequence arithmetic away from 2^31
 
+  // Whether what there is, if anything, is one static piece without an extent.
+  bool IsPiece() const { return head_ == kNoIndex; }
+  const std::byte* piece() const { return std::bit_cast<const std::byte*>(place_); }
+  void set_piece(const std::byte* data) { place_ = std::bit_cast<Place>(data); }
+
   void ConsumePart(uint32_t length, SendPool& pool);
-  uint32_t Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
+  bool Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
+  bool AddExtent(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
 
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;
   uint32_t bytes_ = 0;
-  // The extent read last and the position of its first octet: sending goes forward, so the next
-  // read starts there.
-  uint32_t hint_ = kNoIndex;
-  uint32_t hint_position_ = 0;
+  // Of a piece: its address. Otherwise the extent read last (kNoIndex: none) and the position of
+  // its first octet: sending goes forward, so the next read starts there. As numbers, because a
+  // Tcb has no room for the alignment of a pointer.
+  using Place = std::array<uint32_t, 2>;
+  static_assert(sizeof(Place) == sizeof(const std::byte*));
+  Place place_{};
 };
 
 // Inline definitions
 
-inline uint32_t SendBuffer::Append(const std::byte* data, uint32_t length, uint32_t chunk,
-                            SendPool& pool) {
-  const uint32_t index = pool.extents.Take();
-  if (index == kNoIndex) return kNoIndex;
-  pool.extents[index] = {kNoIndex, length, data, chunk};
-  if (tail_ == kNoIndex) {
-    head_ = index;
-  } else {
-    pool.extents[tail_].next = index;
-  }
-  tail_ = index;
-  bytes_ += length;
-  return index;
-}
-
 inline bool SendBuffer::AppendStatic(std::span<const std::byte> data, SendPool& pool) {
-  if (data.empty()) return true;
-  if (data.size() > kBufferMax || bytes_ + data.size() > kBufferMax) return false;
-  return Append(data.data(), static_cast<uint32_t>(data.size()), kNoIndex, pool) != kNoIndex;
+  if (data.size() > kBufferMax - bytes_) return false;
+  const auto length = static_cast<uint32_t>(data.size());
+  if (bytes_ != 0) [[unlikely]]
+    return length == 0 || Append(data.data(), length, kNoIndex, pool);
+  set_piece(data.data());
+  bytes_ = length;
+  return true;
 }
 
 inline SendCursor SendBuffer::At(uint32_t position, const SendPool& pool) {
   MR_DCHECK(position < bytes_);
-  uint32_t extent = head_;
+  if (IsPiece()) [[likely]]
+    return {piece() + position, bytes_ - position, kNoIndex};
+  auto& [hint, hint_position] = place_;
+  uint32_t at = head_;
   uint32_t begin = 0;
-  if (hint_ != kNoIndex && hint_position_ <= position) {
-    extent = hint_;
-    begin = hint_position_;
+  if (hint != kNoIndex && hint_position <= position) {
+    at = hint;
+    begin = hint_position;
   }
-  while (position - begin >= pool.extents[extent].length) {
-    begin += pool.extents[extent].length;
-    extent = pool.extents[extent].next;
+  while (position - begin >= pool.extents[at].length) {
+    begin += pool.extents[at].length;
+    at = pool.extents[at].next;
   }
-  hint_ = extent;
-  hint_position_ = begin;
-  return {extent, position - begin};
+  hint = at;
+  hint_position = begin;
+  const Extent& extent = pool.extents[at];
+  return {extent.data + (position - begin), extent.length - (position - begin), extent.next};
 }
 
 }  // namespace millrace::tcp

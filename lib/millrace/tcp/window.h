@@ -35,15 +35,15 @@ constexpr bool IsAcceptable(SeqNum seq, uint32_t length, SeqNum rcv_nxt, uint32_
   return seq.InWindow(rcv_nxt, rcv_wnd) || (seq + (length - 1)).InWindow(rcv_nxt, rcv_wnd);
 }
 
-// The buffer, but for what the window field cannot say: that is not offered, so it is not part of
-// RCV.WND either.
-MR_ALWAYS_INLINE uint32_t OfferedBuffer(const Tcb& tcb) {
-  return std::min<uint32_t>(tcb.receive_buffer_bytes, 0xFFFFu << tcb.rcv_window_shift());
+// What of a buffer the window field can say with this shift. The rest would not be offered, so it
+// is not part of RCV.WND, nor of Tcb::receive_buffer_bytes, either.
+constexpr uint32_t OfferedBuffer(uint32_t buffer_bytes, int shift) {
+  return std::min<uint32_t>(buffer_bytes, 0xFFFFu << shift);
 }
 
 // Up to where the buffer has room: left of RCV.NXT when it holds more than it should.
 MR_ALWAYS_INLINE SeqNum RoomEdge(const Tcb& tcb) {
-  return tcb.rcv_nxt + OfferedBuffer(tcb) - tcb.receive.ready_bytes();
+  return tcb.rcv_nxt + tcb.receive_buffer_bytes - tcb.receive.ready_bytes();
 }
 
 // Where the right edge may be now: never left of what was advertised (SHLD-14), moved right only
@@ -51,7 +51,7 @@ MR_ALWAYS_INLINE SeqNum RoomEdge(const Tcb& tcb) {
 MR_ALWAYS_INLINE SeqNum NextRightEdge(const Tcb& tcb) {
   const SeqNum edge = RoomEdge(tcb);
   if (edge <= tcb.rcv_adv) return tcb.rcv_adv;
-  const uint32_t step = std::min<uint32_t>(OfferedBuffer(tcb) / 2, tcb.snd_mss);
+  const uint32_t step = std::min<uint32_t>(tcb.receive_buffer_bytes / 2, tcb.snd_mss);
   return edge.Since(tcb.rcv_adv) >= step ? edge : tcb.rcv_adv;
 }
 
