@@ -279,6 +279,7 @@ class Engine {
       EraseFlow(connection);
     }
   }
+  void EndVisit();
   void EraseFlow(const Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
   ConnectResult OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
@@ -329,7 +330,7 @@ class Engine {
   Connection* dirty_head_ = nullptr;  // null: the list is empty
   Connection* dirty_tail_ = nullptr;
   Connection* visiting_ = nullptr;          // between PopDirty and FinishVisit
-  ConnectionId visiting_id_;                // of it, or of one before
+  ConnectionId visiting_id_;                // of it
   const Connection* delivering_ = nullptr;  // whose OnReceive runs
   bool close_deferred_ = false;
 

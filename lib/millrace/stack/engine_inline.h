@@ -9,8 +9,8 @@
 namespace millrace::stack {
 
 inline Connection* Engine::Find(ConnectionId id) {
-  // Nearly always the one whose events are being told.
-  if (id == visiting_id_ && visiting_ != nullptr) [[likely]]
+  // Nearly always the one whose events are being told. Outside of a visit both are null.
+  if (id == visiting_id_) [[likely]]
     return visiting_;
   if (id.generation == 0 || id.index >= connections_.touched()) return nullptr;
   Connection& connection = connections_[id.index];
@@ -70,6 +70,11 @@ inline void Engine::FreeConnection(Connection& connection) {
   connections_.Give(connections_.IndexOf(connection));
 }
 
+inline void Engine::EndVisit() {
+  visiting_ = nullptr;
+  visiting_id_ = {};
+}
+
 template <class OnClose>
 void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close) {
   tcp::Tcb& tcb = connection.tcb;
@@ -82,12 +87,12 @@ void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close)
   if (over && (tcb.receive.ready_bytes() == 0 || tcb.Has(tcp::kReceiveClosed))) {
     // Still the one that is visited: no command in there may put it on the list again.
     on_close(SocketOf(connection), tcb.close_reason);
-    visiting_ = nullptr;
+    EndVisit();
     tcp::Release(tcb, env_);
     FreeConnection(connection);
     return;
   }
-  visiting_ = nullptr;
+  EndVisit();
   if (!over && tcb.timers.armed != 0) {
     connection_wheel_.Schedule(connections_, connection, tcb.timers.Next());
   }

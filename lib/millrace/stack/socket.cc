@@ -31,11 +31,10 @@ size_t Socket::Send(std::span<const std::byte> data) const {
 }
 
 bool Socket::SendStatic(std::span<const std::byte> data) const {
-  Connection* c = FindLive(engine_, id_);
+  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
   if (c == nullptr) return false;
-  const bool taken = tcp::SendStatic(c->tcb, data, engine_->env());
-  engine_->MarkDirty(*c);
-  return taken;
+  engine_->MarkDirty(*c);  // before the call: nothing has to be saved for it then
+  return tcp::SendStatic(c->tcb, data, engine_->env());
 }
 
 void Socket::Shutdown() const {
@@ -55,13 +54,13 @@ void Engine::DoClose(Connection& connection) {
     close_deferred_ = true;  // what OnReceive is about to consume does not count as unread
     return;
   }
+  MarkDirty(connection);
   if (tcp::IsOver(connection.tcb)) {
     // The network's part is over; what was not read is dropped.
     connection.tcb.Set(tcp::kReceiveClosed);
   } else {
     tcp::Close(connection.tcb, env_);
   }
-  MarkDirty(connection);
 }
 
 void Engine::EndDelivery(Connection& connection, size_t consumed) {

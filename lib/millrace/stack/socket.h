@@ -7,6 +7,7 @@
 #ifndef MILLRACE_STACK_SOCKET_H_
 #define MILLRACE_STACK_SOCKET_H_
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +27,9 @@ class Engine;
 struct ConnectionId {
   uint32_t index = 0;
   uint32_t generation = 0;  // 0 is never in use
-  constexpr bool operator==(const ConnectionId&) const = default;
+  constexpr bool operator==(const ConnectionId& other) const {
+    return std::bit_cast<uint64_t>(*this) == std::bit_cast<uint64_t>(other);  // at once
+  }
 };
 
 class Socket {

@@ -92,10 +92,11 @@ class SendBuffer {
   // Whether what there is, if anything, is one static piece without an extent.
   bool IsPiece() const { return head_ == kNoIndex; }
   const std::byte* piece() const { return std::bit_cast<const std::byte*>(place_); }
-  void set_piece(const std::byte* data) { place_ = std::bit_cast<Place>(data); }
+  // By memcpy it is one store.
+  void set_piece(const std::byte* data) { std::memcpy(place_.data(), &data, sizeof place_); }
 
   void ConsumePart(uint32_t length, SendPool& pool);
-  bool Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
+  [[gnu::noinline]] bool Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
   bool AddExtent(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
 
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;
