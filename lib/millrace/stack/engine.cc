@@ -191,17 +191,15 @@ void Engine::FreeTimeWait(uint32_t index, bool erase_flow) {
   time_waits_.Give(index);
 }
 
-void Engine::RemoveHalfOpen(uint32_t index, bool erase_flow) {
+void Engine::RemoveHalfOpen(uint32_t index) {
   half_open_queue_.Remove(half_opens_, index);
-  FreeHalfOpen(index, erase_flow);
+  FreeHalfOpen(index);
 }
 
 // REQUIRES: it has left the queue.
-void Engine::FreeHalfOpen(uint32_t index, bool erase_flow) {
+void Engine::FreeHalfOpen(uint32_t index) {
   const HalfOpen& half_open = half_opens_[index];
-  if (erase_flow) {
-    table_.Erase(table_.Hash(half_open.key), FlowRef(FlowKind::kHalfOpen, index));
-  }
+  table_.Erase(table_.Hash(half_open.key), FlowRef(FlowKind::kHalfOpen, index));
   --listeners_[half_open.listener].half_open;
   neighbors_.Unref(half_open.neighbor);
   pairs_.Unref(half_open.key);

@@ -263,9 +263,11 @@ class Engine {
 
   // engine.cc
   uint32_t TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data);
+  // The same for who holds `neighbor` and the addresses of `key` already: what it holds passes on.
+  uint32_t AdoptConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data);
   void FreeConnection(Connection& connection);
-  void RemoveHalfOpen(uint32_t index, bool erase_flow);
-  void FreeHalfOpen(uint32_t index, bool erase_flow);
+  void RemoveHalfOpen(uint32_t index);
+  void FreeHalfOpen(uint32_t index);
   void RemoveTimeWait(uint32_t index, bool erase_flow);
   void FreeTimeWait(uint32_t index, bool erase_flow);
   void EnterTimeWait(Connection& connection);

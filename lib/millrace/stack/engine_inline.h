@@ -47,6 +47,14 @@ inline Connection* Engine::PopDirty() {
 }
 
 inline uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data) {
+  const uint32_t index = AdoptConnection(key, neighbor, user_data);
+  if (index == kNoIndex) return kNoIndex;
+  neighbors_.Ref(neighbor);
+  pairs_.Ref(key);
+  return index;
+}
+
+inline uint32_t Engine::AdoptConnection(const FlowKey& key, uint16_t neighbor, uint64_t user_data) {
   const uint32_t index = connections_.Take();
   if (index == kNoIndex) return kNoIndex;
   Connection& c = connections_[index];
@@ -56,8 +64,6 @@ inline uint32_t Engine::TakeConnection(const FlowKey& key, uint16_t neighbor, ui
   c.BeginUse();
   c.neighbor = neighbor;
   c.listener = ListenerTable::kNone;
-  neighbors_.Ref(neighbor);
-  pairs_.Ref(key);
   return index;
 }
 

@@ -139,11 +139,12 @@ void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
       ReplyReset(p);
       break;
     case tcp::HalfOpenVerdict::kRemove:
-      RemoveHalfOpen(ref.index(), true);
+      RemoveHalfOpen(ref.index());
       break;
     case tcp::HalfOpenVerdict::kEstablish: {
-      const Listener& listener = listeners_[half_open.listener];
-      const uint32_t index = TakeConnection(p.key, half_open.neighbor, listener.user_data);
+      Listener& listener = listeners_[half_open.listener];
+      // Neighbour and addresses go on being held, by the connection from now on.
+      const uint32_t index = AdoptConnection(p.key, half_open.neighbor, listener.user_data);
       if (index == kNoIndex) {
         // The entry stays: its SYN-ACK goes out again, and the peer's next ACK may find room.
         ++env_.counters.connections_full;
@@ -161,7 +162,9 @@ void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
       } else {
         table_.Replace(p.hash, ref, made);
       }
-      RemoveHalfOpen(ref.index(), false);
+      --listener.half_open;
+      half_open_queue_.Remove(half_opens_, ref.index());
+      half_opens_.Give(ref.index());
       OnConnection(p, connection);
       return;
     }

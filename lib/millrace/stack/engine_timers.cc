@@ -33,7 +33,7 @@ void Engine::RunTimers() {
     HalfOpen& h = half_opens_[index];
     const bool crowded = env_.now < listeners_[h.listener].cookies_until;
     if (!tcp::OnHalfOpenTimeout(h.tcp, crowded, env_)) {
-      FreeHalfOpen(index, true);
+      FreeHalfOpen(index);
       return;
     }
     half_open_queue_.Append(half_opens_, index);
