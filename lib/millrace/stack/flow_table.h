@@ -88,6 +88,19 @@ class FlowTable {
   // REQUIRES: (hash, ref) is in.
   void Erase(uint64_t hash, FlowRef ref);
 
+  // The same where FindCandidate has found it, so that nothing is looked up again. REQUIRES: it is
+  // still there.
+  void EraseAt(const FlowRef* place) {
+    const auto offset =
+        static_cast<size_t>(reinterpret_cast<const std::byte*>(place) - region_.data());
+    Bucket& bucket = buckets_[offset / kBucketBytes];
+    // In its home bucket it is no visitor, so nobody counts it.
+    Clear(bucket, static_cast<uint32_t>(place - bucket.refs.data()));
+    --size_;
+    if (stash_size_ != 0) [[unlikely]]
+      Unstash(static_cast<uint32_t>(&bucket - buckets_));
+  }
+
   uint32_t size() const { return size_; }
   uint32_t capacity() const { return capacity_; }
   uint32_t stash_size() const { return stash_size_; }

@@ -32,8 +32,8 @@ struct Env {
         recovery_pool(recoveries_max, sent_runs_max, config_in.congestion == CongestionKind::kBbr),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
         rto_min_us(RttEstimator::SumForRtoMin(config_in)),
-        receive_buffer_bytes(OfferedBuffer(config_in.receive_buffer_bytes,
-                                           OurWindowShift(config_in))),
+        receive_buffer_bytes(
+            OfferedBuffer(config_in.receive_buffer_bytes, OurWindowShift(config_in))),
         window_shift(OurWindowShift(config_in)),
         syn_options(SynOptions(config_in)),
         active_bits(ActiveBits(config_in)),
@@ -95,17 +95,17 @@ struct Env {
   uint32_t tick = 0;  // floor, see timers.h
   uint32_t us = 0;    // wraps after 71 minutes
   uint32_t seconds = 0;
-  uint32_t ts_clock = 0;  // before the offset of a connection is added
+  uint32_t ts_clock = 0;      // before the offset of a connection is added
   uint32_t rto_min_tick = 0;  // Config::rto_min from now
 
   // Of the configuration.
   uint32_t challenge_ticks;
-  uint32_t rto_min_us;           // RttEstimator::IsRtoMin
+  uint32_t rto_min_us;            // RttEstimator::IsRtoMin
   uint32_t receive_buffer_bytes;  // of a connection with window scaling
-  uint8_t window_shift;          // what our SYN says
-  wire::OptionBits syn_options;  // that our SYN offers or agrees to, of wire::kFixedOptions
-  uint32_t active_bits;          // TcbBit, what our SYN offers
-  uint32_t initial_bits;         // TcbBit, of every connection that begins
+  uint8_t window_shift;           // what our SYN says
+  wire::OptionBits syn_options;   // that our SYN offers or agrees to, of wire::kFixedOptions
+  uint32_t active_bits;           // TcbBit, what our SYN offers
+  uint32_t initial_bits;          // TcbBit, of every connection that begins
 };
 
 }  // namespace millrace::tcp

@@ -61,9 +61,9 @@ inline Duration RetransmitTimeout(const Tcb& tcb, const Config& config) {
 // instructions a connection).
 inline void ArmRetransmit(Tcb& tcb, const Env& env) {
   const bool is_min = tcb.backoff == 0 && tcb.rtt.IsRtoMin(env.rto_min_us);
-  tcb.timers.Set(Timer::kRetransmit,
-                 is_min ? env.rto_min_tick
-                        : TickCeil(env.now + RetransmitTimeout(tcb, env.config)));
+  tcb.timers.Set(Timer::kRetransmit, is_min
+                                         ? env.rto_min_tick
+                                         : TickCeil(env.now + RetransmitTimeout(tcb, env.config)));
 }
 
 // The same for a connection that may have a record, whose timer may have stood for something else.

@@ -27,7 +27,9 @@ struct RttEstimator {
 
   // True when Rto() is surely Config::rto_min, as it is on nearly every path: the sum of SRTT and
   // 4*RTTVAR is at most `sum_us` of SumForRtoMin, which leaves room for the granularity.
-  bool IsRtoMin(uint32_t sum_us) const { return has_sample() && srtt_us() + rttvar_us_x4 <= sum_us; }
+  bool IsRtoMin(uint32_t sum_us) const {
+    return has_sample() && srtt_us() + rttvar_us_x4 <= sum_us;
+  }
   static uint32_t SumForRtoMin(const Config& config) {
     const int64_t sum_us = (config.rto_min - config.rto_granularity).us();
     return static_cast<uint32_t>(std::clamp<int64_t>(sum_us, 0, UINT32_MAX));

@@ -38,7 +38,7 @@ struct Chunk {
 // Where reading goes on. Valid until the buffer changes.
 struct SendCursor {
   const std::byte* data = nullptr;
-  uint32_t length = 0;        // octets there
+  uint32_t length = 0;       // octets there
   uint32_t next = kNoIndex;  // the extent behind them
 };
 
@@ -96,7 +96,8 @@ class SendBuffer {
   void set_piece(const std::byte* data) { std::memcpy(place_.data(), &data, sizeof place_); }
 
   void ConsumePart(uint32_t length, SendPool& pool);
-  [[gnu::noinline]] bool Append(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
+  [[gnu::noinline]] bool Append(const std::byte* data, uint32_t length, uint32_t chunk,
+                                SendPool& pool);
   bool AddExtent(const std::byte* data, uint32_t length, uint32_t chunk, SendPool& pool);
 
   uint32_t head_ = kNoIndex, tail_ = kNoIndex;

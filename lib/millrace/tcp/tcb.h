@@ -106,7 +106,7 @@ struct Tcb {
   uint8_t timeouts : 3;  // in a row without progress; 7 and more are 7
   SeqNum snd_wl1, snd_wl2;
   uint32_t snd_wnd_max;
-  uint32_t ts_offset;  // added to the timestamp clock, per tuple (RFC 7323 5.4)
+  uint32_t ts_offset;             // added to the timestamp clock, per tuple (RFC 7323 5.4)
   uint32_t receive_buffer_bytes;  // at most what the window field can say
 
   // Line 1: sending, receiving, timers.
