@@ -59,6 +59,13 @@ class FrameBuilder {
     }
     return BuildPlain<0>(at, key, destination, segment, pool);
   }
+  // The same for a SYN or SYN-ACK with all of PlainEmitter::kSynOptions. REQUIRES: key.IsV4().
+  MR_ALWAYS_INLINE uint32_t BuildSyn(std::byte* at, const FlowKey& key,
+                                     const MacAddress& destination,
+                                     const tcp::TxFields& segment) const {
+    return plain_.Emit<wire::PlainEmitter::kSynOptions>(at, destination, key.addresses(),
+                                                        Ports(key), segment, 0);
+  }
   // The same layer by layer, for the segments that wire/plain_emit.h does not take, IPv6 among them
   // (and what tests compare it with).
   uint32_t BuildTcpInLayers(std::byte* at, const FlowKey& key, const MacAddress& destination,
@@ -78,6 +85,9 @@ class FrameBuilder {
   // The TCP header of a segment, without its checksum, added to `sum`; returns its length.
   static uint32_t EmitHeader(std::byte* tcp, const FlowKey& key, const tcp::TxSegment& segment,
                              uint16_t mss, uint64_t& sum);
+  static uint32_t Ports(const FlowKey& key) {
+    return uint32_t{key.local_port} << 16 | key.remote_port;
+  }
   uint32_t BuildOtherLayout(std::byte* at, const FlowKey& key, const MacAddress& destination,
                             const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
   template <wire::OptionBits kOptions>
@@ -113,9 +123,7 @@ MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildPlain(std::byte* at, const FlowKey&
       payload_sum = pool.CopySummed(segment.payload, segment.payload_length, at + kPayloadAt);
     }
   }
-  return plain_.Emit<kOptions>(at, destination, key.addresses(),
-                               uint32_t{key.local_port} << 16 | key.remote_port, segment,
-                               payload_sum);
+  return plain_.Emit<kOptions>(at, destination, key.addresses(), Ports(key), segment, payload_sum);
 }
 
 MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildTcp(std::byte* at, const FlowKey& key,

@@ -56,6 +56,7 @@ class Stack {
   bool SendAll(Connection& connection);
   void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
   void SendPlain(const Connection& connection, const tcp::TxFields& segment);
+  void SendSyn(const Connection& connection, const tcp::TxFields& segment);
   template <class Build>
   void SendFrame(const FlowKey& key, uint16_t neighbor, Build&& build);
   void SendControl(const ControlFrame& frame);
@@ -162,8 +163,8 @@ void Stack<P, A>::Visit(Connection& connection) {
     case tcp::PlainSend::kNothing:
       break;
     case tcp::PlainSend::kNotPlain:
-      if (tcp::SendFirstSyn(tcb, engine_.env(), segment_)) {
-        SendSegment(connection.key, connection.neighbor, segment_);
+      if (tcp::SendFirstSyn(tcb, engine_.env(), plain)) {
+        SendSyn(connection, plain);
       } else {
         more = SendAll(connection);
       }

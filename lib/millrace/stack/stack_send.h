@@ -46,6 +46,22 @@ MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(const Connection& connection,
       });
 }
 
+// The first SYN of a connection. Through a segment in memory and the general builder it took NN
+// instructions more.
+template <Port P, App A>
+MR_ALWAYS_INLINE void Stack<P, A>::SendSyn(const Connection& connection,
+                                           const tcp::TxFields& segment) {
+  if (!connection.key.IsV4() || segment.options != wire::PlainEmitter::kSynOptions) [[unlikely]] {
+    static_cast<tcp::TxFields&>(segment_) = segment;
+    return SendSegment(connection.key, connection.neighbor, segment_);
+  }
+  SendFrame(
+      connection.key, connection.neighbor,
+      [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
+        return engine_.builder().BuildSyn(at, connection.key, mac, segment);
+      });
+}
+
 // `build` writes the frame to the address it is given and returns its length in octets.
 template <Port P, App A>
 template <class Build>

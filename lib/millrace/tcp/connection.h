@@ -104,10 +104,6 @@ void OnTimeout(Tcb& tcb, Env& env);
 // Builds what is due. kMore: the outbox is full; call again after sending it.
 SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out);
 
-// PollSend for a connection that OpenActive has just made, when its SYN is all that is due: false,
-// and nothing has changed, when it is not. 120 instructions less than through an outbox.
-[[nodiscard]] bool SendFirstSyn(Tcb& tcb, Env& env, TxSegment& segment);
-
 // Commands of the application. Each returns at once; PollSend does the sending.
 // Octets accepted, 0 after CloseSend. When short, kEventWritable follows once there is room.
 uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env);

@@ -78,6 +78,7 @@ struct Env {
     // RFC 7323 5.4: the timestamp clock ticks between once per second and once per millisecond.
     ts_clock = static_cast<uint32_t>(t.ns() / 1'000'000);
     rto_min_tick = TickCeil(t + config.rto_min);
+    rto_initial_tick = TickCeil(t + config.rto_initial);
   }
 
   Config config;  // changed by SetConfig only
@@ -97,6 +98,7 @@ struct Env {
   uint32_t seconds = 0;
   uint32_t ts_clock = 0;      // before the offset of a connection is added
   uint32_t rto_min_tick = 0;  // Config::rto_min from now
+  uint32_t rto_initial_tick = 0;
 
   // Of the configuration.
   uint32_t challenge_ticks;

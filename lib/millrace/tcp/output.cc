@@ -324,14 +324,6 @@ SendProgress PollSend(Tcb& tcb, Env& env, Outbox& out) {
   return SendAcks(tcb, env, out);
 }
 
-bool SendFirstSyn(Tcb& tcb, Env& env, TxSegment& segment) {
-  constexpr uint32_t kMore = kResetNow | kKeepaliveDue | kFastOpen | kAckNow | kDuplicateAckMask;
-  if (tcb.state != State::kSynSent || tcb.snd_nxt != tcb.iss) return false;
-  if (tcb.Has(kMore) || tcb.extra != 0) return false;
-  FillSyn(tcb, env, segment);
-  return true;
-}
-
 bool MakeReset(const wire::Segment& segment, TxSegment& out) {
   if (segment.Has(wire::kRst)) return false;
   out = TxSegment();

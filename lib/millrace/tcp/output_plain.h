@@ -79,6 +79,39 @@ MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxFields& segmen
   return PlainSend::kSegment;
 }
 
+// PollSend for a connection that OpenActive has just made, when its SYN is all that is due: false,
+// and nothing has changed, when it is not, or when more is asked for with it. NN instructions less
+// than through PollSend and its outbox.
+MR_ALWAYS_INLINE bool SendFirstSyn(Tcb& tcb, Env& env, TxFields& segment) {
+  constexpr uint32_t kMore =
+      kResetNow | kKeepaliveDue | kFastOpen | kEcnOn | kAckNow | kDuplicateAckMask;
+  if (tcb.state != State::kSynSent || tcb.snd_nxt != tcb.iss) return false;
+  if (tcb.Has(kMore) || tcb.extra != 0) return false;
+  // What OpenActive has set, bit by bit as the options are numbered.
+  static_assert(kTimestampsOn << 3 == wire::kTimestampsOption);
+  static_assert(uint32_t{kWindowScalingOn} == wire::kWindowScaleOption);
+  static_assert(uint32_t{kSackOn} == wire::kSackPermittedOption);
+  segment.options = static_cast<wire::OptionBits>(
+      wire::kMssOption | (tcb.bits & (kWindowScalingOn | kSackOn)) | (tcb.bits & kTimestampsOn) << 3);
+  segment.seq = tcb.iss;
+  segment.ack = SeqNum();
+  segment.flags = wire::kSyn;
+  segment.payload_length = 0;
+  segment.sack_count = 0;
+  segment.traffic_class = 0;
+  segment.window = WindowField(tcb.receive_buffer_bytes, 0);  // never scaled in a SYN
+  segment.mss = env.config.mss;
+  segment.window_scale = env.window_shift;
+  segment.tsval = env.ts_clock + tcb.ts_offset;
+  segment.tsecr = 0;
+  ++env.counters.out_segs;
+  tcb.Set(kRttTiming);
+  tcb.rtt_start_us = env.us;
+  tcb.snd_nxt = tcb.rtx_nxt = tcb.iss + 1;
+  tcb.timers.Set(Timer::kRetransmit, env.rto_initial_tick);
+  return true;
+}
+
 }  // namespace millrace::tcp
 
 #endif  // MILLRACE_TCP_OUTPUT_PLAIN_H_
