@@ -56,7 +56,7 @@ class Stack {
   bool SendAll(Connection& connection);
   void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
   void SendPlain(const Connection& connection, const tcp::TxFields& segment);
-  void SendSyn(const Connection& connection, const tcp::TxFields& segment);
+  bool SendSyn(const FlowKey& key, uint16_t neighbor, const tcp::TxFields& segment);
   template <class Build>
   void SendFrame(const FlowKey& key, uint16_t neighbor, Build&& build);
   void SendControl(const ControlFrame& frame);
@@ -164,7 +164,10 @@ void Stack<P, A>::Visit(Connection& connection) {
       break;
     case tcp::PlainSend::kNotPlain:
       if (tcp::SendFirstSyn(tcb, engine_.env(), plain)) {
-        SendSyn(connection, plain);
+        if (!SendSyn(connection.key, connection.neighbor, plain)) {
+          static_cast<tcp::TxFields&>(segment_) = plain;
+          SendSegment(connection.key, connection.neighbor, segment_);
+        }
       } else {
         more = SendAll(connection);
       }

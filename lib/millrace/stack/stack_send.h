@@ -46,20 +46,18 @@ MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(const Connection& connection,
       });
 }
 
-// The first SYN of a connection. Through a segment in memory and the general builder it took NN
-// instructions more.
+// A SYN or SYN-ACK with the usual options, straight into its frame; false for others. As segments
+// in memory and by the general builder both together took 300 instructions a connection more.
 template <Port P, App A>
-MR_ALWAYS_INLINE void Stack<P, A>::SendSyn(const Connection& connection,
+MR_ALWAYS_INLINE bool Stack<P, A>::SendSyn(const FlowKey& key, uint16_t neighbor,
                                            const tcp::TxFields& segment) {
-  if (!connection.key.IsV4() || segment.options != wire::PlainEmitter::kSynOptions) [[unlikely]] {
-    static_cast<tcp::TxFields&>(segment_) = segment;
-    return SendSegment(connection.key, connection.neighbor, segment_);
-  }
+  if (!key.IsV4() || segment.options != wire::PlainEmitter::kSynOptions) [[unlikely]]
+    return false;
   SendFrame(
-      connection.key, connection.neighbor,
-      [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
-        return engine_.builder().BuildSyn(at, connection.key, mac, segment);
+      key, neighbor, [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
+        return engine_.builder().BuildSyn(at, key, mac, segment);
       });
+  return true;
 }
 
 // `build` writes the frame to the address it is given and returns its length in octets.
@@ -120,7 +118,9 @@ void Stack<P, A>::SendReplies() {
       ++engine_.counters().tx_no_route;
       continue;
     }
-    SendSegment(reply.key, neighbor, reply.segment);
+    if (!SendSyn(reply.key, neighbor, reply.segment)) {
+      SendSegment(reply.key, neighbor, reply.segment);
+    }
   }
   engine_.ClearReplies();
 }

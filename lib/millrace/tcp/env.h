@@ -5,6 +5,7 @@
 #ifndef MILLRACE_TCP_ENV_H_
 #define MILLRACE_TCP_ENV_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "millrace/base/time.h"
@@ -78,7 +79,7 @@ struct Env {
     // RFC 7323 5.4: the timestamp clock ticks between once per second and once per millisecond.
     ts_clock = static_cast<uint32_t>(t.ns() / 1'000'000);
     rto_min_tick = TickCeil(t + config.rto_min);
-    rto_initial_tick = TickCeil(t + config.rto_initial);
+    rto_initial_tick = TickCeil(t + std::min(config.rto_initial, config.rto_max));
   }
 
   Config config;  // changed by SetConfig only

@@ -80,8 +80,7 @@ MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxFields& segmen
 }
 
 // PollSend for a connection that OpenActive has just made, when its SYN is all that is due: false,
-// and nothing has changed, when it is not, or when more is asked for with it. NN instructions less
-// than through PollSend and its outbox.
+// and nothing has changed, when it is not, or when more is asked for with it.
 MR_ALWAYS_INLINE bool SendFirstSyn(Tcb& tcb, Env& env, TxFields& segment) {
   constexpr uint32_t kMore =
       kResetNow | kKeepaliveDue | kFastOpen | kEcnOn | kAckNow | kDuplicateAckMask;
@@ -91,8 +90,9 @@ MR_ALWAYS_INLINE bool SendFirstSyn(Tcb& tcb, Env& env, TxFields& segment) {
   static_assert(kTimestampsOn << 3 == wire::kTimestampsOption);
   static_assert(uint32_t{kWindowScalingOn} == wire::kWindowScaleOption);
   static_assert(uint32_t{kSackOn} == wire::kSackPermittedOption);
-  segment.options = static_cast<wire::OptionBits>(
-      wire::kMssOption | (tcb.bits & (kWindowScalingOn | kSackOn)) | (tcb.bits & kTimestampsOn) << 3);
+  segment.options =
+      static_cast<wire::OptionBits>(wire::kMssOption | (tcb.bits & (kWindowScalingOn | kSackOn)) |
+                                    (tcb.bits & kTimestampsOn) << 3);
   segment.seq = tcb.iss;
   segment.ack = SeqNum();
   segment.flags = wire::kSyn;
