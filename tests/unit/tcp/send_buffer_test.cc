@@ -75,6 +75,29 @@ TEST(SendBuffer, StaticOctetsAreTakenWholeOrNotAtAll) {
   EXPECT_EQ(Read(buffer, pool, 4000, 1000), kText.substr(4000));
 }
 
+TEST(SendBuffer, OnlyOneStaticPieceNeedsNoExtent) {
+  SendPool pool(2, 1);
+  SendBuffer buffer;
+  static const std::string kText = Pattern(300, 7);
+  ASSERT_TRUE(buffer.AppendStatic(Bytes(kText), pool));
+  EXPECT_EQ(pool.extents.used(), 0u);
+  EXPECT_EQ(Read(buffer, pool, 100, 200), kText.substr(100));
+  buffer.Consume(50, pool);
+  EXPECT_EQ(Read(buffer, pool, 0, 250), kText.substr(50));
+  // What comes behind it, copied or not, makes it the first of a chain.
+  ASSERT_EQ(buffer.AppendCopy(Bytes("more"), 1000, pool), 4u);
+  EXPECT_EQ(pool.extents.used(), 2u);
+  EXPECT_EQ(Read(buffer, pool, 0, 254), kText.substr(50) + "more");
+  EXPECT_FALSE(buffer.AppendStatic(Bytes(kText), pool));
+  buffer.Consume(251, pool);
+  EXPECT_EQ(Read(buffer, pool, 0, 3), "ore");
+  buffer.Clear(pool);
+  EXPECT_EQ(pool.extents.used() + pool.chunks.used(), 0u);
+  ASSERT_TRUE(buffer.AppendStatic(Bytes(kText), pool));
+  buffer.Consume(300, pool);
+  EXPECT_EQ(buffer.size_bytes(), 0u);
+}
+
 // Sequence arithmetic is right up to 2^31 only.
 TEST(SendBuffer, NeverHoldsMoreThanAGigabyte) {
   SendPool pool(8, 1);
