@@ -37,6 +37,7 @@ struct Extra {
   // Receive window (tcp/receive_tuning.h).
   SeqNum tuning_mark;        // what the application had taken up to ...
   uint32_t tuning_start_us;  // ... this Env::us
+  uint32_t tuned_bytes;      // how much of the buffer it was given
   // The SYN of an active Fast Open (tcp/fast_open.h).
   uint16_t syn_mss;
   uint8_t cookie_bytes;  // 0: one is asked for

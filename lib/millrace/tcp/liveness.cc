@@ -88,7 +88,7 @@ Extra* TakeExtraForPeer(Tcb& tcb, Env& env) {
 
 void GiveExtra(Tcb& tcb, Env& env) {
   if (tcb.Has(kFastOpen) && tcb.Has(kPassiveOpen)) --env.fast_open_pending;
-  env.receive_tuned_bytes -= tcb.receive_buffer_bytes - env.config.receive_buffer_bytes;
+  env.receive_tuned_bytes -= env.extras[tcb.extra - 1].tuned_bytes;
   env.extras.Give(tcb.extra - 1);
   tcb.extra = 0;
 }

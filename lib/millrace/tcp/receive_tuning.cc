@@ -30,8 +30,10 @@ void TuneReceiveBuffer(Tcb& tcb, Env& env) {
     const uint64_t wanted =
         std::min({2 * taken, uint64_t{most}, uint64_t{tcb.receive_buffer_bytes} + budget});
     if (wanted > tcb.receive_buffer_bytes) {
-      env.receive_tuned_bytes += wanted - tcb.receive_buffer_bytes;
-      tcb.receive_buffer_bytes = static_cast<uint32_t>(wanted);
+      const uint32_t grown_bytes = static_cast<uint32_t>(wanted) - tcb.receive_buffer_bytes;
+      tcb.receive_buffer_bytes += grown_bytes;
+      extra->tuned_bytes += grown_bytes;
+      env.receive_tuned_bytes += grown_bytes;
       ++env.counters.receive_buffer_grown;
     }
   }
