@@ -250,12 +250,20 @@ void CheckUnreachable(const ParsedFrame& parsed) {
 void CheckStraightPath(const ExactBytes& frame, const Choice& choice, const ParsedFrame& parsed) {
   ParsedFrame plain = parsed;
   plain.tcp = wire::Segment();
-  wire::PlainFlow flow;
-  if (!wire::PlainFrameParser(*choice.net)
-           .Parse(frame.data.get(), frame.length, choice.ip_checksum, choice.l4_checksum, plain.tcp,
-                  flow)) {
+  const wire::PlainFrameParser parser(*choice.net);
+  if (!parser.Parse(frame.data.get(), frame.length, choice.ip_checksum, choice.l4_checksum,
+                    plain.tcp)) {
     return;
   }
+  const wire::PlainFlow flow = wire::PlainFrameParser::FlowOf(frame.data.get());
+  const auto source = static_cast<uint32_t>(flow.addresses);
+  const auto destination = static_cast<uint32_t>(flow.addresses >> 32);
+  const wire::DropReason problem =
+      wire::PairProblem(source, destination, static_cast<uint16_t>(flow.ports >> 16),
+                        static_cast<uint16_t>(flow.ports), *choice.net);
+  MR_CHECK(parsed.drop == problem);
+  MR_CHECK(parser.IsPlainPair(source, destination) == (problem == wire::DropReason::kNone));
+  if (problem != wire::DropReason::kNone) return;
   MR_CHECK(parsed.kind == FrameKind::kTcp);
   CheckSameSegment(parsed, plain);
   MR_CHECK(plain.tcp.ecn == parsed.tcp.ecn);

@@ -68,7 +68,7 @@ TEST(Ip, OpeningToAnAddressThatIsNoHostIsRefused) {
   Trace t;
   const Endpoint local{IpAddress::V4(Trace::kHostAddress), 80};
   for (const uint32_t address :
-       {0xFFFF'FFFFu, 0x0A00'00FFu, 0xE000'0001u, 0xEFFF'FFFFu, 0x7F00'0001u, 0u}) {
+       {0xFFFF'FFFFu, 0x0A00'00FFu, 0xE000'0001u, 0xEFFF'FFFFu, 0x7F00'0001u, 0x0000'0001u, 0u}) {
     SCOPED_TRACE(address);
     stack::Socket socket;
     EXPECT_EQ(t.engine().ConnectFrom(local, {IpAddress::V4(address), 9}, 0, &socket),
@@ -79,6 +79,30 @@ TEST(Ip, OpeningToAnAddressThatIsNoHostIsRefused) {
   t.Poll();
   EXPECT_TRUE(t.SentNothing());
   t.ExpectNothingHeld();
+}
+
+// MUST-63: whatever the segment is and whether or not anybody listens, nothing that claims to come
+// from an address that no other host has is answered, counted as a segment or remembered. It is
+// asked of what belongs to no flow only: no flow begins with such an address.
+TEST(Ip, SegmentsFromNobodysAddressAreDropped) {
+  for (const bool listens : {false, true}) {
+    Trace t;
+    if (t.v6()) return;
+    if (listens) t.Listen();
+    uint64_t dropped = 0;
+    for (const uint32_t source : {0u, 0x0000'0001u, 0x7F00'0001u, 0xE000'0001u, 0xFFFF'FFFFu,
+                                  Trace::kHostAddress | 0xFF, Trace::kHostAddress}) {
+      for (const wire::Flags flags : {kSyn, kAck, kRst, static_cast<wire::Flags>(kFin | kAck)}) {
+        t.ReceivesFrom(source, 4000, 80, {.flags = flags, .seq = 1, .ack = 1});
+        EXPECT_TRUE(t.SentNothing()) << std::hex << source;
+        EXPECT_EQ(t.engine().counters().dropped(wire::DropReason::kIpSource), ++dropped);
+      }
+    }
+    EXPECT_EQ(t.counters().in_segs, 0u);
+    EXPECT_EQ(t.counters().no_listener + t.counters().out_rsts + t.counters().rst_ignored, 0u);
+    EXPECT_EQ(t.engine().half_opens().used(), 0u);
+    t.ExpectNothingHeld();
+  }
 }
 
 // RFC 9293 3.9.1.1: a local address that is not ours, of the other family, or without a port; and a

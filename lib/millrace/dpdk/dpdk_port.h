@@ -118,6 +118,7 @@ class DpdkPort {
  private:
   DpdkPort() = default;
   void BesideNoEvent(absl::FunctionRef<void()> work);
+  static void ReadVerdicts(std::span<stack::RxFrame> frames);
   bool RefillStash();
   absl::Status Configure(const DpdkPortOptions& options);
   absl::Status ChooseMtu(const DpdkPortOptions& options, const rte_eth_dev_info& info);
@@ -155,29 +156,34 @@ inline size_t DpdkPort::RxBurst(Instant /*now*/, std::span<stack::RxFrame> frame
   rte_mbuf* burst[stack::kBurst];
   const size_t room = std::min(frames.size(), stack::kBurst);
   const size_t received = rte_eth_rx_burst(port_id_, queue_id_, burst, static_cast<uint16_t>(room));
-  const bool verdicts = offloads_.rx_checksum;
   const auto l4_checksum =
       offloads_.rx_trusted ? wire::ChecksumState::kGood : wire::ChecksumState::kUnknown;
-  size_t count = 0;
-  for (size_t i = 0; i < received; ++i) {
-    rte_mbuf* mbuf = burst[i];
+  stack::RxFrame* frame = frames.data();
+  for (rte_mbuf* mbuf : std::span(burst, received)) {
     if (mbuf->nb_segs > 1) [[unlikely]] {
       mbuf = Linearize(mbuf);
       if (mbuf == nullptr) continue;
     }
-    stack::RxFrame& frame = frames[count++];
-    frame.packet = HandleOf(mbuf);
-    frame.data = rte_pktmbuf_mtod(mbuf, std::byte*);
-    rte_prefetch0(frame.data);
-    frame.length = mbuf->data_len;
-    frame.ip_checksum = wire::ChecksumState::kUnknown;
-    frame.l4_checksum = l4_checksum;
-    if (verdicts) {
-      frame.ip_checksum = IpChecksumOf(mbuf->ol_flags);
-      frame.l4_checksum = L4ChecksumOf(mbuf->ol_flags);
-    }
+    frame->packet = HandleOf(mbuf);
+    frame->data = rte_pktmbuf_mtod(mbuf, std::byte*);
+    rte_prefetch0(frame->data);
+    frame->length = mbuf->data_len;
+    frame->ip_checksum = wire::ChecksumState::kUnknown;
+    frame->l4_checksum = l4_checksum;
+    ++frame;
   }
+  const auto count = static_cast<size_t>(frame - frames.data());
+  if (offloads_.rx_checksum) ReadVerdicts(frames.first(count));
   return count;
+}
+
+// Of a device that verifies checksums.
+inline void DpdkPort::ReadVerdicts(std::span<stack::RxFrame> frames) {
+  for (stack::RxFrame& frame : frames) {
+    const uint64_t flags = MbufOf(frame.packet)->ol_flags;
+    frame.ip_checksum = IpChecksumOf(flags);
+    frame.l4_checksum = L4ChecksumOf(flags);
+  }
 }
 
 inline wire::PacketHandle DpdkPort::Allocate() {
@@ -244,19 +250,18 @@ inline size_t DpdkPort::TxBurst(Instant /*now*/, std::span<const wire::PacketHan
 
 inline void DpdkPort::Free(std::span<const wire::PacketHandle> packets) {
   while (!packets.empty()) {
-    // Those in front that go back to the same pool as they are, in bulk.
+    // Those in front that go back to the same pool as they are, in bulk; handles are pointers.
     rte_mempool* const pool = MbufOf(packets.front())->pool;
-    void* pending[stack::kBurst];
     const size_t most = std::min(packets.size(), stack::kBurst);
     size_t count = 0;
     for (; count < most; ++count) {
-      rte_mbuf* const mbuf = MbufOf(packets[count]);
+      const rte_mbuf* const mbuf = MbufOf(packets[count]);
       MR_DCHECK(mbuf->next == nullptr && mbuf->nb_segs == 1);
       if (!RTE_MBUF_DIRECT(mbuf) || rte_mbuf_refcnt_read(mbuf) != 1 || mbuf->pool != pool) break;
-      pending[count] = mbuf;
     }
     if (count > 0) {
-      rte_mempool_put_bulk(pool, pending, static_cast<unsigned>(count));
+      rte_mempool_put_bulk(pool, reinterpret_cast<void* const*>(packets.data()),
+                           static_cast<unsigned>(count));
     } else {
       // Frees attached data; null: others refer to it.
       rte_mbuf* const mbuf = rte_pktmbuf_prefree_seg(MbufOf(packets[count++]));

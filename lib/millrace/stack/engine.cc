@@ -56,6 +56,12 @@ uint32_t FlowCapacity(const Limits& limits) {
   return static_cast<uint32_t>(std::min<uint64_t>(sum, FlowRef::kIndexMax));
 }
 
+template <class Record>
+RecordPlace RecordPlaceOf(const Slab<Record>& slab, FlowKind kind) {
+  return {reinterpret_cast<uintptr_t>(slab.objects()) - FlowRef(kind, 0).bits() * sizeof(Record),
+          sizeof(Record)};
+}
+
 }  // namespace
 
 EngineConfig EngineConfig::ForWorker(const Steering& of, uint32_t index) const {
@@ -115,6 +121,8 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
   key_places_[static_cast<size_t>(FlowKind::kHalfOpen)] = keys_of(half_opens_);
   key_places_[static_cast<size_t>(FlowKind::kConnection)] = keys_of(connections_);
   key_places_[static_cast<size_t>(FlowKind::kTimeWait)] = keys_of(time_waits_);
+  connection_place_ = RecordPlaceOf(connections_, FlowKind::kConnection);
+  nobody_.key = FlowKey::Nobodys();
   env_.SetNow(now);
   net_.v6 = host_v6_.net();
   // Every packet that is held can be released in one poll, besides those of the burst itself.

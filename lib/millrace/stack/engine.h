@@ -180,24 +180,26 @@ class Engine {
   static constexpr int kTimeWaitShift = 20;      // 2MSL is counted in ticks of 1 ms
 
   FlowRef FindFlow(uint64_t hash, const FlowKey& key) const;
-  const FlowKey& KeyOf(FlowRef ref) const {
-    const KeyPlace& place = key_places_[static_cast<size_t>(ref.kind())];
-    return *reinterpret_cast<const FlowKey*>(place.first + ref.index() * place.stride);
-  }
-
-  // engine_input.cc
+  Connection& ConnectionOf(FlowRef ref);  // REQUIRES: it is one to a connection
+  const FlowKey& KeyOf(FlowRef ref) const;
   [[gnu::noinline]] uint16_t FindNextHop(const FlowKey& key);
   void ParseAll(std::span<const RxFrame> frames);
   [[gnu::noinline]] bool ParseInLayers(const RxFrame& rx, Parsed& parsed);
-  void OnTcp(Parsed& parsed);
-  // True: the packet is taken care of.
-  bool OnUnmatched(Parsed& parsed);
+  void FindCandidates(std::span<Parsed> burst);
+  void OnNotTcp(const wire::ParsedFrame& frame, const RxFrame& rx);
+  // The connection that it is for now, or null: that was all. Who keeps the packet takes its
+  // handle.
+  [[gnu::noinline]] Connection* OnOther(Parsed& parsed, const RxFrame& rx);
+  Connection* OnUnmatched(Parsed& parsed);
+  Connection* OnHalfOpen(Parsed& parsed, FlowRef ref);
+  [[gnu::noinline]] void DropPair(const FlowKey& key);
   void OnListenerSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
   void TakeSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
   void CountNoRoute();
-  void OnHalfOpen(Parsed& parsed, FlowRef ref);
+  void ReleasePacket(Parsed& parsed);
   void OnTimeWait(Parsed& parsed, FlowRef ref);
   void OnConnection(Parsed& parsed, Connection& connection);
+  void LeaveTableAt(const FlowRef* place, Connection& connection);
   void OnArp(const wire::ParsedFrame& frame);
   void OnIcmp(const wire::ParsedFrame& frame, RxFrame packet);
   void OnIcmpError(const wire::ParsedFrame& frame);
@@ -223,7 +225,7 @@ class Engine {
                                         bool has_floor);
   bool MayTakeSyn(const FlowKey& key, const Listener& listener);
   void CountSynDrop(const Listener& listener);
-  bool OnCookieAck(Parsed& parsed, uint16_t listener);
+  Connection* OnCookieAck(Parsed& parsed, uint16_t listener);
 
   // engine_ipv6.cc
   bool TakeTcpV6(Parsed& parsed);
@@ -254,7 +256,7 @@ class Engine {
   }
 
   // engine_fast_open.cc
-  bool OnSynWithMore(Parsed& parsed, uint16_t listener);
+  void OnSynWithMore(Parsed& parsed, uint16_t listener);
   bool AcceptFastOpen(Parsed& parsed, uint16_t listener);
   tcp::FastOpenCookie MakeFastOpenCookie(const FlowKey& key) const;
   bool CheckFastOpenCookie(const FlowKey& key, std::span<const std::byte> cookie) const;
@@ -307,6 +309,7 @@ class Engine {
   Slab<HalfOpen> half_opens_;
   Slab<TimeWait> time_waits_;
   std::array<KeyPlace, 4> key_places_{};
+  RecordPlace connection_place_{};
   TimerWheel<Connection, &Connection::timer, 4, 8> connection_wheel_;
   HalfOpenQueue half_open_queue_;
   TimeWaitQueue time_wait_queue_;
@@ -337,6 +340,7 @@ class Engine {
   bool close_deferred_ = false;
 
   size_t reply_count_ = 0, control_count_ = 0, bounce_count_ = 0, unparked_count_ = 0;
+  Connection nobody_;  // whose key is that of no flow
   std::array<Parsed, kBurst> parsed_;
   std::array<StatelessReply, kRepliesMax> replies_;
   std::array<ControlFrame, kControlMax> control_;

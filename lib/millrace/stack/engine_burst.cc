@@ -36,90 +36,103 @@ bool Engine::ParseInLayers(const RxFrame& rx, Parsed& p) {
 
 void Engine::ParseAll(std::span<const RxFrame> frames) {
   uint64_t bytes = 0;
-  for (size_t i = 0; i < frames.size(); ++i) {
-    const RxFrame& rx = frames[i];
-    Parsed& p = parsed_[i];
+  Parsed* p = parsed_.data();
+  for (const RxFrame& rx : frames) {
     bytes += rx.length;
-    wire::PlainFlow flow;
-    if (plain_.Parse(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, p.frame.tcp, flow))
-        [[likely]] {
-      p.frame.kind = wire::FrameKind::kTcp;
-      p.key.SetV4(flow);
-      p.hash = table_.Hash(flow.addresses, flow.ports);
-    } else if (ParseInLayers(rx, p)) {
-      p.hash = table_.Hash(p.key);
+    if (plain_.Parse(rx.data, rx.length, rx.ip_checksum, rx.l4_checksum, p->frame.tcp)) [[likely]] {
+      const wire::PlainFlow flow = wire::PlainFrameParser::FlowOf(rx.data);
+      p->frame.kind = wire::FrameKind::kTcp;
+      p->key.SetV4(flow);
+      p->hash = table_.Hash(flow.addresses, flow.ports);
+      p->home = table_.HomePlaceOf(p->hash);
+    } else if (ParseInLayers(rx, *p)) {
+      p->hash = table_.Hash(p->key);
+      p->home = table_.HomePlaceOf(p->hash);
     } else {
-      continue;
+      p->home = FlowTable::EmptyPlace();
     }
-    p.frame.tcp.handle = rx.packet;
-    p.home = table_.HomePlaceOf(p.hash);
+    p->frame.tcp.handle = rx.packet;
+    ++p;
   }
   counters_.rx_bytes += bytes;
   // In a loop of their own: one that misses the TLB waits for the walk, and while it does only
   // some 400 instructions can go on behind it, so there should be other prefetches among them.
   // Beside 10 M connections that waiting was 79 ns a connection, both ends together.
-  // What is no TCP has the place of an earlier burst, which costs nothing.
-  for (size_t i = 0; i < frames.size(); ++i) FlowTable::Prefetch(parsed_[i].home);
+  // By fours, so that the last ones may be of an earlier burst, which costs nothing.
+  static_assert(kBurst % 4 == 0);
+  for (size_t i = 0; i < frames.size(); i += 4) {
+    for (size_t k = 0; k < 4; ++k) FlowTable::Prefetch(parsed_[i + k].home);
+  }
+}
+
+// What the table has in the home bucket of each, and what opens.
+void Engine::FindCandidates(std::span<Parsed> burst) {
+  std::array<Parsed*, kBurst> syns;
+  size_t syn_count = 0;
+  for (Parsed& p : burst) {
+    p.place = FlowTable::FindCandidate(p.home, p.hash);
+    if (p.place == nullptr) {
+      p.connection = &nobody_;
+      if (p.MayOpen()) syns[syn_count++] = &p;
+      continue;
+    }
+    const FlowRef candidate = *p.place;
+    if (candidate.IsConnection()) [[likely]] {
+      p.connection = &ConnectionOf(candidate);
+      PrefetchConnection(*p.connection);
+    } else {
+      p.connection = &nobody_;
+      __builtin_prefetch(&KeyOf(candidate));
+    }
+  }
+  if (syn_count > 0) HashSyns({syns.data(), syn_count});
 }
 
 void Engine::Input(std::span<const RxFrame> frames) {
   counters_.rx_frames += frames.size();
+  env_.counters.in_segs += frames.size();  // what is none is taken off again
   ParseAll(frames);
-  std::array<Parsed*, kBurst> syns;
-  size_t syn_count = 0;
-  for (size_t i = 0; i < frames.size(); ++i) {
-    Parsed& p = parsed_[i];
-    if (p.frame.kind != wire::FrameKind::kTcp) continue;
-    p.place = FlowTable::FindCandidate(p.home, p.hash);
-    p.connection = nullptr;
-    if (p.place == nullptr) {
-      if (p.MayOpen()) syns[syn_count++] = &p;
-      continue;
+  const std::span<Parsed> burst(parsed_.data(), frames.size());
+  FindCandidates(burst);
+  for (Parsed& p : burst) {
+    // The candidate still is what it was: connections are given back by visits, not here.
+    Connection* connection = p.connection;
+    if (!connection->key.Equals(p.key)) [[unlikely]] {
+      connection = OnOther(p, frames[static_cast<size_t>(&p - parsed_.data())]);
+      if (connection == nullptr) continue;
     }
-    p.candidate = *p.place;
-    if (p.candidate.kind() == FlowKind::kConnection) [[likely]] {
-      p.connection = &connections_[p.candidate.index()];
-      PrefetchConnection(*p.connection);
-    } else {
-      __builtin_prefetch(&KeyOf(p.candidate));
-    }
+    OnConnection(p, *connection);
   }
-  if (syn_count > 0) HashSyns({syns.data(), syn_count});
-  for (size_t i = 0; i < frames.size(); ++i) {
-    Parsed& p = parsed_[i];
-    if (p.frame.kind == wire::FrameKind::kTcp) [[likely]] {
-      OnTcp(p);  // frees or keeps the packet itself
-      continue;
-    }
-    switch (p.frame.kind) {
-      case wire::FrameKind::kTcp:
-        break;
-      case wire::FrameKind::kArp:
-        OnArp(p.frame);
-        break;
-      case wire::FrameKind::kIcmp:
-        OnIcmp(p.frame, frames[i]);
-        continue;
-      case wire::FrameKind::kUdp:
-      case wire::FrameKind::kOtherIpProtocol:
-        OnUnwantedDatagram(p.frame);
-        break;
-      case wire::FrameKind::kDrop:
-        counters_.Drop(p.frame.drop);
-        break;
-      case wire::FrameKind::kIcmpV6:
-        OnIcmpV6(p.frame, frames[i]);
-        continue;
-      case wire::FrameKind::kTcpV6:  // no room for its addresses
-        ++counters_.address_pairs_full;
-        break;
-      case wire::FrameKind::kUdpV6:
-      case wire::FrameKind::kIpv6Problem:
-        OnProblemV6(p.frame);
-        break;
-    }
-    env_.released.push_back(frames[i].packet);
+}
+
+void Engine::OnNotTcp(const wire::ParsedFrame& frame, const RxFrame& rx) {
+  --env_.counters.in_segs;
+  switch (frame.kind) {
+    case wire::FrameKind::kTcp:
+      break;
+    case wire::FrameKind::kArp:
+      OnArp(frame);
+      break;
+    case wire::FrameKind::kIcmp:
+      return OnIcmp(frame, rx);
+    case wire::FrameKind::kUdp:
+    case wire::FrameKind::kOtherIpProtocol:
+      OnUnwantedDatagram(frame);
+      break;
+    case wire::FrameKind::kDrop:
+      counters_.Drop(frame.drop);
+      break;
+    case wire::FrameKind::kIcmpV6:
+      return OnIcmpV6(frame, rx);
+    case wire::FrameKind::kTcpV6:  // no room for its addresses
+      ++counters_.address_pairs_full;
+      break;
+    case wire::FrameKind::kUdpV6:
+    case wire::FrameKind::kIpv6Problem:
+      OnProblemV6(frame);
+      break;
   }
+  env_.released.push_back(rx.packet);
 }
 
 // Four SYNs at a time cost little more than one.

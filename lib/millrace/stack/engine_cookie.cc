@@ -44,17 +44,17 @@ void Engine::OnListenerFull(const Parsed& p, uint16_t index, SeqNum iss_floor, b
   Reply(p.key, Neighbors::kNone, tcp::SynAckWithCookie(syn_cookie_keys_, tuple, half_open, env_));
 }
 
-// False: it is an ACK like any other, and the packet is still the caller's.
-bool Engine::OnCookieAck(Parsed& p, uint16_t listener) {
+// Null, and the packet is still the caller's: it is an ACK like any other.
+Connection* Engine::OnCookieAck(Parsed& p, uint16_t listener) {
   const wire::Segment& segment = p.frame.tcp;
-  if (segment.Has(wire::kSyn)) return false;
+  if (segment.Has(wire::kSyn)) return nullptr;
   const tcp::TupleSecrets secrets =
       tcp::DeriveTupleSecrets(secrets_.isn, p.key.addresses(), p.key.ports(), env_.now);
   const tcp::SynCookieTuple tuple{p.key.addresses(), p.key.ports()};
   tcp::HalfOpen half_open;
   if (!tcp::CheckSynCookie(syn_cookie_keys_, tuple, segment, secrets.ts_offset, env_, &half_open)) {
     ++env_.counters.syncookies_failed;
-    return false;
+    return nullptr;
   }
   ++env_.counters.syncookies_received;
   const uint16_t neighbor = NextHop(p.key);
@@ -65,21 +65,20 @@ bool Engine::OnCookieAck(Parsed& p, uint16_t listener) {
     // The peer is ESTABLISHED: its data brings the cookie again, for as long as it lives.
     ++env_.counters.connections_full;
     ++env_.counters.listen_overflows;
-    env_.released.push_back(segment.handle);
-    return true;
+    ReleasePacket(p);
+    return nullptr;
   }
   Connection& connection = connections_[index];
   if (!table_.Insert(p.hash, FlowRef(FlowKind::kConnection, index))) {
     ++env_.counters.table_full;
     FreeConnection(connection);
-    env_.released.push_back(segment.handle);
-    return true;
+    ReleasePacket(p);
+    return nullptr;
   }
   connection.listener = listener;
   tcp::Establish(connection.tcb, half_open, env_);
   (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
-  OnConnection(p, connection);
-  return true;
+  return &connection;
 }
 
 }  // namespace millrace::stack

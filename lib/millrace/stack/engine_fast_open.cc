@@ -36,8 +36,7 @@ bool Engine::CheckFastOpenCookie(const FlowKey& key, std::span<const std::byte> 
   });
 }
 
-// True: the packet is taken care of.
-bool Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
+void Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
   const wire::Segment& syn = p.frame.tcp;
   const tcp::Config& config = env_.config;
   const bool trusted =
@@ -48,7 +47,7 @@ bool Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
     good = CheckFastOpenCookie(p.key, {syn.fast_open, syn.fast_open_length});
     if (!good) ++env_.counters.fast_open_passive_fail;
   }
-  if (good && AcceptFastOpen(p, listener)) return true;
+  if (good && AcceptFastOpen(p, listener)) return;
   if (syn.payload_length > 0) ++env_.counters.syn_data_ignored;
   const size_t before = reply_count_;
   OnListenerSyn(p, listener, SeqNum(), false);
@@ -58,7 +57,6 @@ bool Engine::OnSynWithMore(Parsed& p, uint16_t listener) {
     constexpr wire::OptionBits kForm = wire::kFastOpenOption | wire::kFastOpenExperiment;
     replies_[before].segment.SetCookie(MakeFastOpenCookie(p.key), syn.options & kForm);
   }
-  return false;
 }
 
 bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
@@ -82,6 +80,7 @@ bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
                       env_, &fate);
   (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
   if (fate == tcp::PayloadFate::kNotKept) env_.released.push_back(p.frame.tcp.handle);
+  p.frame.tcp.handle = wire::PacketHandle::kNone;
   MarkDirty(connection);
   return true;
 }

@@ -20,38 +20,32 @@ FlowRef Engine::FindFlow(uint64_t hash, const FlowKey& key) const {
   return table_.Find(hash, [&](FlowRef ref) { return KeyOf(ref) == key; });
 }
 
-void Engine::OnTcp(Parsed& p) {
-  ++env_.counters.in_segs;
-  // The frames before it in the burst may have changed the place, but not to another flow's.
-  if (p.connection != nullptr && *p.place == p.candidate && p.connection->key == p.key) [[likely]] {
-    Connection& connection = *p.connection;
-    OnConnection(p, connection);
-    // What is closed leaves the table here, where its place is known: looked up when it is visited
-    // it took 48 instructions more. For TIME-WAIT it is too early: the ACK is not sent yet.
-    if (connection.tcb.state == tcp::State::kClosed) {
-      table_.EraseAt(p.place);
-      connection.use |= Connection::kDetached;
-    }
-    return;
+Connection* Engine::OnOther(Parsed& p, const RxFrame& rx) {
+  if (p.frame.kind != wire::FrameKind::kTcp) {
+    OnNotTcp(p.frame, rx);
+    return nullptr;
   }
-  const bool found = p.place != nullptr && *p.place == p.candidate && KeyOf(p.candidate) == p.key;
-  const FlowRef ref = found ? p.candidate : FindFlow(p.hash, p.key);
-  if (ref.kind() == FlowKind::kConnection) [[likely]] {
-    OnConnection(p, connections_[ref.index()]);
-    return;
-  }
+  // The frames before it in the burst may have changed the place, but it names a record that lives.
+  const FlowRef near = p.place == nullptr ? FlowRef() : *p.place;
+  const FlowRef ref = near && KeyOf(near) == p.key ? near : FindFlow(p.hash, p.key);
+  Connection* connection = nullptr;
   switch (ref.kind()) {
+    case FlowKind::kConnection:
+      return &connections_[ref.index()];
     case FlowKind::kHalfOpen:
-      OnHalfOpen(p, ref);
-      return;  // may have kept the packet
+      connection = OnHalfOpen(p, ref);
+      break;
     case FlowKind::kTimeWait:
       OnTimeWait(p, ref);
       break;
-    default:
-      if (OnUnmatched(p)) return;
+    case FlowKind::kNone:
+      connection = OnUnmatched(p);
       break;
   }
-  env_.released.push_back(p.frame.tcp.handle);
+  if (connection == nullptr && p.frame.tcp.handle != wire::PacketHandle::kNone) {
+    env_.released.push_back(p.frame.tcp.handle);
+  }
+  return connection;
 }
 
 void Engine::OnConnection(Parsed& p, Connection& connection) {
@@ -61,34 +55,62 @@ void Engine::OnConnection(Parsed& p, Connection& connection) {
     result.reply == tcp::Reply::kReset ? ReplyReset(p) : LearnFastOpen(p, connection);
   }
   MarkDirty(connection);
+  if (connection.tcb.state == tcp::State::kClosed) LeaveTableAt(p.place, connection);
+}
+
+// What is closed leaves the table where its place is known: looked up when it is visited it took
+// 48 instructions more. For TIME-WAIT it is too early: the ACK is not sent yet. The frames before
+// it in the burst may have moved the entry, or closed the connection already.
+void Engine::LeaveTableAt(const FlowRef* place, Connection& connection) {
+  const FlowRef ref(FlowKind::kConnection, connections_.IndexOf(connection));
+  if (place == nullptr || *place != ref) return;
+  table_.EraseAt(place);
+  connection.use |= Connection::kDetached;
+}
+
+// A segment that is no flow's and between addresses that nobody may use or nobody here has.
+void Engine::DropPair(const FlowKey& key) {
+  --env_.counters.in_segs;
+  counters_.Drop(
+      wire::PairProblem(key.remote_v4(), key.local_v4(), key.remote_port, key.local_port, net_));
 }
 
 // RFC 9293 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
-bool Engine::OnUnmatched(Parsed& p) {
+Connection* Engine::OnUnmatched(Parsed& p) {
+  if (p.key.IsV4() && !plain_.IsPlainPair(p.key.remote_v4(), p.key.local_v4())) [[unlikely]] {
+    DropPair(p.key);
+    return nullptr;
+  }
   const wire::Segment& segment = p.frame.tcp;
   const uint16_t listener = listeners_.Find(LocalOf(p.key), p.key.local_port);
   if (listener == ListenerTable::kNone) {
     ++env_.counters.no_listener;
     ReplyReset(p);
-    return false;
+    return nullptr;
   }
   // "First, check for a RST: An incoming RST should be ignored."
   if (segment.Has(wire::kRst)) {
     ++env_.counters.rst_ignored;
   } else if (segment.Has(wire::kAck)) {
-    if (env_.now < listeners_[listener].cookies_until && OnCookieAck(p, listener)) return true;
+    if (env_.now < listeners_[listener].cookies_until) {
+      Connection* const connection = OnCookieAck(p, listener);
+      if (connection != nullptr || p.frame.tcp.handle == wire::PacketHandle::kNone) {
+        return connection;
+      }
+    }
     // "Any acknowledgment is bad if it arrives on a connection still in the LISTEN state."
     ++env_.counters.ack_invalid;
     ReplyReset(p);
   } else if (tcp::IsOpeningSyn(segment)) {
     if (segment.payload_length > 0 || segment.HasOption(wire::kFastOpenOption)) [[unlikely]] {
-      return OnSynWithMore(p, listener);
+      OnSynWithMore(p, listener);
+    } else {
+      OnListenerSyn(p, listener, SeqNum(), kNoFloor);
     }
-    OnListenerSyn(p, listener, SeqNum(), kNoFloor);
   } else {
     ++env_.counters.syn_flags_invalid;  // SYN with FIN, or nothing that opens
   }
-  return false;
+  return nullptr;
 }
 
 // `iss_floor`: with has_floor, the new ISS must be above it (reuse of a tuple in TIME-WAIT).
@@ -131,7 +153,7 @@ void Engine::TakeSyn(const Parsed& p, uint16_t index, SeqNum iss_floor, bool has
   tcp::FillSynAck(half_open.tcp, env_, AddReply(p.key, neighbor));
 }
 
-void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
+Connection* Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
   HalfOpen& half_open = half_opens_[ref.index()];
   switch (tcp::OnHalfOpenSegment(half_open.tcp, p.frame.tcp, env_)) {
     case tcp::HalfOpenVerdict::kDrop:
@@ -172,11 +194,10 @@ void Engine::OnHalfOpen(Parsed& p, FlowRef ref) {
       --listener.half_open;
       half_open_queue_.Remove(half_opens_, ref.index());
       half_opens_.Give(ref.index());
-      OnConnection(p, connection);
-      return;
+      return &connection;
     }
   }
-  env_.released.push_back(p.frame.tcp.handle);
+  return nullptr;
 }
 
 void Engine::OnTimeWait(Parsed& p, FlowRef ref) {

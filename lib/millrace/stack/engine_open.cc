@@ -89,15 +89,10 @@ bool Engine::Check(const Endpoint& remote, ConnectResult* why) const {
     return false;
   }
   if (!remote.address.IsV4()) return CheckV6(remote, why);
-  const uint32_t v4 = remote.address.v4();
-  const uint32_t host_part = v4 & ~net_.network_mask;
-  const bool on_link = route_.OnLink(v4);
   // RFC 9293 3.9.2.3 (MUST-46): "A TCP implementation MUST reject as an error a local OPEN call
   // for an invalid remote IP address (e.g., a broadcast or multicast address)."
-  const bool broadcast = v4 == 0xFFFF'FFFF || (on_link && net_.network_mask < 0xFFFF'FFFE &&
-                                               host_part == ~net_.network_mask);
-  const bool bad = v4 == 0 || (v4 >> 28) >= 0xE || (v4 >> 24) == 127 || broadcast ||
-                   net_.Owns(v4) || remote.port == 0;
+  // What the parser refuses too: of the frames of a flow it is not asked again.
+  const bool bad = !plain_.IsPeer(remote.address.v4()) || remote.port == 0;
   if (bad) *why = ConnectResult::kBadAddress;
   return !bad;
 }
@@ -194,7 +189,7 @@ ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
   ConnectResult why = ConnectResult::kOk;
   if (!Check(remote, &why)) return why;
   const IpAddress& from = local.address;
-  const bool ours = from.IsV4() ? net_.Owns(from.v4()) : net_.v6.Owns(from);
+  const bool ours = from.IsV4() ? plain_.IsLocal(from.v4()) : net_.v6.Owns(from);
   if (!ours || from.IsV4() != remote.address.IsV4() || local.port == 0) {
     return ConnectResult::kBadAddress;
   }

@@ -62,19 +62,26 @@ struct KeyPlace {
   size_t stride;
 };
 
+// Where the records of a kind would begin if their references, the kind included, were indexes.
+struct RecordPlace {
+  uintptr_t first;
+  size_t stride;
+};
+
 // What is known of a received frame.
 struct Parsed {
   wire::ParsedFrame frame;
   FlowKey key;
-  uint64_t hash = 0;
+  uint64_t hash = 1;                    // one of FlowTable::Hash
   FlowTable::HomePlace home = nullptr;  // of the hash
   const FlowRef* place;    // where the table has an entry that may be the flow's, or null
-  Connection* connection;  // the one that the entry named, or null
-  FlowRef candidate;       // the entry itself
+  Connection* connection;  // the one that the entry names, or one that is nobody's
   uint64_t tuple_hash;     // of an opening SYN of no flow that was seen: see MayOpen
 
   // Whether `tuple_hash` was computed, together with those of the burst's other SYNs.
-  bool MayOpen() const { return place == nullptr && tcp::IsOpeningSyn(frame.tcp); }
+  bool MayOpen() const {
+    return place == nullptr && tcp::IsOpeningSyn(frame.tcp) && frame.kind == wire::FrameKind::kTcp;
+  }
 };
 
 // Where a flow over IPv4 went; the index counts in that era of the neighbours only.

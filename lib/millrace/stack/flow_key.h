@@ -15,6 +15,10 @@
 #include <cstring>
 #include <type_traits>
 
+#if defined(__SSE4_1__)
+#include <immintrin.h>
+#endif
+
 #include "millrace/base/check.h"
 #include "millrace/wire/plain_frame.h"
 
@@ -54,6 +58,11 @@ struct FlowKey {
         Words{digest, uint64_t{address_pair} << 32 | uint64_t{remote_port} << 16 | local_port});
   }
 
+  // That of no flow, of either family.
+  static constexpr FlowKey Nobodys() {
+    return V6(~uint64_t{0}, UINT16_MAX, UINT16_MAX, UINT32_MAX);
+  }
+
   constexpr bool IsV4() const { return address_pair == 0; }
   // REQUIRES for both: IsV4().
   constexpr uint32_t local_v4() const { return address_words[1]; }
@@ -65,6 +74,17 @@ struct FlowKey {
 
   constexpr bool operator==(const FlowKey& other) const {
     return addresses() == other.addresses() && ports_and_pair() == other.ports_and_pair();
+  }
+  // The same of two that lie in memory.
+  bool Equals(const FlowKey& other) const {
+#if defined(__SSE4_1__)
+    const __m128i differs =
+        _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(this)),
+                      _mm_loadu_si128(reinterpret_cast<const __m128i*>(&other)));
+    return _mm_testz_si128(differs, differs) != 0;
+#else
+    return *this == other;
+#endif
   }
   // The ports alone: with addresses() what names the tuple for longer than a pair keeps its number,
   // which sequence numbers and timestamps have to (RFC 6528).
@@ -80,7 +100,7 @@ static_assert(sizeof(FlowKey) == 16 && alignof(FlowKey) == 4);
 static_assert(std::is_trivially_copyable_v<FlowKey>);
 
 // Which pool a flow's record lives in.
-enum class FlowKind : uint8_t { kNone, kHalfOpen, kConnection, kTimeWait };
+enum class FlowKind : uint8_t { kNone, kHalfOpen, kTimeWait, kConnection };
 
 // A record of one of the three pools: kind and slab index in 32 bits. Zero is "none".
 class FlowRef {
@@ -100,6 +120,10 @@ class FlowRef {
   }
 
   constexpr FlowKind kind() const { return static_cast<FlowKind>(bits_ >> 30); }
+  // By one comparison, because it is the last kind.
+  constexpr bool IsConnection() const {
+    return bits_ >= static_cast<uint32_t>(FlowKind::kConnection) << 30;
+  }
   constexpr uint32_t index() const { return bits_ & kIndexMax; }
   constexpr uint32_t bits() const { return bits_; }
   explicit constexpr operator bool() const { return bits_ != 0; }

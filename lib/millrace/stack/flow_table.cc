@@ -65,12 +65,12 @@ bool FlowTable::PlaceAway(uint32_t home, uint16_t tag, FlowRef ref) {
 }
 
 bool FlowTable::PutIn(Bucket& bucket, uint16_t tag, FlowRef ref, bool visitor) {
-  const uint32_t empty = MatchTags(bucket, 0);
-  if (empty == 0) return false;
-  const uint32_t slot = static_cast<uint32_t>(__builtin_ctz(empty));
+  const Slots empty = MatchTags(bucket, 0);
+  if (!empty) return false;
+  const uint32_t slot = empty.First();
   bucket.tags[slot] = tag;
   bucket.refs[slot] = ref;
-  bucket.visitors = static_cast<uint8_t>(bucket.visitors | uint32_t{visitor} << slot);
+  if (visitor) bucket.visitors = static_cast<uint8_t>(bucket.visitors | 1u << slot);
   return true;
 }
 
@@ -100,7 +100,7 @@ bool FlowTable::SendVisitorHome(uint32_t bucket) {
 // two buckets would have to point to such.
 bool FlowTable::SendResidentAway(uint32_t bucket) {
   Bucket& b = buckets_[bucket];
-  MR_DCHECK(MatchTags(b, 0) == 0);
+  MR_DCHECK(!MatchTags(b, 0));
   for (uint32_t slot = 0; slot < kSlots; ++slot) {
     if ((b.visitors >> slot & 1) != 0 || !PlaceAway(bucket, b.tags[slot], b.refs[slot])) continue;
     Clear(b, slot);
@@ -110,8 +110,8 @@ bool FlowTable::SendResidentAway(uint32_t bucket) {
 }
 
 FlowRef* FlowTable::LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref) {
-  for (uint32_t mask = MatchTags(bucket, tag); mask != 0; mask &= mask - 1) {
-    FlowRef& found = bucket.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
+  for (Slots slots = MatchTags(bucket, tag); slots; slots.RemoveFirst()) {
+    FlowRef& found = bucket.refs[slots.First()];
     if (found == ref) [[likely]]
       return &found;
   }
@@ -179,10 +179,10 @@ void FlowTable::Unstash(uint32_t freed_bucket) {
 
 uint32_t FlowTable::ProbesForTest(uint64_t hash) const {
   const Bucket& home = buckets_[Home(hash)];
-  uint32_t probes = 1 + static_cast<uint32_t>(__builtin_popcount(MatchTags(home, Tag(hash))));
+  uint32_t probes = 1 + MatchTags(home, Tag(hash)).count();
   if (home.away[Group(Tag(hash))] != 0) {
     const Bucket& second = buckets_[Other(Home(hash), Tag(hash))];
-    probes += 1 + static_cast<uint32_t>(__builtin_popcount(MatchTags(second, Tag(hash))));
+    probes += 1 + MatchTags(second, Tag(hash)).count();
   }
   return probes + (home.stashed == 0 ? 0 : stash_size_);
 }

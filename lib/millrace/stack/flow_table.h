@@ -60,13 +60,15 @@ class FlowTable {
 
   // The home bucket of a hash, for who looks at it more than once.
   using HomePlace = const Bucket*;
-  HomePlace HomePlaceOf(uint64_t hash) const { return &buckets_[Home(hash)]; }
+  HomePlace HomePlaceOf(uint64_t hash) const { return &buckets_[ScaledTo(bucket_count_, hash)]; }
+  static HomePlace EmptyPlace();  // that of nothing
   static void Prefetch(HomePlace place) { __builtin_prefetch(place); }
   void PrefetchBucket(uint64_t hash) const { Prefetch(HomePlaceOf(hash)); }
 
   // The place of the first entry in the home bucket whose tag fits, not verified, or null: for
   // prefetching its record. A flow that lives elsewhere is not found by it. As long as the place
   // holds the same reference, it is that flow's (the table is cleared where it is left).
+  // REQUIRES for both: the hash is one of Hash's.
   const FlowRef* FindCandidate(uint64_t hash) const {
     return FindCandidate(HomePlaceOf(hash), hash);
   }
@@ -132,22 +134,40 @@ class FlowTable {
     FlowRef ref;
   };
 
-  static constexpr uint16_t Tag(uint64_t hash) {
-    const uint16_t tag = static_cast<uint16_t>(hash);
-    return tag == 0 ? uint16_t{1} : tag;
-  }
+  // Never 0: the last bit says that there is an entry. Hash sets it already.
+  static constexpr uint16_t Tag(uint64_t hash) { return static_cast<uint16_t>(hash | 1); }
   static constexpr uint32_t Group(uint16_t tag) { return tag >> 13; }
-  // The upper half scaled to the number of buckets, which so need not be a power of two.
+  // To the number of buckets, which so need not be a power of two.
+  static uint64_t ScaledTo(uint64_t count, uint64_t hash) {
+    using Product = unsigned __int128;
+    return static_cast<uint64_t>((Product{hash} * count) >> 64);
+  }
   uint32_t Home(uint64_t hash) const {
-    return static_cast<uint32_t>(((hash >> 32) * bucket_count_) >> 32);
+    return static_cast<uint32_t>(ScaledTo(bucket_count_, hash));
   }
   // The other bucket of an entry with this tag that is in, or calls home, `bucket`.
   uint32_t Other(uint32_t bucket, uint16_t tag) const {
     const uint64_t sum = (uint64_t{tag * 0x9E37'79B1u} * bucket_count_) >> 32;
     return static_cast<uint32_t>(sum >= bucket ? sum - bucket : sum + bucket_count_ - bucket);
   }
-  // Bit per slot whose tag is `tag`; of empty slots for tag 0.
-  static uint32_t MatchTags(const Bucket& bucket, uint16_t tag);
+  // Slots whose tag is `tag`; empty ones for tag 0. Two bits each, which is how a comparison of
+  // vectors tells.
+  class Slots {
+   public:
+    explicit Slots(uint32_t bits) : bits_(bits) {}
+    explicit operator bool() const { return bits_ != 0; }
+    // REQUIRES for both: there is one.
+    uint32_t First() const { return static_cast<uint32_t>(__builtin_ctz(bits_)) / 2; }
+    void RemoveFirst() {
+      bits_ &= bits_ - 1;
+      bits_ &= bits_ - 1;
+    }
+    uint32_t count() const { return static_cast<uint32_t>(__builtin_popcount(bits_)) / 2; }
+
+   private:
+    uint32_t bits_;
+  };
+  static Slots MatchTags(const Bucket& bucket, uint16_t tag);
 
   template <class Match>
   FlowRef FindAway(uint64_t hash, const Bucket& home, Match& match) const;
@@ -175,6 +195,11 @@ class FlowTable {
 
 // Inline definitions
 
+inline FlowTable::HomePlace FlowTable::EmptyPlace() {
+  static constexpr Bucket kEmpty{};
+  return &kEmpty;
+}
+
 // Two folded multiplications with four secret words.
 //
 // The first is NH (Black et al., UMAC, CRYPTO '99): for any two different keys that were chosen
@@ -192,34 +217,33 @@ inline uint64_t FlowTable::Hash(uint64_t addresses, uint64_t ports_and_pair) con
   const Product nh = Product{addresses + k[0]} * (ports_and_pair + k[1]);
   const Product mixed =
       Product{static_cast<uint64_t>(nh) ^ k[2]} * (static_cast<uint64_t>(nh >> 64) ^ k[3]);
-  return static_cast<uint64_t>(mixed) ^ static_cast<uint64_t>(mixed >> 64);
+  return (static_cast<uint64_t>(mixed) ^ static_cast<uint64_t>(mixed >> 64)) | 1;
 }
 
-inline uint32_t FlowTable::MatchTags(const Bucket& bucket, uint16_t tag) {
+inline FlowTable::Slots FlowTable::MatchTags(const Bucket& bucket, uint16_t tag) {
 #if defined(__SSE2__)
   const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(bucket.tags.data()));
   const __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<int16_t>(tag)));
-  // Narrowed to a byte per tag, so that the mask has a bit per slot.
-  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())));
+  return Slots(static_cast<uint32_t>(_mm_movemask_epi8(equal)));
 #else
-  uint32_t mask = 0;
+  uint32_t bits = 0;
   for (uint32_t slot = 0; slot < kSlots; ++slot) {
-    mask |= uint32_t{bucket.tags[slot] == tag} << slot;
+    bits |= (bucket.tags[slot] == tag ? 3u : 0u) << 2 * slot;
   }
-  return mask;
+  return Slots(bits);
 #endif
 }
 
 inline const FlowRef* FlowTable::FindCandidate(HomePlace place, uint64_t hash) {
-  const uint32_t mask = MatchTags(*place, Tag(hash));
-  return mask == 0 ? nullptr : &place->refs[static_cast<uint32_t>(__builtin_ctz(mask))];
+  const Slots slots = MatchTags(*place, static_cast<uint16_t>(hash));
+  return slots ? &place->refs[slots.First()] : nullptr;
 }
 
 template <class Match>
 FlowRef FlowTable::Find(uint64_t hash, Match&& match) const {
   const Bucket& home = buckets_[Home(hash)];
-  for (uint32_t mask = MatchTags(home, Tag(hash)); mask != 0; mask &= mask - 1) {
-    const FlowRef ref = home.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
+  for (Slots slots = MatchTags(home, Tag(hash)); slots; slots.RemoveFirst()) {
+    const FlowRef ref = home.refs[slots.First()];
     if (match(ref)) [[likely]]
       return ref;
   }
@@ -232,8 +256,8 @@ template <class Match>
 FlowRef FlowTable::FindAway(uint64_t hash, const Bucket& home, Match& match) const {
   if (home.away[Group(Tag(hash))] != 0) {
     const Bucket& second = buckets_[Other(Home(hash), Tag(hash))];
-    for (uint32_t mask = MatchTags(second, Tag(hash)); mask != 0; mask &= mask - 1) {
-      const FlowRef ref = second.refs[static_cast<uint32_t>(__builtin_ctz(mask))];
+    for (Slots slots = MatchTags(second, Tag(hash)); slots; slots.RemoveFirst()) {
+      const FlowRef ref = second.refs[slots.First()];
       if (match(ref)) return ref;
     }
   }

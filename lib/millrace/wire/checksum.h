@@ -17,6 +17,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "millrace/base/inline.h"
 
 namespace millrace::wire {
@@ -30,6 +34,23 @@ inline constexpr uint16_t kChecksumValid = 0xFFFF;
 inline uint64_t OnesComplementAdd(uint64_t a, uint64_t b) {
   const uint64_t sum = a + b;
   return sum + (sum < b ? 1 : 0);
+}
+
+// The same of several words, each addition with the carry of the one before: an instruction a word
+// and one at the end, where OnesComplementAdd takes two a word. REQUIRES: the last is below 2^32.
+template <class... Words>
+MR_ALWAYS_INLINE uint64_t OnesComplementSum(uint64_t first, Words... words) {
+#if defined(__x86_64__)
+  // One variable for all: of several, each is stored.
+  unsigned long long sum = first;
+  unsigned char carry = 0;
+  ((carry = _addcarry_u64(carry, sum, words, &sum)), ...);
+  _addcarry_u64(carry, sum, 0, &sum);
+  return sum;
+#else
+  ((first = OnesComplementAdd(first, words)), ...);
+  return first;
+#endif
 }
 
 // The last `length & 7` octets of a piece as they would lie in a 64-bit word filled up with zeros.
@@ -62,6 +83,12 @@ inline uint64_t ChecksumAddLong(const std::byte* data, size_t length, uint64_t s
 MR_ALWAYS_INLINE uint64_t ChecksumAdd(const std::byte* data, size_t length, uint64_t sum) {
   // The texts of load tests, without a call.
   if (length < 8) return OnesComplementAdd(sum, LoadShort(data, length));
+  return ChecksumAddLong(data, length, sum);
+}
+
+// The same for what lies behind a header of 8 octets at least: without LoadShort's branches.
+MR_ALWAYS_INLINE uint64_t ChecksumAddBehind(const std::byte* data, size_t length, uint64_t sum) {
+  if (length < 8) return OnesComplementAdd(sum, LoadTail(data + length, length));
   return ChecksumAddLong(data, length, sum);
 }
 
@@ -100,15 +127,20 @@ inline uint16_t OnesComplementFold(uint64_t sum) {
   return static_cast<uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
-// Whether OnesComplementFold(sum) is kChecksumValid. REQUIRES: sum != 0. That is so for multiples
-// of 2^16 - 1, which is odd: the product of a number with its inverse is the quotient when there is
-// no remainder, and larger than any quotient when there is one. 3 instructions, where the fold and
-// a comparison take 8.
-inline bool OnesComplementIsZero(uint64_t sum) {
-  constexpr uint64_t kInverse = 0xFFFE'FFFE'FFFE'FFFF, kQuotientMax = ~uint64_t{0} / 0xFFFF;
+// Tells whether OnesComplementFold(sum) is kChecksumValid: that is so for multiples of 2^16 - 1,
+// which is odd, so the product of a number with its inverse is the quotient when there is no
+// remainder, and larger than any quotient when there is one. 3 instructions, where the fold and a
+// comparison take 8: the two constants are in memory, because else each use loads them first.
+class ChecksumTest {
+ public:
+  // REQUIRES: sum != 0.
+  bool IsZero(uint64_t sum) const { return sum * inverse_ <= quotient_max_; }
+
+ private:
+  static constexpr uint64_t kInverse = 0xFFFE'FFFE'FFFE'FFFF;
   static_assert(kInverse * 0xFFFF == 1);
-  return sum * kInverse <= kQuotientMax;
-}
+  uint64_t inverse_ = kInverse, quotient_max_ = ~uint64_t{0} / 0xFFFF;
+};
 
 // OnesComplementFold in host byte order, for StoreBe16.
 inline uint16_t ChecksumFold(uint64_t sum) { return __builtin_bswap16(OnesComplementFold(sum)); }

@@ -37,6 +37,10 @@ bool IsSourceInvalid(uint32_t source, const LocalNet& net) {
   return network == 0 || network == 127 || IsGroupAddress(source, net) || net.Owns(source);
 }
 
+bool IsDestinationInvalid(uint32_t destination, const LocalNet& net) {
+  return IsGroupAddress(destination, net) || !net.Owns(destination);
+}
+
 // Only ever called for packets that are dropped: tells the classic attack from other spoofing.
 DropReason ClassifySource(const Ipv4Packet& ip, uint32_t source, uint32_t destination) {
   if (source != destination || LoadU8(ip.header + kIpv4ProtocolAt) != kIpProtocolTcp ||
@@ -143,7 +147,7 @@ DropReason ParseIpv4(const std::byte* header, uint32_t length, ChecksumState ip_
   // RFC 9293 3.9.2.3 (MUST-57): "MUST silently discard an incoming SYN segment that is addressed to
   // a broadcast or multicast address". Nothing else of ours listens to groups, and answering them
   // would multiply traffic (RFC 1122 3.2.2), so that goes for every protocol and both layers.
-  if (out.link_group || IsGroupAddress(destination, net) || !net.Owns(destination)) {
+  if (out.link_group || IsDestinationInvalid(destination, net)) {
     return DropReason::kIpDestination;
   }
   out.network_header = header;
@@ -190,6 +194,15 @@ void ParseFrame(const std::byte* data, uint32_t length, ChecksumState ip_checksu
                 ChecksumState l4_checksum, const LocalNet& net, ParsedFrame& out) {
   out.drop = ParseLink(data, length, ip_checksum, l4_checksum, net, out);
   if (out.drop != DropReason::kNone) out.kind = FrameKind::kDrop;
+}
+
+DropReason PairProblem(uint32_t source, uint32_t destination, uint16_t source_port,
+                       uint16_t destination_port, const LocalNet& net) {
+  if (IsSourceInvalid(source, net)) {
+    const bool land = source == destination && source_port == destination_port;
+    return land ? DropReason::kLand : DropReason::kIpSource;
+  }
+  return IsDestinationInvalid(destination, net) ? DropReason::kIpDestination : DropReason::kNone;
 }
 
 const char* ToString(DropReason reason) {

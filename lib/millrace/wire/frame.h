@@ -62,6 +62,20 @@ const char* ToString(DropReason reason);
 // Tells what the port has verified already; kUnknown is verified in software (PAR-03).
 enum class ChecksumState : uint8_t { kUnknown, kGood, kBad };
 
+// Of a frame's IP header and of what is in it, in one number, because they lie side by side.
+class ChecksumStates {
+ public:
+  ChecksumStates(ChecksumState ip, ChecksumState l4)
+      : both_(static_cast<uint16_t>(static_cast<unsigned>(ip) | static_cast<unsigned>(l4) << 8)) {}
+  bool Are(ChecksumState state) const { return both_ == ChecksumStates(state, state).both_; }
+  bool HasBad() const { return ip() == ChecksumState::kBad || l4() == ChecksumState::kBad; }
+  ChecksumState ip() const { return static_cast<ChecksumState>(both_ & 0xFF); }
+  ChecksumState l4() const { return static_cast<ChecksumState>(both_ >> 8); }
+
+ private:
+  uint16_t both_;
+};
+
 // What is set: `kind`, `drop` and `link_group` always; the rest as FrameKind says, with the IP
 // fields for every kind but kDrop and kArp. Other fields keep what an earlier frame left in them.
 struct ParsedFrame {
@@ -100,6 +114,10 @@ struct LocalNet {
     return address == (address_v4 | host_bits) && host_bits > 1;
   }
 };
+
+// Why a TCP segment between these is dropped, if it is; everything else about it is right.
+DropReason PairProblem(uint32_t source, uint32_t destination, uint16_t source_port,
+                       uint16_t destination_port, const LocalNet& net);
 
 // Parses `length` bytes at `data`. `out.tcp.handle` is left to the caller.
 void ParseFrame(const std::byte* data, uint32_t length, ChecksumState ip_checksum,

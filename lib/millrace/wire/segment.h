@@ -37,18 +37,20 @@ inline constexpr OptionBits kFastOpenExperiment = 0x80;
 inline constexpr OptionBits kFixedOptions = 0x0F;
 
 struct Segment {
-  SeqNum seq, ack;
-  uint32_t tsval = 0, tsecr = 0;  // valid with kTimestampsOption
-  uint16_t window = 0;            // as on the wire, not scaled
+  // The first 32 octets are in the order in which one shuffle of a header with timestamps leaves
+  // them (wire/plain_frame.h).
+  uint16_t window = 0;  // as on the wire, not scaled
   Flags flags = 0;
   OptionBits options = 0;
+  SeqNum seq, ack;
+  uint32_t payload_length = 0;    // octets; SYN and FIN are not counted
+  uint32_t tsval = 0, tsecr = 0;  // valid with kTimestampsOption
   union {
     uint16_t mss = 0;  // valid with kMssOption, octets, not yet clamped
     uint16_t urgent;   // valid with kUrg and without kSyn; kMssOption is not set then
   };
   uint8_t window_scale = 0;      // valid with kWindowScaleOption, 0..255 as received
   uint8_t sack_count = 0;        // valid with kSackOption: whole blocks at `sack`
-  uint32_t payload_length = 0;   // octets; SYN and FIN are not counted
   uint8_t ecn = 0;               // ECN field of the IP header
   uint8_t fast_open_length = 0;  // valid with kFastOpenOption: octets of cookie, 0 or 4 to 16
   uint16_t user_timeout = 0;     // valid with kUserTimeoutOption, as on the wire (RFC 5482 3)
