@@ -94,10 +94,11 @@ bool Engine::Check(const Endpoint& remote, ConnectResult* why) const {
   const bool on_link = route_.OnLink(v4);
   // RFC 9293 3.9.2.3 (MUST-46): "A TCP implementation MUST reject as an error a local OPEN call
   // for an invalid remote IP address (e.g., a broadcast or multicast address)."
-  const bool broadcast = v4 == 0xFFFF'FFFF || (on_link && net_.network_mask < 0xFFFF'FFFE &&
-                                               host_part == ~net_.network_mask);
-  const bool bad = v4 == 0 || (v4 >> 28) >= 0xE || (v4 >> 24) == 127 || broadcast ||
-                   net_.Owns(v4) || remote.port == 0;
+  const bool broadcast =
+      on_link && net_.network_mask < 0xFFFF'FFFE && host_part == ~net_.network_mask;
+  // 0, and from 224.0.0.0 to 255.255.255.255.
+  const bool none = v4 - 1 >= 0xDFFF'FFFF;
+  const bool bad = none || (v4 >> 24) == 127 || broadcast || net_.Owns(v4) || remote.port == 0;
   if (bad) *why = ConnectResult::kBadAddress;
   return !bad;
 }
@@ -110,18 +111,17 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
     return ConnectResult::kNoMemory;
   }
   if (!remote.address.IsV4()) return ConnectV6(remote, user_data, socket);
-  const uint32_t remote_v4 = remote.address.v4();
-  const auto key_of = [&](SourcePorts::Candidate c) {
-    return FlowKey::V4(c.address_low, c.port, remote_v4, remote.port);
+  const auto key_of = [&remote](SourcePorts::Candidate c) {
+    return FlowKey::V4(c.address_low, c.port, remote.address.v4(), remote.port);
   };
   FlowRef reused;
-  const auto choice = source_ports_.Choose(
-      remote, [&](SourcePorts::Candidate c) { return table_.Hash(key_of(c)); },
+  const SourcePorts::Choice* const choice = source_ports_.Choose(
+      remote, [this, key_of](SourcePorts::Candidate c) { return table_.Hash(key_of(c)); },
       [&](SourcePorts::Candidate c, uint64_t hash) {
         reused = FindFlow(hash, key_of(c));
         return !reused || MayReuse(reused);
       },
-      [&](std::span<SourcePorts::Choice> drawn) {
+      [this, key_of](std::span<SourcePorts::Choice> drawn) {
         for (const auto& c : drawn) table_.PrefetchBucket(c.prepared);
         for (; !drawn.empty(); drawn = drawn.subspan(std::min(drawn.size(), kSipLanes))) {
           tcp::HashTuples(
@@ -130,7 +130,7 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
               [&](size_t i, uint64_t secret) { drawn[i].secret = secret; });
         }
       });
-  if (!choice.has_value()) {
+  if (choice == nullptr) {
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
   }
@@ -211,7 +211,7 @@ ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data
                   user_data, socket);
 }
 
-ConnectResult Engine::OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
+ConnectResult Engine::OpenWith(FlowKey key, uint64_t hash, tcp::TupleSecrets secrets,
                                uint64_t user_data, Socket* socket) {
   const uint16_t neighbor = NextHop(key);
   if (neighbor == Neighbors::kNone) {
