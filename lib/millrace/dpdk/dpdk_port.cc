@@ -247,4 +247,14 @@ std::string DpdkPort::Describe() const {
                       " packets");
 }
 
+rte_mbuf* DpdkPort::TakeRefilled() {
+  void** objects = reinterpret_cast<void**>(stash_);
+  if (rte_mempool_get_bulk(mempool_, objects, stack::kBurst) == 0) {
+    stash_count_ = stack::kBurst;
+  } else if (rte_mempool_get(mempool_, objects) == 0) {  // the last few
+    stash_count_ = 1;
+  }
+  return stash_count_ == 0 ? nullptr : stash_[--stash_count_];
+}
+
 }  // namespace millrace::dpdk

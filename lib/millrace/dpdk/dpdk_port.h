@@ -119,7 +119,8 @@ class DpdkPort {
   DpdkPort() = default;
   void BesideNoEvent(absl::FunctionRef<void()> work);
   static void ReadVerdicts(std::span<stack::RxFrame> frames);
-  bool RefillStash();
+  // A packet from the pool, and more to the stash. Not inlined: 4 instructions a packet less.
+  [[gnu::noinline]] rte_mbuf* TakeRefilled();
   absl::Status Configure(const DpdkPortOptions& options);
   absl::Status ChooseMtu(const DpdkPortOptions& options, const rte_eth_dev_info& info);
   absl::Status SetUpQueues(const DpdkPortOptions& options, const rte_eth_dev_info& info);
@@ -187,24 +188,17 @@ inline void DpdkPort::ReadVerdicts(std::span<stack::RxFrame> frames) {
 }
 
 inline wire::PacketHandle DpdkPort::Allocate() {
-  if (stash_count_ == 0) [[unlikely]] {
-    if (!RefillStash()) return wire::PacketHandle::kNone;
+  rte_mbuf* mbuf;
+  if (stash_count_ != 0) [[likely]] {
+    mbuf = stash_[--stash_count_];
+  } else {
+    mbuf = TakeRefilled();
+    if (mbuf == nullptr) return wire::PacketHandle::kNone;
   }
   // A pooled mbuf has one reference and no successor; Finish sets what else is read of it, so the
   // full reset of rte_pktmbuf_alloc (both of its cache lines) is not needed.
-  rte_mbuf* mbuf = stash_[--stash_count_];
   mbuf->data_off = RTE_PKTMBUF_HEADROOM;
   return HandleOf(mbuf);
-}
-
-inline bool DpdkPort::RefillStash() {
-  void** objects = reinterpret_cast<void**>(stash_);
-  if (rte_mempool_get_bulk(mempool_, objects, stack::kBurst) == 0) {
-    stash_count_ = stack::kBurst;
-  } else if (rte_mempool_get(mempool_, objects) == 0) {  // the last few
-    stash_count_ = 1;
-  }
-  return stash_count_ != 0;
 }
 
 inline std::byte* DpdkPort::Data(wire::PacketHandle packet) {
@@ -219,7 +213,7 @@ inline void DpdkPort::Finish(wire::PacketHandle packet, uint32_t length,
   mbuf->data_len = static_cast<uint16_t>(length);
   mbuf->pkt_len = length;
   mbuf->ol_flags = 0;  // a received packet that is sent on carried the receiver's flags
-  if (!offload.ipv4_checksum && !offload.tcp_checksum) return;
+  if (!offload.Any()) return;
   MR_DCHECK(offloads_.tx_ipv4_checksum || !offload.ipv4_checksum);
   MR_DCHECK(offloads_.tx_tcp_checksum || !offload.tcp_checksum);
   std::byte* ip = rte_pktmbuf_mtod_offset(mbuf, std::byte*, offload.l3_offset);

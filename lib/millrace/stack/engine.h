@@ -286,8 +286,8 @@ class Engine {
   void EndVisit();
   void EraseFlow(const Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
-  ConnectResult OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
-                         uint64_t user_data, Socket* socket);
+  ConnectResult OpenWith(FlowKey key, uint64_t hash, tcp::TupleSecrets secrets, uint64_t user_data,
+                         Socket* socket);
   bool MayReuse(FlowRef ref) const;
   ConnectResult Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uint64_t user_data,
                        Socket* socket);

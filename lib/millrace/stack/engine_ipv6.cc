@@ -88,7 +88,7 @@ ConnectResult Engine::ConnectV6(const Endpoint& remote, uint64_t user_data, Sock
   bool no_pair = false;
   // A candidate is drawn ahead of its use, and the pair may have another number by then: nothing
   // can be prepared.
-  const auto choice = ports.Choose(
+  const auto* const choice = ports.Choose(
       remote, [](SourcePorts::Candidate) { return uint64_t{0}; },
       [&](SourcePorts::Candidate c, uint64_t) {
         no_pair = !pairs_.MakeKey(ports.AddressOf(c), c.port, remote.address, remote.port, &key);
@@ -97,7 +97,7 @@ ConnectResult Engine::ConnectV6(const Endpoint& remote, uint64_t user_data, Sock
         reused = FindFlow(hash, key);
         return !reused || MayReuse(reused);
       });
-  if (!choice.has_value()) {
+  if (choice == nullptr) {
     ++(no_pair ? counters_.address_pairs_full : env_.counters.ports_exhausted);
     return no_pair ? ConnectResult::kNoMemory : ConnectResult::kNoPorts;
   }

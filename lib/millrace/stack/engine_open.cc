@@ -105,18 +105,17 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
     return ConnectResult::kNoMemory;
   }
   if (!remote.address.IsV4()) return ConnectV6(remote, user_data, socket);
-  const uint32_t remote_v4 = remote.address.v4();
-  const auto key_of = [&](SourcePorts::Candidate c) {
-    return FlowKey::V4(c.address_low, c.port, remote_v4, remote.port);
+  const auto key_of = [&remote](SourcePorts::Candidate c) {
+    return FlowKey::V4(c.address_low, c.port, remote.address.v4(), remote.port);
   };
   FlowRef reused;
-  const auto choice = source_ports_.Choose(
-      remote, [&](SourcePorts::Candidate c) { return table_.Hash(key_of(c)); },
+  const SourcePorts::Choice* const choice = source_ports_.Choose(
+      remote, [this, key_of](SourcePorts::Candidate c) { return table_.Hash(key_of(c)); },
       [&](SourcePorts::Candidate c, uint64_t hash) {
         reused = FindFlow(hash, key_of(c));
         return !reused || MayReuse(reused);
       },
-      [&](std::span<SourcePorts::Choice> drawn) {
+      [this, key_of](std::span<SourcePorts::Choice> drawn) {
         for (const auto& c : drawn) table_.PrefetchBucket(c.prepared);
         for (; !drawn.empty(); drawn = drawn.subspan(std::min(drawn.size(), kSipLanes))) {
           tcp::HashTuples(
@@ -125,7 +124,7 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
               [&](size_t i, uint64_t secret) { drawn[i].secret = secret; });
         }
       });
-  if (!choice.has_value()) {
+  if (choice == nullptr) {
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
   }
@@ -206,7 +205,7 @@ ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data
                   user_data, socket);
 }
 
-ConnectResult Engine::OpenWith(const FlowKey& key, uint64_t hash, const tcp::TupleSecrets& secrets,
+ConnectResult Engine::OpenWith(FlowKey key, uint64_t hash, tcp::TupleSecrets secrets,
                                uint64_t user_data, Socket* socket) {
   const uint16_t neighbor = NextHop(key);
   if (neighbor == Neighbors::kNone) {

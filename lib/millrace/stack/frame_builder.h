@@ -7,6 +7,7 @@
 #ifndef MILLRACE_STACK_FRAME_BUILDER_H_
 #define MILLRACE_STACK_FRAME_BUILDER_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -43,6 +44,8 @@ class FrameBuilder {
   const TxOffload& tcp_offload(const FlowKey& key) const {
     return key.IsV4() ? offload_ : offload_v6_;
   }
+
+  const TxOffload& tcp_offload_v4() const { return offload_; }
 
   // Writes the frame of `segment` for the flow and returns its length in octets. `at` has room for
   // mtu + 14.
@@ -85,9 +88,7 @@ class FrameBuilder {
   // The TCP header of a segment, without its checksum, added to `sum`; returns its length.
   static uint32_t EmitHeader(std::byte* tcp, const FlowKey& key, const tcp::TxSegment& segment,
                              uint16_t mss, uint64_t& sum);
-  static uint32_t Ports(const FlowKey& key) {
-    return uint32_t{key.local_port} << 16 | key.remote_port;
-  }
+  static uint32_t Ports(const FlowKey& key) { return std::rotl(key.ports(), 16); }  // source first
   uint32_t BuildOtherLayout(std::byte* at, const FlowKey& key, const MacAddress& destination,
                             const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
   template <wire::OptionBits kOptions>

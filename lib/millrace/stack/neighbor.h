@@ -139,13 +139,15 @@ class Neighbors {
 
   // To be called before a packet is sent to the neighbour: true when `mac` may be used. Sees to
   // the confirmation of an address that became stale, and asks again for one that failed.
-  bool Use(uint16_t index, Instant now) {
-    const Neighbor& n = entries_[index];
+  bool Use(uint16_t index, Instant now) { return Use(entries_[index], now); }
+  // REQUIRES: `n` is what operator[] gave.
+  bool Use(const Neighbor& n, Instant now) {
     // The two states of nearly every packet, without a call.
     if (n.state == NeighborState::kReachable && now - n.confirmed < config_.reachable) [[likely]] {
       return true;
     }
-    return n.state == NeighborState::kStatic || UseUnconfirmed(index, now);
+    return n.state == NeighborState::kStatic ||
+           UseUnconfirmed(static_cast<uint16_t>(&n - entries_.data()), now);
   }
   bool IsResolved(uint16_t index) const { return entries_[index].HasMac(); }
   const Neighbor& operator[](uint16_t index) const { return entries_[index]; }

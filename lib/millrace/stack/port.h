@@ -10,6 +10,8 @@
 #ifndef MILLRACE_STACK_PORT_H_
 #define MILLRACE_STACK_PORT_H_
 
+#include <array>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +48,9 @@ struct TxOffload {
   bool tcp_checksum = false;  // the TCP checksum field holds the folded pseudo-header sum
   uint8_t l3_offset = 14;     // octets before the IP header
   uint8_t l4_offset = 34;     // octets before the TCP header
+
+  // Whether the port has to do anything: both flags at once, as they lie in memory.
+  bool Any() const { return std::bit_cast<std::array<uint16_t, 2>>(*this)[0] != 0; }
 };
 
 inline constexpr size_t kBurst = 32;  // frames per RxBurst, at most

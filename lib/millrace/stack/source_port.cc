@@ -101,6 +101,7 @@ SourcePorts::SourcePorts(const SourcePortConfig& config)
       first_port_(config.first_port),
       port_count_(PortCount(config)),
       capacity_(AddressCount(config) * port_count_),
+      tries_(static_cast<uint32_t>(std::min<uint64_t>(kTriesMax, capacity_))),
       permutation_(std::max<uint64_t>(capacity_, 1)),
       secret_(config.secret),
       counters_(kCounters) {
@@ -164,7 +165,8 @@ SourcePorts::Candidate SourcePorts::SteeredCandidateOf(const Walk& walk, uint64_
 void SourcePorts::LeaveLast() {
   if (drawn_ahead_) {
     uint64_t& counter = *last_walk_.counter;
-    const uint64_t left = kAhead - ahead_at_ % kBatch;
+    const uint64_t used = ahead_at_ % kBatch;
+    const uint64_t left = used == 0 ? kBatch : kAhead - used;
     counter = (counter + left * permutation_.size() - left) % permutation_.size();
   }
   drawn_ahead_ = false;

@@ -58,7 +58,7 @@ class Stack {
   void SendPlain(const Connection& connection, const tcp::TxFields& segment);
   bool SendSyn(const FlowKey& key, uint16_t neighbor, const tcp::TxFields& segment);
   template <class Build>
-  void SendFrame(const FlowKey& key, uint16_t neighbor, Build&& build);
+  void SendFrame(const TxOffload& offload, uint16_t neighbor, Build&& build);
   void SendControl(const ControlFrame& frame);
   void SendReplies();
   void Push(wire::PacketHandle packet);

@@ -26,7 +26,8 @@ template <Port P, App A>
 void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
                               const tcp::TxSegment& segment) {
   SendFrame(
-      key, neighbor, [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
+      engine_.builder().tcp_offload(key),
+      neighbor, [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
         return engine_.builder().BuildTcp(at, key, mac, segment, engine_.env().send_pool);
       });
 }
@@ -39,7 +40,7 @@ MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(const Connection& connection,
     return SendSegment(connection.key, connection.neighbor, segment_);
   }
   SendFrame(
-      connection.key, connection.neighbor,
+      engine_.builder().tcp_offload_v4(), connection.neighbor,
       [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
         return engine_.builder().BuildPlainTcp(at, connection.key, mac, segment,
                                                engine_.env().send_pool);
@@ -54,7 +55,8 @@ MR_ALWAYS_INLINE bool Stack<P, A>::SendSyn(const FlowKey& key, uint16_t neighbor
   if (!key.IsV4() || segment.options != wire::PlainEmitter::kSynOptions) [[unlikely]]
     return false;
   SendFrame(
-      key, neighbor, [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
+      engine_.builder().tcp_offload_v4(),
+      neighbor, [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
         return engine_.builder().BuildSyn(at, key, mac, segment);
       });
   return true;
@@ -63,16 +65,18 @@ MR_ALWAYS_INLINE bool Stack<P, A>::SendSyn(const FlowKey& key, uint16_t neighbor
 // `build` writes the frame to the address it is given and returns its length in octets.
 template <Port P, App A>
 template <class Build>
-MR_ALWAYS_INLINE void Stack<P, A>::SendFrame(const FlowKey& key, uint16_t neighbor, Build&& build) {
+MR_ALWAYS_INLINE void Stack<P, A>::SendFrame(const TxOffload& offload, uint16_t neighbor,
+                                             Build&& build) {
   const wire::PacketHandle packet = port_.Allocate();
   if (packet == wire::PacketHandle::kNone) {
     ++engine_.counters().tx_no_packet;  // as if the network had lost it: the timer repeats it
     return;
   }
-  const uint32_t length = build(port_.Data(packet), engine_.neighbors()[neighbor].mac);
-  port_.Finish(packet, length, engine_.builder().tcp_offload(key));
+  const Neighbor& hop = engine_.neighbors()[neighbor];
+  const uint32_t length = build(port_.Data(packet), hop.mac);
+  port_.Finish(packet, length, offload);
   engine_.counters().tx_bytes += length;
-  if (engine_.neighbors().Use(neighbor, engine_.env().now)) [[likely]] {
+  if (engine_.neighbors().Use(hop, engine_.env().now)) [[likely]] {
     Push(packet);
     return;
   }

@@ -119,12 +119,21 @@ inline uint64_t ChecksumAddLong(const std::byte* data, size_t length, uint64_t s
   return OnesComplementAdd(sum, LoadTail(end, length));
 }
 
-// The 16-bit one's complement sum, in the order of the words that were summed, not inverted. Adding
-// a word to itself with its halves exchanged leaves in the upper half the sum of both halves with
-// the carry added back in.
+// Adding a word to itself with its halves exchanged leaves in the upper half the sum of both halves
+// with the carry added back in: a 32-bit one's complement sum.
+inline uint32_t OnesComplementHalf(uint64_t sum) {
+  return static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+}
+
+// The 16-bit one's complement sum, in the order of the words that were summed, not inverted, in the
+// upper half. The lower one has no meaning.
+inline uint32_t OnesComplementFoldHigh(uint64_t sum) {
+  const uint32_t half = OnesComplementHalf(sum);
+  return half + std::rotl(half, 16);
+}
+
 inline uint16_t OnesComplementFold(uint64_t sum) {
-  const uint32_t half = static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32);
-  return static_cast<uint16_t>((half + std::rotl(half, 16)) >> 16);
+  return static_cast<uint16_t>(OnesComplementFoldHigh(sum) >> 16);
 }
 
 // Tells whether OnesComplementFold(sum) is kChecksumValid: that is so for multiples of 2^16 - 1,

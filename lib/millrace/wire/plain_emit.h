@@ -37,12 +37,12 @@ class PlainEmitter {
   };
 
   PlainEmitter(const MacAddress& source, uint8_t ttl, Port port) : port_(port) {
-    std::byte bytes[sizeof words_] = {};
-    EmitEthernet(bytes, MacAddress(), source, kEtherTypeIpv4);
-    std::byte ip[kIpv4HeaderBytes];
-    EmitIpv4Header(ip, {.ttl = ttl, .protocol = kIpProtocolTcp}, 0);
-    std::memcpy(bytes + kEthernetHeaderBytes, ip, sizeof bytes - kEthernetHeaderBytes);
-    std::memcpy(words_, bytes, sizeof words_);
+    std::byte front[kTcpAt];
+    EmitEthernet(front, MacAddress(), source, kEtherTypeIpv4);
+    EmitIpv4Header(front + kEthernetHeaderBytes, {.ttl = ttl, .protocol = kIpProtocolTcp}, 0);
+    std::memcpy(&middle_, front + kMiddleAt, sizeof middle_);
+    std::memcpy(constant_, front + kConstantAt, sizeof constant_);
+    ip_mask_ = port.fills_ipv4_checksum ? 0 : 0xFFFF;
     ip_sum_ = (uint32_t{kIpv4VersionIhl} << 8) + kIpv4DontFragment +
               (uint32_t{ttl} << 8 | kIpProtocolTcp);
   }
@@ -61,6 +61,8 @@ class PlainEmitter {
     uint64_t sum = ports;
     const auto put = [&sum, tcp](uint32_t offset, uint32_t value) {
       StoreBe32(tcp + offset, value);
+      // The compiler would gather four such stores to one of a vector, in 8 instructions.
+      asm volatile("" ::: "memory");
       sum += value;
     };
     StoreBe32(tcp + kTcpSourcePortAt, ports);
@@ -86,14 +88,17 @@ class PlainEmitter {
       put(kTcpHeaderBytes, 0x0204'0000u | segment.mss);
     }
     const uint32_t tcp_length = kHeaderBytes + segment.payload_length;
-    const uint64_t address_sum = (addresses >> 32) + static_cast<uint32_t>(addresses);
+    const uint64_t address_sum = OnesComplementHalf(addresses);
     const uint64_t pseudo = address_sum + kIpProtocolTcp + tcp_length;
-    uint16_t checksum = OnesComplementFold(pseudo);
-    if (!port_.fills_tcp_checksum) {
+    uint32_t checksum;
+    if (!port_.fills_tcp_checksum) [[likely]] {
+      // The payload was summed as it lies in memory: its octets exchanged, so are the sum's.
       checksum =
-          static_cast<uint16_t>(~OnesComplementFold(sum + pseudo + ChecksumFold(payload_sum)));
+          ~OnesComplementFoldHigh(OnesComplementAdd(sum + pseudo, __builtin_bswap64(payload_sum)));
+    } else {
+      checksum = OnesComplementFoldHigh(pseudo);
     }
-    StoreBe32(tcp + kTcpChecksumAt, uint32_t{checksum} << 16);  // urgent pointer: 0
+    StoreBe32(tcp + kTcpChecksumAt, checksum & 0xFFFF'0000);  // urgent pointer: 0
     EmitInFront(at, destination, addresses, kIpv4HeaderBytes + tcp_length, segment.traffic_class,
                 address_sum);
     return kTcpAt + tcp_length;
@@ -104,27 +109,39 @@ class PlainEmitter {
   }
 
  private:
-  // The Ethernet and the IPv4 header; of their first 24 octets all but the destination, the length
-  // and the type of service are the same in every frame.
+  // Source and type of the Ethernet header and most of the IPv4 header are the same in every frame.
+  static constexpr uint32_t kMiddleAt = 4;    // the destination's end, the source's beginning
+  static constexpr uint32_t kConstantAt = 8;  // the source's rest, up to the protocol
+
+  // The Ethernet and the IPv4 header. What they have in common goes by one copy, then what differs.
   MR_ALWAYS_INLINE void EmitInFront(std::byte* at, const MacAddress& destination,
                                     uint64_t addresses, uint32_t total_length, uint8_t tos,
                                     uint64_t address_sum) const {
-    const auto put = [at](uint32_t offset, uint64_t word) {
-      std::memcpy(at + offset, &word, sizeof word);
-    };
-    put(0, words_[0]);
-    StoreMac(at + kEthernetDestinationAt, destination);
-    put(8, words_[1] | uint64_t{tos} << 56);
-    put(16, words_[2] | __builtin_bswap16(static_cast<uint16_t>(total_length)));
-    const uint16_t checksum =
-        static_cast<uint16_t>(~OnesComplementFold(address_sum + ip_sum_ + tos + total_length));
-    StoreBe16(at + kEthernetHeaderBytes + kIpv4ChecksumAt,
-              port_.fills_ipv4_checksum ? uint16_t{0} : checksum);
-    put(kEthernetHeaderBytes + kIpv4SourceAt, __builtin_bswap64(addresses));
+    constexpr uint32_t kTosAt = kEthernetHeaderBytes + 1;
+    uint32_t first;
+    uint16_t last;
+    std::memcpy(&first, destination.octets.data(), sizeof first);
+    std::memcpy(&last, destination.octets.data() + sizeof first, sizeof last);
+    const uint32_t middle = middle_ | last;
+    std::memcpy(at, &first, sizeof first);
+    std::memcpy(at + kMiddleAt, &middle, sizeof middle);
+    std::memcpy(at + kConstantAt, constant_, sizeof constant_);
+    if (tos != 0) [[unlikely]]
+      at[kTosAt] = std::byte{tos};
+    std::byte* const ip = at + kEthernetHeaderBytes;
+    StoreBe16(ip + kIpv4TotalLengthAt, static_cast<uint16_t>(total_length));
+    // By a mask, because a branch costs three instructions more.
+    const uint32_t checksum =
+        ~(OnesComplementFoldHigh(address_sum + ip_sum_ + tos + total_length) >> 16) & ip_mask_;
+    StoreBe16(ip + kIpv4ChecksumAt, static_cast<uint16_t>(checksum));
+    const uint64_t words = __builtin_bswap64(addresses);
+    std::memcpy(ip + kIpv4SourceAt, &words, sizeof words);
   }
 
-  uint64_t words_[3];  // the first 24 octets of a frame, as they lie in memory
-  uint32_t ip_sum_;    // of the IPv4 header without length, type of service and addresses
+  std::byte constant_[16];
+  uint32_t middle_;  // as it lies in memory, its first half empty
+  uint32_t ip_mask_;
+  uint32_t ip_sum_;  // of the IPv4 header without length, type of service and addresses
   Port port_;
 };
 
