@@ -84,15 +84,14 @@ uint32_t PacketsOf(const PortPlan& plan, const LayerOptions& layers) {
 
 absl::Status StartEal(const DeviceFlags& flags, const std::vector<PortPlan>& plans,
                       Devices& devices) {
-  dpdk::EalOptions eal{.huge_pages = flags.machine.huge_pages(), .extra = flags.machine.EalWords()};
   uint64_t packets = 0;
+  std::vector<std::string> pci;
   for (const PortPlan& plan : plans) {
     packets += PacketsOf(plan, devices.layers);
-    for (std::string& address : plan.config.PciAddresses()) {
-      eal.pci_allowed.push_back(std::move(address));
-    }
+    for (std::string& address : plan.config.PciAddresses()) pci.push_back(std::move(address));
   }
-  eal.memory_mb = flags.machine.MemoryMb(packets);
+  dpdk::EalOptions eal = flags.machine.EalFor(packets);
+  eal.pci_allowed = std::move(pci);
   absl::StatusOr<std::unique_ptr<dpdk::Eal>> started = dpdk::Eal::Start(eal);
   if (!started.ok()) return started.status();
   devices.eal = *std::move(started);

@@ -130,16 +130,14 @@ absl::StatusOr<LayerOptions> MachineFlags::Layers() const {
   return layers;
 }
 
-std::vector<std::string> MachineFlags::EalWords() const {
-  return absl::StrSplit(eal, ' ', absl::SkipEmpty());
-}
-
-uint32_t MachineFlags::MemoryMb(uint64_t packets) const {
-  if (memory_mb != 0) return memory_mb;
+dpdk::EalOptions MachineFlags::EalFor(uint64_t packets) const {
   constexpr uint32_t kRoomBytes = 2048;
   const uint64_t bytes = dpdk::PacketPool::MemoryBytes(static_cast<uint32_t>(packets), kRoomBytes);
   // A third more for rings, device queues and what alignment costs.
-  return static_cast<uint32_t>(std::max<uint64_t>(128, (bytes + bytes / 3) >> 20) + 32);
+  const uint64_t needed_mb = std::max<uint64_t>(128, (bytes + bytes / 3) >> 20) + 32;
+  return {.memory_mb = memory_mb != 0 ? memory_mb : static_cast<uint32_t>(needed_mb),
+          .huge_pages = huge_pages(),
+          .extra = absl::StrSplit(eal, ' ', absl::SkipEmpty())};
 }
 
 void DeviceFlags::AddTo(CLI::App& app, bool required) {

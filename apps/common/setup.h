@@ -50,9 +50,8 @@ struct MachineFlags {
   Region::Pages pages() const {
     return no_huge ? Region::Pages::kPlain : Region::Pages::kPreferHuge;
   }
-  std::vector<std::string> EalWords() const;
-  // Memory for this many packets in all, as given or as needed.
-  uint32_t MemoryMb(uint64_t packets) const;
+  // Of an EAL with memory for this many packets in all, as given or as needed.
+  dpdk::EalOptions EalFor(uint64_t packets) const;
 };
 
 // Flags of a real port.

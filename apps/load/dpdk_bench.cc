@@ -98,9 +98,7 @@ absl::StatusOr<std::unique_ptr<DpdkBench>> DpdkBench::OpenRings(const RingOption
   options.network.SetClient(&bench->config_);
   const size_t pairs = options.cores.empty() ? 1 : bench->cpus_.size();
   const uint64_t packets = pairs * (2 * uint64_t{kPacketsPerPort} + 1);
-  auto eal = dpdk::Eal::Start({.memory_mb = machine.MemoryMb(packets),
-                               .huge_pages = machine.huge_pages(),
-                               .extra = machine.EalWords()});
+  auto eal = dpdk::Eal::Start(machine.EalFor(packets));
   if (!eal.ok()) return eal.status();
   bench->eal_ = *std::move(eal);
   dpdk::RingPairOptions rings;

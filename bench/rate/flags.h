@@ -15,7 +15,7 @@ namespace millrace::bench {
 struct Flags {
   Duration seconds = Duration::Seconds(5);
   uint64_t count = 0;
-  uint32_t concurrency = 64;
+  uint32_t concurrency = 0;  // 0: see Concurrency()
   uint32_t request_bytes = 1, response_bytes = 1;
   uint32_t cores = 1, pairs = 1;
   uint32_t workers = 0, queues = 0;  // queues 0: as many as workers
@@ -33,6 +33,7 @@ struct Flags {
   static constexpr uint32_t kNoCpu = 0xFFFF'FFFF;
 
   void AddTo(CLI::App& app);
+  uint32_t Concurrency() const;
   Plan ToPlan(bool metered) const;
   // "ring, one core", "ring, two cores", "memif, two processes", or the device; and ", IPv6".
   std::string ModeText() const;

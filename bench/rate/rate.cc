@@ -44,9 +44,9 @@ absl::StatusOr<std::unique_ptr<dpdk::Eal>> StartEal(const Flags& flags, uint64_t
   const uint64_t packets = ports * (uint64_t{apps::kLoopbackPacketsPerPort} + 1);
   // Packets of a jumbo frame are five times as large.
   const uint64_t scale = flags.mtu > 1500 ? 5 : 1;
-  return dpdk::Eal::Start({.memory_mb = flags.machine.MemoryMb(packets * scale),
-                           .huge_pages = flags.machine.huge_pages(),
-                           .pci_allowed = pci});
+  dpdk::EalOptions options = flags.machine.EalFor(packets * scale);
+  options.pci_allowed = pci;
+  return dpdk::Eal::Start(options);
 }
 
 // What a run that has no result ends with.

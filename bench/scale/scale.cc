@@ -171,8 +171,7 @@ int Run(const Flags& flags) {
   if (!established.ok()) return apps::Report(established.status());
   if (!time_waits.ok()) return apps::Report(time_waits.status());
   const uint64_t packets = 2 * uint64_t{apps::kLoopbackPacketsPerPort} + 1;
-  auto eal = dpdk::Eal::Start(
-      {.memory_mb = flags.machine.MemoryMb(packets), .huge_pages = flags.machine.huge_pages()});
+  auto eal = dpdk::Eal::Start(flags.machine.EalFor(packets));
   if (!eal.ok()) return apps::Report(eal.status());
   Sweep sweep(flags, dpdk::Clock::Calibrate());
   absl::Status ran = sweep.Run("established", *established, &CrowdPlan::established);

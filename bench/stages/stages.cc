@@ -186,8 +186,7 @@ absl::StatusOr<Cycles> Measure(const Flags& flags) {
 
 int Run(const Flags& flags) {
   const uint64_t packets = 2 * uint64_t{apps::kLoopbackPacketsPerPort} + 1;
-  auto eal = dpdk::Eal::Start(
-      {.memory_mb = flags.machine.MemoryMb(packets), .huge_pages = flags.machine.huge_pages()});
+  auto eal = dpdk::Eal::Start(flags.machine.EalFor(packets));
   if (!eal.ok()) return apps::Report(eal.status());
   const double ns_per_cycle =
       1e9 / static_cast<double>(dpdk::Clock::Calibrate().cycles_per_second());
