@@ -276,13 +276,7 @@ class Engine {
   [[gnu::noinline]] void EvictTimeWaits();
   void ExpireTimeWaits();
   bool IsCrowded() const;
-  void LeaveTable(Connection& connection) {
-    if (connection.tcb.state == tcp::State::kTimeWait) {
-      EnterTimeWait(connection);
-    } else {
-      EraseFlow(connection);
-    }
-  }
+  void LeaveTable(Connection& connection);
   void EndVisit();
   void EraseFlow(const Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);

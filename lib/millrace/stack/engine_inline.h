@@ -76,6 +76,14 @@ inline void Engine::FreeConnection(Connection& connection) {
   connections_.Give(connections_.IndexOf(connection));
 }
 
+inline void Engine::LeaveTable(Connection& connection) {
+  if (connection.tcb.state == tcp::State::kTimeWait) {
+    EnterTimeWait(connection);
+  } else {
+    EraseFlow(connection);
+  }
+}
+
 inline void Engine::EndVisit() {
   visiting_ = nullptr;
   visiting_id_ = {};
