@@ -7,9 +7,9 @@
 // same result, or it refuses the pair of addresses as PairProblem does, because IsPlainPair is not
 // asked of each frame (tests/fuzz/frame_fuzz.cc compares them).
 //
-// With AVX2 the two layouts with timestamps are taken by ParseVector: one comparison of 32 octets
-// that were put together from two loads, one shuffle from the header to the Segment (71
-// instructions a frame less than word by word). The others, and all without AVX2: ParseWords.
+// With AVX2 by ParseVector: one comparison of 32 octets that were put together from two loads, one
+// shuffle from the header to the Segment (71 instructions a frame less than word by word). Without
+// it by ParseWords.
 #ifndef MILLRACE_WIRE_PLAIN_FRAME_H_
 #define MILLRACE_WIRE_PLAIN_FRAME_H_
 
@@ -29,6 +29,7 @@
 #include "millrace/wire/ethernet.h"
 #include "millrace/wire/frame.h"
 #include "millrace/wire/ipv4.h"
+#include "millrace/wire/plain_layout.h"
 #include "millrace/wire/tcp_header.h"
 #include "millrace/wire/tcp_options.h"
 
@@ -43,23 +44,21 @@ struct PlainFlow {
 
 class PlainFrameParser {
  public:
-  explicit PlainFrameParser(const LocalNet& net) {
-    for (uint32_t i = 0; i < kMacAddressBytes; ++i) expected_.Number(i, net.mac.octets[i], 1);
-    expected_.Number(kEthernetTypeAt, kEtherTypeIpv4, 2);
-    expected_.Number(kIpAt + kIpv4VersionIhlAt, kIpv4VersionIhl, 1);
-    expected_.Number(kIpAt + kIpv4ProtocolAt, kIpProtocolTcp, 1);
-    expected_.Bits(kIpAt + kIpv4TosAt, kEcnMask, 0);  // so Segment::ecn is 0
-    constexpr uint32_t kFragment = kIpv4MoreFragments | kIpv4FragmentOffsetMask;
-    expected_.Bits(kIpAt + kIpv4FragmentAt, kFragment >> 8, 0);
-    expected_.Bits(kIpAt + kIpv4FragmentAt + 1, kFragment & 0xFF, 0);
-#if defined(__AVX2__)
-    timestamps_ = syn_ = expected_;
-    timestamps_.Tcp(kTimestampsHeaderBytes, kAck);
-    timestamps_.Number(kOptionsAt, kTimestampsPrefix, 4);
-    syn_.Tcp(kSynHeaderBytes, kSyn);
-    syn_.Number(kOptionsAt, kMssPrefix, 2);
-    syn_.Number(kOptionsAt + 4, kSackPermittedAndTimestamps, 4);
-#endif
+  explicit PlainFrameParser(const LocalNet& net)
+      : timestamps_(net, PlainLayout::kWithOptions),
+        syn_(timestamps_),
+        short_syn_(timestamps_),
+        bare_(net, PlainLayout::kShortest),
+        mss_(bare_) {
+    timestamps_.Tcp(kTimestampsHeaderBytes, kAck).Number(kOptionsAt, kTimestampsPrefix, 4);
+    syn_.Tcp(kSynHeaderBytes, kSyn)
+        .Number(kOptionsAt, PlainLayout::kMssPrefix, 2)
+        .Number(kOptionsAt + 4, PlainLayout::kSackPermittedAndTimestamps, 4);
+    short_syn_.Tcp(kShortSynHeaderBytes, kSyn)
+        .Number(kOptionsAt, PlainLayout::kMssPrefix, 2)
+        .Number(kOptionsAt + 4, PlainLayout::kNopsAndSackPermitted, 4);
+    bare_.Tcp(kTcpHeaderBytes, kAck);
+    mss_.Tcp(kMssHeaderBytes, kSyn);  // ReadMss looks at the rest
     const uint32_t host_bits = ~net.network_mask;
     // Also without IPv4, so that nothing is plain then.
     broadcast_v4_ = host_bits > 1 || net.address_v4 == UINT32_MAX ? net.address_v4 | host_bits : 0;
@@ -74,18 +73,25 @@ class PlainFrameParser {
     const ChecksumStates states(ip_checksum, l4_checksum);
 #if defined(__AVX2__)
     if (length >= kTcpAt + kTimestampsHeaderBytes) [[likely]] {
-      // All that is constant in their first 62 octets.
-      const __m256i constants =
-          _mm256_blend_epi32(Load256(data), Load256(data + kSecondAt), kOfSecond);
-      if (timestamps_.Fits(constants)) [[likely]] {
-        return ParseVector<kTimestampsHeaderBytes>(data, length, states, segment);
+      const __m256i octets = PlainLayout::Octets<PlainLayout::kWithOptions>(data);
+      if (timestamps_.Fits(octets)) [[likely]] {
+        return ParseVector<kTimestampsOption>(data, length, states, segment);
       }
-      if (syn_.Fits(constants) && length >= kTcpAt + kSynHeaderBytes) {
-        return ParseVector<kSynHeaderBytes>(data, length, states, segment);
+      if (syn_.Fits(octets) && length >= kTcpAt + kSynHeaderBytes) {
+        return ParseVector<PlainLayout::kSynOptions>(data, length, states, segment);
+      }
+      if (short_syn_.Fits(octets)) {
+        return ParseVector<PlainLayout::kShortSynOptions>(data, length, states, segment);
       }
     }
-#endif
+    if (length < kOptionsAt) return false;
+    const __m256i octets = PlainLayout::Octets<PlainLayout::kShortest>(data);
+    if (bare_.Fits(octets)) return ParseVector<0>(data, length, states, segment);
+    return mss_.Fits(octets) && length >= kTcpAt + kMssHeaderBytes &&
+           ParseVector<kMssOption>(data, length, states, segment);
+#else
     return ParseWords(data, length, states, segment);
+#endif
   }
 
   // REQUIRES: Parse has accepted the frame.
@@ -110,53 +116,14 @@ class PlainFrameParser {
   }
 
  private:
-  static constexpr uint32_t kIpAt = kEthernetHeaderBytes, kTcpAt = kIpAt + kIpv4HeaderBytes;
-  static constexpr uint32_t kAddressesAt = kIpAt + kIpv4SourceAt;  // both
-  static constexpr uint32_t kOptionsAt = kTcpAt + kTcpHeaderBytes;
-  static constexpr uint32_t kConstantsEnd = 24;  // of Ethernet and IPv4
-  // Of the word with the header's length.
-  static constexpr uint32_t kOtherFlags = uint32_t{kUrg | kEce | kCwr} << 16;
-  static constexpr uint32_t kPlainFlags = uint32_t{kUrg - 1} << 16;
-  static constexpr uint32_t kSynHeaderBytes = kTcpHeaderBytes + 20;
-  static constexpr uint32_t kMssHeaderBytes = kTcpHeaderBytes + 4;
-  static constexpr uint32_t kTimestampsHeaderBytes = kTcpHeaderBytes + kTimestampsPaddedBytes;
-  // Kinds and lengths of options: MSS; SACK-permitted and timestamps; NOP and window scale; and
-  // without timestamps.
-  static constexpr uint32_t kMssPrefix = 0x0204, kSackPermittedAndTimestamps = 0x0402'080A;
-  static constexpr uint32_t kNopAndScalePrefix = 0x01'0303, kNopsAndSackPermitted = 0x0101'0402;
-  static constexpr OptionBits kSynOptions =
-      kMssOption | kSackPermittedOption | kTimestampsOption | kWindowScaleOption;
-
-  // Of 32 octets of a frame, the first 24 and eight that are there with AVX2 only, where the length
-  // of the packet was: the second load begins at octet 30, and of it come the words that hold the
-  // TCP header's length and flags and the first eight octets of its options.
-  static constexpr uint32_t kSecondAt = 30, kOfSecond = 0b1101'0000;
-  struct Expected {
-    std::array<std::byte, 32> is{}, mask{};
-
-    void Bits(uint32_t at, unsigned bits, unsigned value) {
-      const uint32_t index = at < kTcpAt ? at : at - kSecondAt;
-      mask[index] = static_cast<std::byte>(bits);
-      is[index] = static_cast<std::byte>(value);
-    }
-    void Number(uint32_t at, uint32_t number, uint32_t octets) {
-      for (; octets > 0; ++at) Bits(at, 0xFF, number >> 8 * --octets & 0xFF);
-    }
-    // No URG, ECE and CWR, and `flag`.
-    void Tcp(uint32_t header_bytes, Flags flag) {
-      Bits(kTcpAt + kTcpDataOffsetAt, 0xF0, header_bytes << 2);
-      Bits(kTcpAt + kTcpFlagsAt, kUrg | kEce | kCwr | flag, flag);
-    }
-#if defined(__AVX2__)
-    MR_ALWAYS_INLINE bool Fits(__m256i octets) const {
-      return _mm256_testz_si256(_mm256_xor_si256(octets, Load256(is.data())),
-                                Load256(mask.data())) != 0;
-    }
-#endif
-  };
-
-  template <uint32_t kBytes>
-  using Header = std::integral_constant<uint32_t, kBytes>;
+  static constexpr uint32_t kIpAt = PlainLayout::kIpAt, kTcpAt = PlainLayout::kTcpAt;
+  static constexpr uint32_t kAddressesAt = PlainLayout::kAddressesAt;
+  static constexpr uint32_t kOptionsAt = PlainLayout::kOptionsAt;
+  static constexpr uint32_t kMssHeaderBytes = PlainLayout::kMssHeaderBytes;
+  static constexpr uint32_t kTimestampsHeaderBytes = PlainLayout::kTimestampsHeaderBytes;
+  static constexpr uint32_t kSynHeaderBytes = PlainLayout::kSynHeaderBytes;
+  static constexpr uint32_t kShortSynHeaderBytes = PlainLayout::kShortSynHeaderBytes;
+  static_assert(kShortSynHeaderBytes == kTimestampsHeaderBytes);
 
   template <class Number>
   static Number Load(const std::byte* at) {
@@ -212,7 +179,7 @@ class PlainFrameParser {
                               pseudo);
     } else if constexpr (kHeaderBytes == kMssHeaderBytes) {
       sum = OnesComplementSum(addresses, Load64(tcp), Load64(tcp + 8), Load64(tcp + 16), pseudo);
-    } else if constexpr (kHeaderBytes == kTimestampsHeaderBytes) {
+    } else if constexpr (kHeaderBytes == kTimestampsHeaderBytes) {  // and of a short SYN
       sum = OnesComplementSum(addresses, Load64(tcp), Load64(tcp + 8), Load64(tcp + 16),
                               Load64(tcp + 24), pseudo);
     } else {
@@ -226,25 +193,37 @@ class PlainFrameParser {
     return test_.IsZero(sum);
   }
 
-#if defined(__AVX2__)
-  static __m256i Load256(const std::byte* at) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+  static bool ReadMss(const std::byte* at, Segment& segment) {
+    const uint32_t mss = LoadBe32(at);
+    segment.mss = static_cast<uint16_t>(mss);
+    return mss >> 16 == PlainLayout::kMssPrefix;
+  }
+  static bool ReadScale(const std::byte* at, Segment& segment) {
+    const uint32_t scale = LoadBe32(at);
+    segment.window_scale = static_cast<uint8_t>(scale);
+    return scale >> 8 == PlainLayout::kNopAndScalePrefix;
   }
 
-  // Octet i of the result is octet kFrom[i] of the same half of a header with timestamps, or 0.
+#if defined(__AVX2__)
+  // Octet i of the result is octet kFrom[i] of the same half of a header, or 0: of one with
+  // timestamps alone, of a SYN without what lies behind its first 32 octets (TSecr and the scale),
+  // and of one without timestamps. The first half is the same in all.
+  using Shuffle = std::array<int8_t, 32>;
   static constexpr int8_t kNone = -1;
-  static constexpr std::array<int8_t, 32> kFromTimestamps{
+  static constexpr Shuffle kFromTimestamps{
       15, 14, 13, kNone, 7,  6,  5,  4,  11,    10,    9,     8,     kNone, kNone, kNone, kNone,  //
       11, 10, 9,  8,     15, 14, 13, 12, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
-  // Of a SYN, without what lies behind the first 32 octets of its header: TSecr and the scale.
-  static constexpr std::array<int8_t, 32> kFromSyn{
-      15, 14, 13,    kNone, 7,     6,     5,     4,
-      11, 10, 9,     8,     kNone, kNone, kNone, kNone,  //
-      15, 14, 13,    12,    kNone, kNone, kNone, kNone,
-      7,  6,  kNone, kNone, kNone, kNone, kNone, kNone};
+  static constexpr Shuffle kFromSyn{15, 14, 13,    kNone, 7,     6,     5,     4,
+                                    11, 10, 9,     8,     kNone, kNone, kNone, kNone,  //
+                                    15, 14, 13,    12,    kNone, kNone, kNone, kNone,
+                                    7,  6,  kNone, kNone, kNone, kNone, kNone, kNone};
+  static constexpr Shuffle kFromShortSyn{15,    14,    13,    kNone, 7,     6,     5,     4,
+                                         11,    10,    9,     8,     kNone, kNone, kNone, kNone,  //
+                                         kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone,
+                                         7,     6,     kNone, kNone, kNone, kNone, kNone, kNone};
 
   // REQUIRES: the constants fit and the frame holds the headers.
-  template <uint32_t kHeaderBytes>
+  template <OptionBits kOptions>
   MR_ALWAYS_INLINE bool ParseVector(const std::byte* data, uint32_t length, ChecksumStates states,
                                     Segment& segment) const {
     static_assert(offsetof(Segment, window) == 0 && offsetof(Segment, flags) == 2 &&
@@ -253,62 +232,83 @@ class PlainFrameParser {
                   offsetof(Segment, tsval) == 16 && offsetof(Segment, tsecr) == 20 &&
                   offsetof(Segment, mss) == 24 && offsetof(Segment, window_scale) == 26 &&
                   offsetof(Segment, ecn) == 28);
-    constexpr bool kSynLayout = kHeaderBytes == kSynHeaderBytes;
-    constexpr OptionBits kOptions = kSynLayout ? kSynOptions : kTimestampsOption;
     const std::byte* const tcp = data + kTcpAt;
-    const auto& from = kSynLayout ? kFromSyn : kFromTimestamps;
-    const __m256i values = _mm256_shuffle_epi8(
-        Load256(tcp), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from.data())));
-    const __m256i options = _mm256_set_epi32(0, 0, 0, 0, 0, 0, 0, kOptions << 24);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(&segment), _mm256_or_si256(values, options));
-    if constexpr (kSynLayout) {
-      segment.tsecr = LoadBe32(tcp + kTimestampsHeaderBytes);
-      if (!ReadScale(tcp + kTimestampsHeaderBytes + 4, segment)) return false;
+    const std::byte* const options = tcp + kTcpHeaderBytes;
+    const __m128i present = _mm_cvtsi32_si128(kOptions << 24);
+    const auto out = reinterpret_cast<__m128i*>(&segment);
+    if constexpr (kOptions == 0 || kOptions == kMssOption) {
+      const __m128i values = _mm_shuffle_epi8(Load128(tcp), Load128(kFromTimestamps.data()));
+      _mm_storeu_si128(out, _mm_or_si128(values, present));
+      _mm_storeu_si128(out + 1, _mm_setzero_si128());
+      if (kOptions == kMssOption && !ReadMss(options, segment)) return false;
+    } else {
+      const Shuffle& from = kOptions == kTimestampsOption          ? kFromTimestamps
+                            : kOptions == PlainLayout::kSynOptions ? kFromSyn
+                                                                   : kFromShortSyn;
+      const __m256i values =
+          _mm256_shuffle_epi8(PlainLayout::Load256(tcp), PlainLayout::Load256(from.data()));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                          _mm256_or_si256(values, _mm256_zextsi128_si256(present)));
+      if constexpr (kOptions == PlainLayout::kSynOptions) {
+        segment.tsecr = LoadBe32(options + 12);
+        if (!ReadScale(options + 16, segment)) return false;
+      } else if constexpr (kOptions == PlainLayout::kShortSynOptions) {
+        if (!ReadScale(options + 8, segment)) return false;
+      }
     }
-    return Finish<kHeaderBytes>(data, length, states, segment);
+    return Finish<kTcpHeaderBytes + TcpOptionsLength(kOptions)>(data, length, states, segment);
   }
-#endif
 
-  [[gnu::noinline]] bool ParseWords(const std::byte* data, uint32_t length, ChecksumStates states,
-                                    Segment& segment) const {
+  static __m128i Load128(const void* at) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(at));
+  }
+
+#else
+  template <OptionBits kOptions>
+  using Layout = std::integral_constant<OptionBits, kOptions>;
+
+  bool ParseWords(const std::byte* data, uint32_t length, ChecksumStates states,
+                  Segment& segment) const {
     if (length < kOptionsAt) return false;
     uint64_t differs = 0;
-    for (uint32_t at = 0; at < kConstantsEnd; at += 8) {
-      differs |= (Load64(data + at) ^ Load64(expected_.is.data() + at)) &
-                 Load64(expected_.mask.data() + at);
+    for (uint32_t at = 0; at < PlainLayout::kFirstBytes; at += 8) {
+      differs |= (Load64(data + at) ^ Load64(bare_.is() + at)) & Load64(bare_.mask() + at);
     }
     const std::byte* const tcp = data + kTcpAt;
     const std::byte* const options = tcp + kTcpHeaderBytes;
     // Header length, flags and window are one word.
+    constexpr uint32_t kOtherFlags = uint32_t{kUrg | kEce | kCwr} << 16;
     const uint32_t control = LoadBe32(tcp + kTcpDataOffsetAt);
     const uint32_t header_bytes = control >> 26 & 0x3C;
-    if (differs != 0 || (control & kOtherFlags) != 0 || (control & kPlainFlags) == 0) return false;
+    const bool syn = (control & uint32_t{kSyn} << 16) != 0;
+    const bool ack = (control & uint32_t{kAck} << 16) != 0;
+    if (differs != 0 || (control & kOtherFlags) != 0 || !(syn || ack)) return false;
     if (length - kTcpAt < header_bytes) return false;
-    const auto finish = [&](auto header, OptionBits present) {
-      StoreControl(control, present, segment);
+    const auto finish = [&]<OptionBits kOptions>(Layout<kOptions>) {
+      StoreControl(control, kOptions, segment);
       segment.seq = SeqNum(LoadBe32(tcp + kTcpSeqAt));
       segment.ack = SeqNum(LoadBe32(tcp + kTcpAckAt));
       segment.ecn = 0;
-      return Finish<decltype(header)::value>(data, length, states, segment);
+      return Finish<kTcpHeaderBytes + TcpOptionsLength(kOptions)>(data, length, states, segment);
     };
     switch (header_bytes) {
       case kTcpHeaderBytes:
-        return finish(Header<kTcpHeaderBytes>(), 0);
+        return ack && finish(Layout<0>());
       case kMssHeaderBytes:
-        return ReadMss(options, segment) && finish(Header<kMssHeaderBytes>(), kMssOption);
+        return syn && ReadMss(options, segment) && finish(Layout<kMssOption>());
       case kTimestampsHeaderBytes:
-        if (LoadBe32(options) == kTimestampsPrefix) {
+        if (ack && LoadBe32(options) == kTimestampsPrefix) {
           ReadTimestamps(options + 4, segment);
-          return finish(Header<kTimestampsHeaderBytes>(), kTimestampsOption);
+          return finish(Layout<kTimestampsOption>());
         }
-        // Those of a SYN without timestamps fill as many octets.
-        return ReadMss(options, segment) && LoadBe32(options + 4) == kNopsAndSackPermitted &&
-               ReadScale(options + 8, segment) &&
-               finish(Header<kTimestampsHeaderBytes>(), kSynOptions & ~kTimestampsOption);
+        return syn && ReadMss(options, segment) &&
+               LoadBe32(options + 4) == PlainLayout::kNopsAndSackPermitted &&
+               ReadScale(options + 8, segment) && finish(Layout<PlainLayout::kShortSynOptions>());
       case kSynHeaderBytes:
         ReadTimestamps(options + 8, segment);
-        return ReadMss(options, segment) && LoadBe32(options + 4) == kSackPermittedAndTimestamps &&
-               ReadScale(options + 16, segment) && finish(Header<kSynHeaderBytes>(), kSynOptions);
+        return syn && ReadMss(options, segment) &&
+               LoadBe32(options + 4) == PlainLayout::kSackPermittedAndTimestamps &&
+               ReadScale(options + 16, segment) && finish(Layout<PlainLayout::kSynOptions>());
       default:
         return false;
     }
@@ -326,21 +326,9 @@ class PlainFrameParser {
     segment.tsval = LoadBe32(at);
     segment.tsecr = LoadBe32(at + 4);
   }
-  static bool ReadMss(const std::byte* at, Segment& segment) {
-    const uint32_t mss = LoadBe32(at);
-    segment.mss = static_cast<uint16_t>(mss);
-    return mss >> 16 == kMssPrefix;
-  }
-  static bool ReadScale(const std::byte* at, Segment& segment) {
-    const uint32_t scale = LoadBe32(at);
-    segment.window_scale = static_cast<uint8_t>(scale);
-    return scale >> 8 == kNopAndScalePrefix;
-  }
-
-  Expected expected_;  // of all layouts; what only a vector compares is not set
-#if defined(__AVX2__)
-  Expected timestamps_, syn_;
 #endif
+
+  PlainLayout timestamps_, syn_, short_syn_, bare_, mss_;
   ChecksumTest test_;
   uint32_t own_v4_ = 0, owned_mask_ = 0, broadcast_v4_ = 0;
 };
