@@ -62,12 +62,18 @@ class FrameBuilder {
     }
     return BuildPlain<0>(at, key, destination, segment, pool);
   }
-  // The same for a SYN or SYN-ACK with all of PlainEmitter::kSynOptions. REQUIRES: key.IsV4().
+  // The same for a SYN or SYN-ACK with the options of PlainEmitter::kSynOptions, or without
+  // timestamps. REQUIRES: key.IsV4().
   MR_ALWAYS_INLINE uint32_t BuildSyn(std::byte* at, const FlowKey& key,
                                      const MacAddress& destination,
                                      const tcp::TxFields& segment) const {
-    return plain_.Emit<wire::PlainEmitter::kSynOptions>(at, destination, key.addresses(),
-                                                        Ports(key), segment, 0);
+    using Emitter = wire::PlainEmitter;
+    if (segment.options == Emitter::kSynOptions) [[likely]] {
+      return plain_.Emit<Emitter::kSynOptions>(at, destination, key.addresses(), Ports(key),
+                                               segment, 0);
+    }
+    return plain_.Emit<Emitter::kShortSynOptions>(at, destination, key.addresses(), Ports(key),
+                                                  segment, 0);
   }
   // The same layer by layer, for the segments that wire/plain_emit.h does not take, IPv6 among them
   // (and what tests compare it with).

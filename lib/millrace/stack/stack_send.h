@@ -52,7 +52,10 @@ MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(const Connection& connection,
 template <Port P, App A>
 MR_ALWAYS_INLINE bool Stack<P, A>::SendSyn(const FlowKey& key, uint16_t neighbor,
                                            const tcp::TxFields& segment) {
-  if (!key.IsV4() || segment.options != wire::PlainEmitter::kSynOptions) [[unlikely]]
+  using wire::PlainEmitter;
+  constexpr wire::OptionBits kEither = wire::kTimestampsOption;
+  static_assert((PlainEmitter::kShortSynOptions | kEither) == PlainEmitter::kSynOptions);
+  if (!key.IsV4() || (segment.options | kEither) != PlainEmitter::kSynOptions) [[unlikely]]
     return false;
   SendFrame(
       engine_.builder().tcp_offload_v4(),
