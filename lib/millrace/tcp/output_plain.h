@@ -47,13 +47,11 @@ MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxFields& segmen
   } else if (length > tcb.snd_mss || sent > tcb.snd_wnd || sent > tcb.congestion.cwnd) {
     return PlainSend::kNotPlain;
   }
+  segment = TxFields();
   segment.seq = tcb.snd_nxt;
   segment.ack = tcb.rcv_nxt;
   segment.flags = static_cast<wire::Flags>(wire::kAck | fin | (length > 0 ? wire::kPsh : 0));
   segment.payload_length = static_cast<uint16_t>(length);
-  segment.sack_count = 0;
-  segment.traffic_class = 0;
-  segment.options = 0;
   if ((bits & kTimestampsOn) != 0) [[likely]] {
     segment.options = wire::kTimestampsOption;
     segment.tsval = env.ts_clock + tcb.ts_offset;
@@ -90,15 +88,12 @@ MR_ALWAYS_INLINE bool SendFirstSyn(Tcb& tcb, Env& env, TxFields& segment) {
   static_assert(kTimestampsOn << 3 == wire::kTimestampsOption);
   static_assert(uint32_t{kWindowScalingOn} == wire::kWindowScaleOption);
   static_assert(uint32_t{kSackOn} == wire::kSackPermittedOption);
+  segment = TxFields();
   segment.options =
       static_cast<wire::OptionBits>(wire::kMssOption | (tcb.bits & (kWindowScalingOn | kSackOn)) |
                                     (tcb.bits & kTimestampsOn) << 3);
   segment.seq = tcb.iss;
-  segment.ack = SeqNum();
   segment.flags = wire::kSyn;
-  segment.payload_length = 0;
-  segment.sack_count = 0;
-  segment.traffic_class = 0;
   segment.window = WindowField(tcb.receive_buffer_bytes, 0);  // never scaled in a SYN
   segment.mss = env.config.mss;
   segment.window_scale = env.window_shift;
