@@ -247,6 +247,28 @@ std::string DpdkPort::Describe() const {
                       " packets");
 }
 
+void DpdkPort::FreeToPools(std::span<const wire::PacketHandle> packets) {
+  while (!packets.empty()) {
+    // Those in front that go back to the same pool as they are, in bulk; handles are pointers.
+    rte_mempool* const pool = MbufOf(packets.front())->pool;
+    const size_t most = std::min(packets.size(), stack::kBurst);
+    size_t count = 0;
+    while (count < most && IsPlain(*MbufOf(packets[count])) &&
+           MbufOf(packets[count])->pool == pool) {
+      ++count;
+    }
+    if (count > 0) {
+      rte_mempool_put_bulk(pool, reinterpret_cast<void* const*>(packets.data()),
+                           static_cast<unsigned>(count));
+    } else {
+      // Frees attached data; null: others refer to it.
+      rte_mbuf* const mbuf = rte_pktmbuf_prefree_seg(MbufOf(packets[count++]));
+      if (mbuf != nullptr) rte_mempool_put(mbuf->pool, mbuf);
+    }
+    packets = packets.subspan(count);
+  }
+}
+
 rte_mbuf* DpdkPort::TakeRefilled() {
   void** objects = reinterpret_cast<void**>(stash_);
   if (rte_mempool_get_bulk(mempool_, objects, stack::kBurst) == 0) {
