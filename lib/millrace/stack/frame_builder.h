@@ -52,16 +52,43 @@ class FrameBuilder {
   MR_ALWAYS_INLINE uint32_t BuildTcp(std::byte* at, const FlowKey& key,
                                      const MacAddress& destination, const tcp::TxSegment& segment,
                                      const tcp::SendPool& pool) const;
-  // The same for a segment of SendPlainSegment (tcp/output_plain.h). REQUIRES: key.IsV4().
-  MR_ALWAYS_INLINE uint32_t BuildPlainTcp(std::byte* at, const FlowKey& key,
-                                          const MacAddress& destination,
-                                          const tcp::TxFields& segment,
-                                          const tcp::SendPool& pool) const {
-    if (segment.options == wire::kTimestampsOption) [[likely]] {
-      return BuildPlain<wire::kTimestampsOption>(at, key, destination, segment, pool);
+  // The frame of a segment with kOptions, timestamps or none, as tcp::SendPlainSegment tells it: to
+  // be begun, told, and finished. REQUIRES: key.IsV4().
+  template <wire::OptionBits kOptions>
+  class PlainFrame {
+   public:
+    MR_ALWAYS_INLINE PlainFrame(const FrameBuilder& builder, std::byte* at, const FlowKey& key,
+                                const MacAddress& destination)
+        : builder_(builder), at_(at), tcp_(builder.plain_.Begin(at, destination, Ports(key))) {}
+    MR_ALWAYS_INLINE void SetNumbers(SeqNum seq, SeqNum ack) { tcp_.SetNumbers(seq, ack); }
+    static constexpr bool HasTimestamps() { return kOptions != 0; }
+    MR_ALWAYS_INLINE void SetTimestamps(uint32_t tsval, uint32_t tsecr) {
+      tcp_.SetTimestamps(tsval, tsecr);
     }
-    return BuildPlain<0>(at, key, destination, segment, pool);
-  }
+    MR_ALWAYS_INLINE void SetControl(wire::Flags flags, uint16_t window) {
+      tcp_.SetControl(kHeaderBytes, flags, window);
+    }
+    MR_ALWAYS_INLINE void SetText(tcp::SendCursor text, uint32_t length,
+                                  const tcp::SendPool& pool) {
+      text_length_ = length;
+      text_sum_ =
+          builder_.CopyText(text, length, at_ + wire::PlainEmitter::kTcpAt + kHeaderBytes, pool);
+    }
+    // Returns its length in octets.
+    MR_ALWAYS_INLINE uint32_t Finish(const FlowKey& key) const {
+      return builder_.plain_.Finish(tcp_, key.addresses(), kHeaderBytes + text_length_, 0,
+                                    text_sum_);
+    }
+
+   private:
+    static constexpr uint32_t kHeaderBytes = wire::PlainEmitter::HeaderBytes(kOptions);
+    const FrameBuilder& builder_;
+    std::byte* at_;
+    wire::PlainEmitter::TcpHeader tcp_;
+    uint32_t text_length_ = 0;
+    uint64_t text_sum_ = 0;
+  };
+
   // The same for a SYN or SYN-ACK with the options of PlainEmitter::kSynOptions, or without
   // timestamps. REQUIRES: key.IsV4().
   MR_ALWAYS_INLINE uint32_t BuildSyn(std::byte* at, const FlowKey& key,
@@ -97,6 +124,14 @@ class FrameBuilder {
   static uint32_t Ports(const FlowKey& key) { return std::rotl(key.ports(), 16); }  // source first
   uint32_t BuildOtherLayout(std::byte* at, const FlowKey& key, const MacAddress& destination,
                             const tcp::TxSegment& segment, const tcp::SendPool& pool) const;
+  // The payload, and its sum for PlainEmitter.
+  MR_ALWAYS_INLINE uint64_t CopyText(tcp::SendCursor text, uint32_t length, std::byte* to,
+                                     const tcp::SendPool& pool) const {
+    if (!port_.tx_tcp_checksum) [[likely]]
+      return pool.CopySummed(text, length, to);
+    pool.Copy(text, length, to);
+    return 0;
+  }
   template <wire::OptionBits kOptions>
   MR_ALWAYS_INLINE uint32_t BuildPlain(std::byte* at, const FlowKey& key,
                                        const MacAddress& destination, const tcp::TxFields& segment,
@@ -124,11 +159,7 @@ MR_ALWAYS_INLINE uint32_t FrameBuilder::BuildPlain(std::byte* at, const FlowKey&
       wire::PlainEmitter::kTcpAt + wire::PlainEmitter::HeaderBytes(kOptions);
   uint64_t payload_sum = 0;
   if (segment.payload_length > 0) {
-    if (port_.tx_tcp_checksum) {
-      pool.Copy(segment.payload, segment.payload_length, at + kPayloadAt);
-    } else {
-      payload_sum = pool.CopySummed(segment.payload, segment.payload_length, at + kPayloadAt);
-    }
+    payload_sum = CopyText(segment.payload, segment.payload_length, at + kPayloadAt, pool);
   }
   return plain_.Emit<kOptions>(at, destination, key.addresses(), Ports(key), segment, payload_sum);
 }

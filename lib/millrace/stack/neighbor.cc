@@ -92,6 +92,7 @@ bool Neighbors::AddStatic(const IpAddress& address, const MacAddress& mac) {
     entries_[index].state = NeighborState::kStatic;
   }
   entries_[index].mac = mac;
+  entries_[index].confirmed_until = Instant::Never();
   return true;
 }
 
@@ -135,6 +136,7 @@ void Neighbors::Unref(uint16_t index) {
 void Neighbors::Ask(uint16_t index, NeighborState state, Instant now) {
   Neighbor& n = entries_[index];
   n.state = state;
+  n.confirmed_until = Instant();
   n.probes = 0;
   n.next_probe = now;
   asking_.push_back(index);
@@ -150,7 +152,7 @@ void Neighbors::StopAsking(uint16_t index) {
   asking_.pop_back();
 }
 
-// Use of one that is neither static nor confirmed lately.
+// Use of one that was not confirmed lately.
 bool Neighbors::UseUnconfirmed(uint16_t index, Instant now) {
   Neighbor& n = entries_[index];
   switch (n.state) {

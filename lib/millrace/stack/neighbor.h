@@ -71,7 +71,8 @@ struct Neighbor {
   uint8_t probes = 0;  // requests sent since it was last confirmed
   uint8_t parked_count = 0;
   uint32_t users = 0;  // see Ref
-  Instant confirmed;   // valid with kReachable
+  // From a confirmation until it is too old; kStatic: for ever; otherwise in the past.
+  Instant confirmed_until;
   Instant next_probe;  // valid with kIncomplete, kProbing; kFailed: not before
   std::array<wire::PacketHandle, kParkedMax> parked{};  // oldest first
   uint16_t hash_next = 0, hash_bucket = 0;              // chain of equal hashes; see Neighbors
@@ -137,17 +138,14 @@ class Neighbors {
   void Ref(uint16_t index);
   void Unref(uint16_t index);
 
+  // True for nearly every packet: Use would say so, and has nothing to see to.
+  static bool IsConfirmed(const Neighbor& n, Instant now) { return now < n.confirmed_until; }
   // To be called before a packet is sent to the neighbour: true when `mac` may be used. Sees to
   // the confirmation of an address that became stale, and asks again for one that failed.
   bool Use(uint16_t index, Instant now) { return Use(entries_[index], now); }
   // REQUIRES: `n` is what operator[] gave.
   bool Use(const Neighbor& n, Instant now) {
-    // The two states of nearly every packet, without a call.
-    if (n.state == NeighborState::kReachable && now - n.confirmed < config_.reachable) [[likely]] {
-      return true;
-    }
-    return n.state == NeighborState::kStatic ||
-           UseUnconfirmed(static_cast<uint16_t>(&n - entries_.data()), now);
+    return IsConfirmed(n, now) || UseUnconfirmed(IndexOf(n), now);
   }
   bool IsResolved(uint16_t index) const { return entries_[index].HasMac(); }
   const Neighbor& operator[](uint16_t index) const { return entries_[index]; }
@@ -186,6 +184,7 @@ class Neighbors {
   const NeighborCounters& counters() const { return counters_; }
 
  private:
+  uint16_t IndexOf(const Neighbor& n) const { return static_cast<uint16_t>(&n - entries_.data()); }
   bool UseUnconfirmed(uint16_t index, Instant now);
   uint16_t BucketOf(const IpAddress& address) const;
   uint16_t Create(const IpAddress& address, NeighborState state);

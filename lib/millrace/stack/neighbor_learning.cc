@@ -11,7 +11,7 @@ bool Neighbors::MayUpdate(const Neighbor& n, const MacAddress& mac, Instant now)
       return false;
     case NeighborState::kReachable:
       // Nobody asked: only the same again, or one whose time is over.
-      return n.mac == mac || now - n.confirmed >= config_.reachable;
+      return n.mac == mac || !IsConfirmed(n, now);
     default:
       return true;
   }
@@ -23,7 +23,7 @@ void Neighbors::Learn(uint16_t index, const MacAddress& mac, NeighborState state
   Neighbor& n = entries_[index];
   n.mac = mac;
   n.state = state;
-  n.confirmed = now;
+  n.confirmed_until = state == NeighborState::kReachable ? now + config_.reachable : Instant();
   n.probes = 0;
   result.resolved = index;
   result.packet_count = n.parked_count;

@@ -55,7 +55,10 @@ class Stack {
   void DeliverReadable(Connection& connection, Socket socket);
   bool SendAll(Connection& connection);
   void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
-  void SendPlain(const Connection& connection, const tcp::TxFields& segment);
+  template <wire::OptionBits kOptions>
+  void SendPlain(Connection& connection, tcp::PlainDue due);
+  [[gnu::noinline]] void SendPlainFields(Connection& connection, tcp::PlainDue due);
+  bool SendFirstSyn(Connection& connection);
   bool SendSyn(const FlowKey& key, uint16_t neighbor, const tcp::TxFields& segment);
   template <class Build>
   void SendFrame(const TxOffload& offload, uint16_t neighbor, Build&& build);
@@ -155,22 +158,19 @@ void Stack<P, A>::Visit(Connection& connection) {
     }
   }
   bool more = false;
-  tcp::TxFields plain;  // not a member, and only ever inlined: its numbers stay in registers
-  switch (tcp::SendPlainSegment(tcb, engine_.env(), plain)) {
+  tcp::PlainDue due;
+  switch (tcp::FindPlainDue(tcb, engine_.env(), due)) {
     case tcp::PlainSend::kSegment:
-      SendPlain(connection, plain);
+      if (tcb.Has(tcp::kTimestampsOn)) [[likely]] {
+        SendPlain<wire::kTimestampsOption>(connection, due);
+      } else {
+        SendPlain<0>(connection, due);
+      }
       break;
     case tcp::PlainSend::kNothing:
       break;
     case tcp::PlainSend::kNotPlain:
-      if (tcp::SendFirstSyn(tcb, engine_.env(), plain)) {
-        if (!SendSyn(connection.key, connection.neighbor, plain)) {
-          static_cast<tcp::TxFields&>(segment_) = plain;
-          SendSegment(connection.key, connection.neighbor, segment_);
-        }
-      } else {
-        more = SendAll(connection);
-      }
+      more = !SendFirstSyn(connection) && SendAll(connection);
       break;
   }
   // A Resume that came from a call of this visit found it off the list.

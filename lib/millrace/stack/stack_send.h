@@ -32,19 +32,32 @@ void Stack<P, A>::SendSegment(const FlowKey& key, uint16_t neighbor,
       });
 }
 
+// What tcp::FindPlainDue has found, number by number into its frame. REQUIRES: there is room for
+// it.
 template <Port P, App A>
-MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(const Connection& connection,
-                                             const tcp::TxFields& segment) {
-  if (!connection.key.IsV4()) [[unlikely]] {
-    static_cast<tcp::TxFields&>(segment_) = segment;
-    return SendSegment(connection.key, connection.neighbor, segment_);
-  }
-  SendFrame(
-      engine_.builder().tcp_offload_v4(), connection.neighbor,
-      [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
-        return engine_.builder().BuildPlainTcp(at, connection.key, mac, segment,
-                                               engine_.env().send_pool);
-      });
+template <wire::OptionBits kOptions>
+MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(Connection& connection, tcp::PlainDue due) {
+  const Neighbor& hop = engine_.neighbors()[connection.neighbor];
+  if (!connection.key.IsV4() || !Neighbors::IsConfirmed(hop, engine_.env().now)) [[unlikely]]
+    return SendPlainFields(connection, due);
+  const wire::PacketHandle packet = port_.Allocate();
+  if (packet == wire::PacketHandle::kNone) [[unlikely]]
+    return SendPlainFields(connection, due);
+  const FrameBuilder& builder = engine_.builder();
+  FrameBuilder::PlainFrame<kOptions> frame(builder, port_.Data(packet), connection.key, hop.mac);
+  tcp::SendPlainSegment(connection.tcb, engine_.env(), due, frame);
+  const uint32_t length = frame.Finish(connection.key);
+  port_.Finish(packet, length, builder.tcp_offload_v4());
+  engine_.counters().tx_bytes += length;
+  tx_[tx_count_++] = packet;
+}
+
+// The same over IPv6, to a neighbour that has to be asked for, or without a packet.
+template <Port P, App A>
+void Stack<P, A>::SendPlainFields(Connection& connection, tcp::PlainDue due) {
+  tcp::PlainFields fields(connection.tcb, segment_);
+  tcp::SendPlainSegment(connection.tcb, engine_.env(), due, fields);
+  SendSegment(connection.key, connection.neighbor, segment_);
 }
 
 // A SYN or SYN-ACK with the usual options, straight into its frame; false for others. As segments
@@ -62,6 +75,18 @@ MR_ALWAYS_INLINE bool Stack<P, A>::SendSyn(const FlowKey& key, uint16_t neighbor
       neighbor, [&](std::byte * at, const MacAddress& mac) __attribute__((always_inline)) {
         return engine_.builder().BuildSyn(at, key, mac, segment);
       });
+  return true;
+}
+
+// False, and nothing was sent: more than the first SYN is due, or something else.
+template <Port P, App A>
+MR_ALWAYS_INLINE bool Stack<P, A>::SendFirstSyn(Connection& connection) {
+  tcp::TxFields syn;  // not a member, and only ever inlined: its numbers stay in registers
+  if (!tcp::SendFirstSyn(connection.tcb, engine_.env(), syn)) return false;
+  if (!SendSyn(connection.key, connection.neighbor, syn)) {
+    static_cast<tcp::TxFields&>(segment_) = syn;
+    SendSegment(connection.key, connection.neighbor, segment_);
+  }
   return true;
 }
 

@@ -38,7 +38,8 @@ struct Env {
         window_shift(OurWindowShift(config_in)),
         syn_options(SynOptions(config_in)),
         active_bits(ActiveBits(config_in)),
-        initial_bits(InitialBits(config_in)) {}
+        initial_bits(InitialBits(config_in)),
+        plain_send_states(PlainSendStates(config_in)) {}
 
   static uint32_t InitialBits(const Config& config) {
     return config.liveness.Any() ? uint32_t{kWatched} : 0;
@@ -50,6 +51,12 @@ struct Env {
     if (config.window_scaling) bits |= kWindowScalingOn;
     if (config.ecn == Ecn::kActive) bits |= kEcnOn;
     return bits;
+  }
+  // No state when PSH is at the end of bursts.
+  static unsigned PlainSendStates(const Config& config) {
+    constexpr unsigned kStates =
+        kSendingStates | StateBit(State::kFinWait2) | StateBit(State::kTimeWait);
+    return config.push_burst_segments == 0 ? kStates : 0;
   }
   static wire::OptionBits SynOptions(const Config& config) {
     wire::OptionBits options = wire::kMssOption;
@@ -69,6 +76,7 @@ struct Env {
     syn_options = SynOptions(next);
     active_bits = ActiveBits(next);
     initial_bits = InitialBits(next);
+    plain_send_states = PlainSendStates(next);
   }
 
   void SetNow(Instant t) {
@@ -109,6 +117,7 @@ struct Env {
   wire::OptionBits syn_options;   // that our SYN offers or agrees to, of wire::kFixedOptions
   uint32_t active_bits;           // TcbBit, what our SYN offers
   uint32_t initial_bits;          // TcbBit, of every connection that begins
+  unsigned plain_send_states;     // StateBit, in which tcp/output_plain.h sends
 };
 
 }  // namespace millrace::tcp

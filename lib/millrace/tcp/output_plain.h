@@ -21,61 +21,100 @@ namespace millrace::tcp {
 enum class [[nodiscard]] PlainSend : uint8_t{
     kNotPlain,  // nothing was changed: ask PollSend
     kNothing,   // nothing is due
-    kSegment,   // `segment` is all that is due
+    kSegment,   // one segment is due: SendPlainSegment
 };
 
-// PollSend for the connection that nearly all are.
-MR_ALWAYS_INLINE PlainSend SendPlainSegment(Tcb& tcb, Env& env, TxFields& segment) {
+// What it carries.
+struct PlainDue {
+  uint32_t length = 0;  // octets of text: all that is buffered
+  uint32_t sent = 0;    // and one more for the FIN
+};
+
+// What PollSend would send for the connection that nearly all are. Changes nothing.
+MR_ALWAYS_INLINE PlainSend FindPlainDue(const Tcb& tcb, const Env& env, PlainDue& due) {
   // Facts and algorithms that send in their own way.
   constexpr uint32_t kNotPlain = kRetransmitHead | kProbe | kResetNow | kTimeoutRecovery | kNoPush |
                                  kFastOpen | kCork | kKeepaliveDue | kRecord | kSackDue | kEcnOn |
                                  kEcnEcho | kWatched | kDuplicateAckMask;
-  constexpr unsigned kPlainStates =
-      kSendingStates | StateBit(State::kFinWait2) | StateBit(State::kTimeWait);
   const uint32_t bits = tcb.bits;
   if ((bits & kNotPlain) != 0) return PlainSend::kNotPlain;
-  if (!IsIn(tcb.state, kPlainStates)) {
+  if (!IsIn(tcb.state, env.plain_send_states)) {
     return tcb.state == State::kClosed ? PlainSend::kNothing : PlainSend::kNotPlain;
   }
   if (tcb.snd_una != tcb.snd_nxt || tcb.rtx_nxt != tcb.snd_nxt) return PlainSend::kNotPlain;
-  if (env.config.push_burst_segments != 0) return PlainSend::kNotPlain;
-  const uint32_t length = tcb.send.size_bytes();
-  const uint32_t fin = (bits & (kFinQueued | kFinAcked)) == kFinQueued ? wire::kFin : 0;  // 1 or 0
-  const uint32_t sent = length + fin;
-  if (sent == 0) {
-    if ((bits & kAckNow) == 0) return PlainSend::kNothing;
-  } else if (length > tcb.snd_mss || sent > tcb.snd_wnd || sent > tcb.congestion.cwnd) {
+  const uint32_t fin = (bits & (kFinQueued | kFinAcked)) == kFinQueued ? 1 : 0;
+  due.length = tcb.send.size_bytes();
+  due.sent = due.length + fin;
+  if (due.sent == 0) return (bits & kAckNow) == 0 ? PlainSend::kNothing : PlainSend::kSegment;
+  if (due.length > tcb.snd_mss || due.sent > tcb.snd_wnd || due.sent > tcb.congestion.cwnd) {
     return PlainSend::kNotPlain;
   }
-  segment = TxFields();
-  segment.seq = tcb.snd_nxt;
-  segment.ack = tcb.rcv_nxt;
-  segment.flags = static_cast<wire::Flags>(wire::kAck | fin | (length > 0 ? wire::kPsh : 0));
-  segment.payload_length = static_cast<uint16_t>(length);
-  if ((bits & kTimestampsOn) != 0) [[likely]] {
-    segment.options = wire::kTimestampsOption;
-    segment.tsval = env.ts_clock + tcb.ts_offset;
-    segment.tsecr = tcb.ts_recent;
-  }
-  segment.window = OfferWindow(tcb);
+  return PlainSend::kSegment;
+}
+
+// Sends what FindPlainDue has found: `out` is told each number as soon as it is known, so that it
+// can be stored into the frame and forgotten, because all together do not fit the registers. In
+// this order, those in brackets where the segment has them:
+//   SetNumbers(seq, ack) [SetTimestamps(tsval, tsecr)] SetControl(flags, window)
+//   [SetText(cursor, length, pool)]
+// `out` knows whether there are timestamps, that is whether the connection has kTimestampsOn.
+template <class Out>
+MR_ALWAYS_INLINE void SendPlainSegment(Tcb& tcb, Env& env, PlainDue due, Out& out) {
+  MR_DCHECK(out.HasTimestamps() == tcb.Has(kTimestampsOn));
+  out.SetNumbers(tcb.snd_nxt, tcb.rcv_nxt);
   tcb.last_ack_sent = tcb.rcv_nxt;
-  tcb.bits = bits & ~uint32_t{kAckNow};
+  if (out.HasTimestamps()) out.SetTimestamps(env.ts_clock + tcb.ts_offset, tcb.ts_recent);
+  const uint32_t fin = due.sent - due.length;
+  static_assert(wire::kFin == 1);
+  out.SetControl(static_cast<wire::Flags>(wire::kAck | fin | (due.length > 0 ? wire::kPsh : 0)),
+                 OfferWindow(tcb));
+  tcb.Clear(kAckNow);
   tcb.timers.Stop(Timer::kDelayedAck);
   ++env.counters.out_segs;
-  if (sent == 0) return PlainSend::kSegment;
-  if (length > 0) segment.payload = tcb.send.At(0, env.send_pool);
+  if (due.sent == 0) return;
+  if (due.length > 0) out.SetText(tcb.send.At(0, env.send_pool), due.length, env.send_pool);
   if (fin != 0 && tcb.state == State::kCloseWait) Transition(tcb, State::kLastAck);
-  tcb.snd_nxt += sent;
+  tcb.snd_nxt += due.sent;
   tcb.rtx_nxt = tcb.snd_nxt;
   tcb.progress_tick = env.tick;
-  if ((bits & kRttTiming) == 0) {
-    tcb.bits |= kRttTiming;
+  if (!tcb.Has(kRttTiming)) {
+    tcb.Set(kRttTiming);
     tcb.rtt_seq = tcb.snd_nxt;
     tcb.rtt_start_us = env.us;
   }
   if (!tcb.timers.IsArmed(Timer::kRetransmit)) ArmRetransmit(tcb, env);
-  return PlainSend::kSegment;
 }
+
+// An `out` for SendPlainSegment: the segment as numbers.
+class PlainFields {
+ public:
+  PlainFields(const Tcb& tcb, TxFields& fields)
+      : has_timestamps_(tcb.Has(kTimestampsOn)), fields_(fields) {
+    fields_ = TxFields();
+  }
+  bool HasTimestamps() const { return has_timestamps_; }
+  void SetNumbers(SeqNum seq, SeqNum ack) {
+    fields_.seq = seq;
+    fields_.ack = ack;
+  }
+  void SetTimestamps(uint32_t tsval, uint32_t tsecr) {
+    fields_.options = wire::kTimestampsOption;
+    fields_.tsval = tsval;
+    fields_.tsecr = tsecr;
+  }
+  void SetControl(wire::Flags flags, uint16_t window) {
+    fields_.flags = flags;
+    fields_.window = window;
+  }
+  void SetText(SendCursor text, uint32_t length, const SendPool& /*pool*/) {
+    fields_.payload = text;
+    fields_.payload_length = static_cast<uint16_t>(length);
+  }
+
+ private:
+  bool has_timestamps_;
+  TxFields& fields_;
+};
 
 // PollSend for a connection that OpenActive has just made, when its SYN is all that is due: false,
 // and nothing has changed, when it is not, or when more is asked for with it.

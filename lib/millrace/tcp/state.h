@@ -30,7 +30,9 @@ const char* ToString(State state);  // the RFC's spelling: "SYN-RECEIVED"
 constexpr uint16_t StateBit(State s) { return static_cast<uint16_t>(1u << static_cast<int>(s)); }
 
 // True when `state` is one of those in `bits` (StateBit(a) | StateBit(b)).
-constexpr bool IsIn(State state, unsigned bits) { return (StateBit(state) & bits) != 0; }
+constexpr bool IsIn(State state, unsigned bits) {
+  return (bits >> static_cast<int>(state) & 1) != 0;
+}
 
 // ESTABLISHED and after: both sides know both initial sequence numbers.
 constexpr bool IsSynchronized(State s) { return s >= State::kEstablished; }

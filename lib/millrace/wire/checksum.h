@@ -30,9 +30,14 @@ static_assert(std::endian::native == std::endian::little);
 // What a fold over data that contains its own, correct checksum yields.
 inline constexpr uint16_t kChecksumValid = 0xFFFF;
 
-// a + b with the carry added back in (end-around, mod 2^64 - 1).
+// a + b with the carry added back in (end-around, mod 2^64 - 1 and mod 2^32 - 1).
 inline uint64_t OnesComplementAdd(uint64_t a, uint64_t b) {
   const uint64_t sum = a + b;
+  return sum + (sum < b ? 1 : 0);
+}
+
+inline uint32_t OnesComplementAdd(uint32_t a, uint32_t b) {
+  const uint32_t sum = a + b;
   return sum + (sum < b ? 1 : 0);
 }
 

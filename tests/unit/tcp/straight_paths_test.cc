@@ -66,15 +66,19 @@ struct Side {
   SendProgress Emit() {
     if (!straight) return PollSend(tcb, env, out);
     TxSegment segment;
-    switch (SendPlainSegment(tcb, env, segment)) {
+    PlainDue due;
+    switch (FindPlainDue(tcb, env, due)) {
       case PlainSend::kNotPlain:
         if (!SendFirstSyn(tcb, env, segment)) return PollSend(tcb, env, out);
         out.Add() = segment;
         ++first_syns;
         break;
-      case PlainSend::kSegment:
+      case PlainSend::kSegment: {
+        PlainFields fields(tcb, segment);
+        SendPlainSegment(tcb, env, due, fields);
         out.Add() = segment;
         break;
+      }
       case PlainSend::kNothing:
         break;
     }
