@@ -65,7 +65,7 @@ class FrameBuilder {
     MR_ALWAYS_INLINE void SetTimestamps(uint32_t tsval, uint32_t tsecr) {
       tcp_.SetTimestamps(tsval, tsecr);
     }
-    MR_ALWAYS_INLINE void SetControl(wire::Flags flags, uint16_t window) {
+    MR_ALWAYS_INLINE void SetControl(uint32_t flags, uint16_t window) {
       tcp_.SetControl(kHeaderBytes, flags, window);
     }
     MR_ALWAYS_INLINE void SetText(tcp::SendCursor text, uint32_t length,

@@ -57,7 +57,7 @@ class Stack {
   void SendSegment(const FlowKey& key, uint16_t neighbor, const tcp::TxSegment& segment);
   template <wire::OptionBits kOptions>
   void SendPlain(Connection& connection, tcp::PlainDue due);
-  [[gnu::noinline]] void SendPlainFields(Connection& connection, tcp::PlainDue due);
+  [[gnu::noinline]] void SendPlainFields(Connection& connection);
   bool SendFirstSyn(Connection& connection);
   bool SendSyn(const FlowKey& key, uint16_t neighbor, const tcp::TxFields& segment);
   template <class Build>

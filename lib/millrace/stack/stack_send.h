@@ -39,10 +39,10 @@ template <wire::OptionBits kOptions>
 MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(Connection& connection, tcp::PlainDue due) {
   const Neighbor& hop = engine_.neighbors()[connection.neighbor];
   if (!connection.key.IsV4() || !Neighbors::IsConfirmed(hop, engine_.env().now)) [[unlikely]]
-    return SendPlainFields(connection, due);
+    return SendPlainFields(connection);
   const wire::PacketHandle packet = port_.Allocate();
   if (packet == wire::PacketHandle::kNone) [[unlikely]]
-    return SendPlainFields(connection, due);
+    return SendPlainFields(connection);
   const FrameBuilder& builder = engine_.builder();
   FrameBuilder::PlainFrame<kOptions> frame(builder, port_.Data(packet), connection.key, hop.mac);
   tcp::SendPlainSegment(connection.tcb, engine_.env(), due, frame);
@@ -54,7 +54,9 @@ MR_ALWAYS_INLINE void Stack<P, A>::SendPlain(Connection& connection, tcp::PlainD
 
 // The same over IPv6, to a neighbour that has to be asked for, or without a packet.
 template <Port P, App A>
-void Stack<P, A>::SendPlainFields(Connection& connection, tcp::PlainDue due) {
+void Stack<P, A>::SendPlainFields(Connection& connection) {
+  tcp::PlainDue due;
+  (void)tcp::FindPlainDue(connection.tcb, engine_.env(), due);  // what the caller found
   tcp::PlainFields fields(connection.tcb, segment_);
   tcp::SendPlainSegment(connection.tcb, engine_.env(), due, fields);
   SendSegment(connection.key, connection.neighbor, segment_);

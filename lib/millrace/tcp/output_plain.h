@@ -61,13 +61,13 @@ MR_ALWAYS_INLINE PlainSend FindPlainDue(const Tcb& tcb, const Env& env, PlainDue
 template <class Out>
 MR_ALWAYS_INLINE void SendPlainSegment(Tcb& tcb, Env& env, PlainDue due, Out& out) {
   MR_DCHECK(out.HasTimestamps() == tcb.Has(kTimestampsOn));
-  out.SetNumbers(tcb.snd_nxt, tcb.rcv_nxt);
-  tcb.last_ack_sent = tcb.rcv_nxt;
+  const SeqNum ack = tcb.rcv_nxt;
+  out.SetNumbers(tcb.snd_nxt, ack);
+  tcb.last_ack_sent = ack;
   if (out.HasTimestamps()) out.SetTimestamps(env.ts_clock + tcb.ts_offset, tcb.ts_recent);
   const uint32_t fin = due.sent - due.length;
   static_assert(wire::kFin == 1);
-  out.SetControl(static_cast<wire::Flags>(wire::kAck | fin | (due.length > 0 ? wire::kPsh : 0)),
-                 OfferWindow(tcb));
+  out.SetControl(wire::kAck | fin | (due.length > 0 ? wire::kPsh : 0u), OfferWindow(tcb));
   tcb.Clear(kAckNow);
   tcb.timers.Stop(Timer::kDelayedAck);
   ++env.counters.out_segs;
@@ -102,8 +102,8 @@ class PlainFields {
     fields_.tsval = tsval;
     fields_.tsecr = tsecr;
   }
-  void SetControl(wire::Flags flags, uint16_t window) {
-    fields_.flags = flags;
+  void SetControl(uint32_t flags, uint16_t window) {
+    fields_.flags = static_cast<wire::Flags>(flags);
     fields_.window = window;
   }
   void SetText(SendCursor text, uint32_t length, const SendPool& /*pool*/) {

@@ -13,6 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #include "millrace/base/endian.h"
 #include "millrace/base/inline.h"
@@ -59,9 +62,9 @@ class PlainEmitter {
       Set(kTcpSeqAt, seq.value());
       Set(kTcpAckAt, ack.value());
     }
-    MR_ALWAYS_INLINE void SetControl(uint32_t header_bytes, Flags flags, uint16_t window) {
+    MR_ALWAYS_INLINE void SetControl(uint32_t header_bytes, uint32_t flags, uint16_t window) {
       Set(kTcpDataOffsetAt,  // (bytes / 4) << 28
-          header_bytes << 26 | uint32_t{flags} << 16 | window);
+          header_bytes << 26 | flags << 16 | window);
     }
     MR_ALWAYS_INLINE void SetTimestamps(uint32_t tsval, uint32_t tsecr) {
       SetOption(0, kTimestampsPrefix);
@@ -124,7 +127,13 @@ class PlainEmitter {
   MR_ALWAYS_INLINE TcpHeader Begin(std::byte* at, const MacAddress& destination,
                                    uint32_t ports) const {
     StoreMac(at, destination);
+#if defined(__AVX2__)
+    // The compiler would take two loads and two stores.
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at + kConstantAt),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(constant_)));
+#else
     std::memcpy(at + kConstantAt, constant_, sizeof constant_);
+#endif
     TcpHeader tcp(at);
     tcp.SetPorts(ports);
     return tcp;
