@@ -216,7 +216,7 @@ inline uint64_t FlowTable::Hash(uint64_t addresses, uint64_t ports_and_pair) con
   const auto& k = secret_.words;
   const Product nh = Product{addresses + k[0]} * (ports_and_pair + k[1]);
   const Product mixed =
-      Product{static_cast<uint64_t>(nh) ^ k[2]} * (static_cast<uint64_t>(nh >> 64) ^ k[3]);
+      Product{static_cast<uint64_t>(nh >> 64) ^ k[3]} * (static_cast<uint64_t>(nh) ^ k[2]);
   return (static_cast<uint64_t>(mixed) ^ static_cast<uint64_t>(mixed >> 64)) | 1;
 }
 

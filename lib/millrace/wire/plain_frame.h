@@ -140,17 +140,24 @@ class PlainFrameParser {
   MR_ALWAYS_INLINE bool Finish(const std::byte* data, uint32_t length, ChecksumStates states,
                                Segment& segment) const {
     constexpr uint32_t kPayloadAt = kTcpAt + kHeaderBytes;
-    // With a packet shorter than its headers this is a large number.
+    const auto total_length = Load<uint16_t>(data + kIpAt + kIpv4TotalLengthAt);
+    // With a packet shorter than its headers this is a large number. Swapped as 32 bits: of 16 the
+    // compiler makes a store and a load that waits for it.
     const uint32_t payload_length =
-        LoadBe16(data + kIpAt + kIpv4TotalLengthAt) - kIpv4HeaderBytes - kHeaderBytes;
+        (__builtin_bswap32(total_length) >> 16) - kIpv4HeaderBytes - kHeaderBytes;
     if (payload_length > length - kPayloadAt) return false;
+    // Of the pseudo-header: protocol and length, which is the packet's less an IP header.
+    constexpr uint16_t kDifference = 0xFFFF + kIpProtocolTcp - kIpv4HeaderBytes;
+    uint32_t pseudo = uint32_t{total_length} + __builtin_bswap16(kDifference);
+    asm("" : "+r"(pseudo));  // or else in the middle of the sum, whose carry then waits elsewhere
     // RFC 9293 3.1 (MUST-3): "The receiver MUST check it"; so when the device did not, we do.
     if (states.Are(ChecksumState::kUnknown)) [[likely]] {
-      if (!IsIpRight(data) || !IsTcpRight<kHeaderBytes>(data, payload_length)) return false;
+      if (!IsIpRight(data) || !IsTcpRight<kHeaderBytes>(data, pseudo, payload_length)) return false;
     } else if (!states.Are(ChecksumState::kGood)) {
       if (states.HasBad()) return false;
-      if (states.ip() == ChecksumState::kUnknown ? !IsIpRight(data)
-                                                 : !IsTcpRight<kHeaderBytes>(data, payload_length))
+      if (states.ip() == ChecksumState::kUnknown
+              ? !IsIpRight(data)
+              : !IsTcpRight<kHeaderBytes>(data, pseudo, payload_length))
         return false;
     }
     segment.payload_length = payload_length;
@@ -166,11 +173,8 @@ class PlainFrameParser {
   }
 
   template <uint32_t kHeaderBytes>
-  MR_ALWAYS_INLINE bool IsTcpRight(const std::byte* data, uint32_t payload_length) const {
-    // Of the pseudo-header: protocol and length, which is the packet's less an IP header.
-    constexpr uint16_t kDifference = 0xFFFF + kIpProtocolTcp - kIpv4HeaderBytes;
-    const auto total_length = Load<uint16_t>(data + kIpAt + kIpv4TotalLengthAt);
-    const uint32_t pseudo = uint32_t{total_length} + __builtin_bswap16(kDifference);
+  MR_ALWAYS_INLINE bool IsTcpRight(const std::byte* data, uint32_t pseudo,
+                                   uint32_t payload_length) const {
     const std::byte* const tcp = data + kTcpAt;
     const uint64_t addresses = Load64(data + kAddressesAt);
     uint64_t sum;
