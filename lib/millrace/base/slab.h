@@ -8,6 +8,7 @@
 #ifndef MILLRACE_BASE_SLAB_H_
 #define MILLRACE_BASE_SLAB_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -73,16 +74,14 @@ class Slab {
     MR_DCHECK(index < fresh_);
     return objects_[index];
   }
-  uint32_t IndexOf(const T& object) const { return static_cast<uint32_t>(&object - objects_); }
-  // Another name for an object, in units of its alignment: no multiplication by its size.
-  uint32_t PlaceOf(const T& object) const {
+  // The quotient of a number that is known to be divisible: a shift, and a multiplication by the
+  // inverse of what is odd of the size.
+  uint32_t IndexOf(const T& object) const {
+    constexpr int kShift = std::countr_zero(sizeof(T));
+    constexpr auto kOdd = static_cast<uint32_t>(sizeof(T) >> kShift);
     const auto offset = static_cast<size_t>(reinterpret_cast<const std::byte*>(&object) -
                                             reinterpret_cast<const std::byte*>(objects_));
-    return static_cast<uint32_t>(offset / alignof(T));  // of an unsigned number: a shift
-  }
-  T& AtPlace(uint32_t place) {
-    return *reinterpret_cast<T*>(reinterpret_cast<std::byte*>(objects_) +
-                                 size_t{place} * alignof(T));
+    return static_cast<uint32_t>(offset >> kShift) * InverseOf(kOdd);
   }
 
   const T* objects() const { return objects_; }  // null when there was no memory
@@ -94,6 +93,13 @@ class Slab {
   bool huge() const { return region_.huge(); }
 
  private:
+  // Modulo 2^32, by Newton's method: each step doubles the bits that are right, at first three.
+  static constexpr uint32_t InverseOf(uint32_t odd) {
+    uint32_t inverse = odd;
+    for (int bits = 3; bits < 32; bits *= 2) inverse *= 2 - odd * inverse;
+    return inverse;
+  }
+
   Region region_;
   T* objects_ = nullptr;
   uint32_t capacity_ = 0;

@@ -132,7 +132,7 @@ std::optional<std::string> EngineChecker::CheckHistory(uint32_t index,
 std::optional<std::string> EngineChecker::CheckConnection(stack::Engine& engine,
                                                           const Connection& connection) {
   const Tcb& tcb = connection.tcb;
-  if (connection.detached() || connection.dirty_next != Connection::kNotListed) return std::nullopt;
+  if (connection.detached() || connection.listed != 0) return std::nullopt;
   if (tcp::IsOver(tcb)) return "a finished connection was not given back";
   if (auto wrong = CheckSequences(tcb)) return wrong;
   if (auto wrong = CheckTimers(tcb)) return wrong;

@@ -110,7 +110,8 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
                     secrets.source_limit),
       fast_open_cache_(config.tcp.fast_open_client),
       syn_cookie_keys_(secrets.syn_cookie, now),
-      stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst) {
+      stateless_limit_(config.stateless_replies_per_s, config.stateless_replies_burst),
+      visits_(config.limits.connections) {
   const auto keys_of = [](const auto& slab) {
     const auto* first = slab.objects();
     if (first == nullptr) return KeyPlace{};  // no memory: ok_ will say so
@@ -128,7 +129,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
   // Every packet that is held can be released in one poll, besides those of the burst itself.
   env_.released.reserve(config.limits.receive_nodes + 4 * kBurst + Neighbors::kParkedMax);
   const Limits& l = config.limits;
-  ok_ = l.connections <= kConnectionsMax && table_.capacity() > 0 && pairs_.ok() &&
+  ok_ = l.connections <= kConnectionsMax && table_.capacity() > 0 && pairs_.ok() && visits_.ok() &&
         connections_.capacity() == l.connections && half_opens_.capacity() == l.half_open &&
         time_waits_.capacity() == l.time_wait &&
         env_.send_pool.extents.capacity() == l.send_extents &&

@@ -35,6 +35,7 @@
 #include "millrace/stack/source_port.h"
 #include "millrace/stack/time_wait_queue.h"
 #include "millrace/stack/timer_wheel.h"
+#include "millrace/stack/visit_list.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/env.h"
 #include "millrace/tcp/fast_open.h"
@@ -87,14 +88,16 @@ class Engine {
   void BeginPoll(Instant now) {
     env_.SetNow(now);
     poll_era_ = neighbors_.era();
+    visits_.MakeRoom();
   }
   void Input(std::span<const RxFrame> frames);
   void RunTimers();
   // Once a millisecond: room for new connections and their data, if there is hardly any
   // (stack/engine_pressure.cc).
   void RelievePressure();
-  // Next connection that needs a visit, or null.
-  Connection* PopDirty();
+  // Next connection that needs a visit. REQUIRES: HasDirty(); at most kVisitsMax in a poll.
+  Connection& PopDirty();
+  static constexpr size_t kVisitsMax = VisitList::kPopsMax;
   // After events and PollSend: gives back what is over, arms the timer of what is not. Calls
   // on_close(socket, reason) for a connection that ends here; one that does not is visited `again`.
   template <class OnClose>
@@ -129,7 +132,7 @@ class Engine {
   SourcePorts& source_ports() { return source_ports_; }
   // No deadline is before this; Instant::Never() when no timer runs. For sleeping and simulation.
   Instant NextDeadline() const;
-  bool HasDirty() const { return dirty_head_ != nullptr; }
+  bool HasDirty() const { return !visits_.empty(); }
   // Next hop of a flow, found or made; Neighbors::kNone without route or room.
   uint16_t NextHop(const FlowKey& key);
   // Whether an index that was that when a reply was made, earlier in this poll, still is.
@@ -171,7 +174,7 @@ class Engine {
 
  private:
   friend class Socket;
-  static constexpr uint32_t kConnectionsMax = 1u << 28;  // Slab::PlaceOf has 32 bits
+  static constexpr uint32_t kConnectionsMax = 1u << 28;
   static constexpr size_t kTimerWorkMax = 256;  // entries touched per poll, wheel and queue
   static constexpr size_t kExpiryBatch = 32;    // TIME-WAITs that leave the table together
   static constexpr size_t kRepliesMax = kBurst + kTimerWorkMax;
@@ -277,7 +280,7 @@ class Engine {
   void ExpireTimeWaits();
   bool IsCrowded() const;
   void LeaveTable(Connection& connection);
-  void EndVisit();
+  void EndVisit(Connection& connection);
   void EraseFlow(const Connection& connection);
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
   ConnectResult OpenWith(FlowKey key, uint64_t hash, tcp::TupleSecrets secrets, uint64_t user_data,
@@ -326,10 +329,11 @@ class Engine {
 
   Pressure pressure_;
 
-  Connection* dirty_head_ = nullptr;  // null: the list is empty
-  Connection* dirty_tail_ = nullptr;
-  Connection* visiting_ = nullptr;          // between PopDirty and FinishVisit
-  ConnectionId visiting_id_;                // of it
+  VisitList visits_;
+  // Between PopDirty and FinishVisit; otherwise the name is one that no connection has.
+  static constexpr ConnectionId kNobodysId{UINT32_MAX, UINT32_MAX};
+  Connection* visiting_ = nullptr;
+  ConnectionId visiting_id_ = kNobodysId;
   const Connection* delivering_ = nullptr;  // whose OnReceive runs
   bool close_deferred_ = false;
 

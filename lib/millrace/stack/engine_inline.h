@@ -1,6 +1,6 @@
-// stack/engine_inline.h - what of the engine is inlined into Stack: the list of connections that
-// need a visit, the end of a visit, and a connection's record taken and given back (117
-// instructions a connection less than by calls). Included by stack/engine.h.
+// stack/engine_inline.h - what of the engine is inlined into Stack: a connection put on the
+// list of those that need a visit, the end of a visit, and a connection's record taken and given
+// back (117 instructions a connection less than by calls). Included by stack/engine.h.
 #ifndef MILLRACE_STACK_ENGINE_INLINE_H_
 #define MILLRACE_STACK_ENGINE_INLINE_H_
 
@@ -9,7 +9,7 @@
 namespace millrace::stack {
 
 inline Connection* Engine::Find(ConnectionId id) {
-  // Nearly always the one whose events are being told. Outside of a visit both are null.
+  // Nearly always the one whose events are being told.
   if (id == visiting_id_) [[likely]]
     return visiting_;
   if (id.generation == 0 || id.index >= connections_.touched()) return nullptr;
@@ -24,25 +24,15 @@ inline Socket Engine::SocketOf(const Connection& connection) {
 inline Socket Engine::SocketOfVisited() { return Socket(this, visiting_id_); }
 
 inline void Engine::MarkDirty(Connection& connection) {
-  if (connection.dirty_next != Connection::kNotListed || visiting_ == &connection) return;
-  const uint32_t self = connections_.PlaceOf(connection) + 1;
-  connection.dirty_next = self;  // the last of the list points to itself
-  if (dirty_head_ == nullptr) {
-    dirty_head_ = &connection;
-  } else {
-    dirty_tail_->dirty_next = self;
-  }
-  dirty_tail_ = &connection;
+  if (connection.listed != 0) return;
+  connection.listed = 1;
+  visits_.Push(connection);
 }
 
-inline Connection* Engine::PopDirty() {
-  Connection* const connection = dirty_head_;
-  if (connection == nullptr) return nullptr;
-  dirty_head_ =
-      connection == dirty_tail_ ? nullptr : &connections_.AtPlace(connection->dirty_next - 1);
-  connection->dirty_next = Connection::kNotListed;
-  visiting_ = connection;
-  visiting_id_ = {connections_.IndexOf(*connection), connection->generation()};
+inline Connection& Engine::PopDirty() {
+  Connection& connection = visits_.Pop();
+  visiting_ = &connection;
+  visiting_id_ = {connections_.IndexOf(connection), connection.generation()};
   return connection;
 }
 
@@ -60,7 +50,7 @@ inline uint32_t Engine::AdoptConnection(const FlowKey& key, uint16_t neighbor, u
   Connection& c = connections_[index];
   c.key = key;
   c.user_data = user_data;
-  c.dirty_next = Connection::kNotListed;
+  c.listed = 0;
   c.BeginUse();
   c.neighbor = neighbor;
   c.listener = ListenerTable::kNone;
@@ -69,7 +59,7 @@ inline uint32_t Engine::AdoptConnection(const FlowKey& key, uint16_t neighbor, u
 
 inline void Engine::FreeConnection(Connection& connection) {
   MR_DCHECK(connection.in_use());
-  MR_DCHECK(connection.dirty_next == Connection::kNotListed);
+  MR_DCHECK(connection.listed == 0);
   neighbors_.Unref(connection.neighbor);
   pairs_.Unref(connection.key);
   connection.use &= ~Connection::kInUse;
@@ -84,9 +74,9 @@ inline void Engine::LeaveTable(Connection& connection) {
   }
 }
 
-inline void Engine::EndVisit() {
-  visiting_ = nullptr;
-  visiting_id_ = {};
+inline void Engine::EndVisit(Connection& connection) {
+  connection.listed = 0;
+  visiting_id_ = kNobodysId;
 }
 
 // The number of octets of one is read from memory: multiplied by a constant, an index takes four
@@ -118,12 +108,12 @@ void Engine::FinishVisit(Connection& connection, bool again, OnClose&& on_close)
   if (over && (tcb.receive.ready_bytes() == 0 || tcb.Has(tcp::kReceiveClosed))) {
     // Still the one that is visited: no command in there may put it on the list again.
     on_close(SocketOf(connection), tcb.close_reason);
-    EndVisit();
+    EndVisit(connection);
     tcp::Release(tcb, env_);
     FreeConnection(connection);
     return;
   }
-  EndVisit();
+  EndVisit(connection);
   if (!over && tcb.timers.armed != 0) {
     connection_wheel_.Schedule(connections_, connection, tcb.timers.Next());
   }

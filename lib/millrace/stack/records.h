@@ -35,12 +35,11 @@ struct alignas(16) Connection {
   FlowKey key;
   uint64_t user_data;  // the application's
   TimerLink timer;
-  uint32_t dirty_next;  // list of connections that need a visit: Slab::PlaceOf + 1, or kNotListed
-  uint32_t use;         // kInUse, kDetached and a count of the users of the slot
-  uint16_t neighbor;    // next hop, held by Neighbors::Ref
-  uint16_t listener;    // of a passive open
+  uint32_t listed;    // 1: needs a visit (stack/visit_list.h), or is visited
+  uint32_t use;       // kInUse, kDetached and a count of the users of the slot
+  uint16_t neighbor;  // next hop, held by Neighbors::Ref
+  uint16_t listener;  // of a passive open
 
-  static constexpr uint32_t kNotListed = 0;  // fresh slab memory is zero
   static constexpr uint32_t kInUse = 1u << 0;
   static constexpr uint32_t kDetached = 1u << 1;  // over, but the application has not read all
   bool in_use() const { return (use & kInUse) != 0; }

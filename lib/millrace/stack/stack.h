@@ -46,7 +46,6 @@ class Stack {
 
  private:
   static constexpr size_t kTxMax = 512;
-  static constexpr size_t kVisitsMax = 1024;
   static constexpr Duration kHousekeeping = Duration::Milliseconds(1);
   static constexpr Duration kHoldBackMax = Duration::Milliseconds(10);
 
@@ -104,10 +103,8 @@ size_t Stack<P, A>::Poll(Instant now) {
   SendReplies();
   app_.OnPoll(engine_, now);
   size_t visits = 0;
-  for (; visits < kVisitsMax && TxHasRoom(); ++visits) {
-    Connection* connection = engine_.PopDirty();
-    if (connection == nullptr) break;
-    Visit(*connection);
+  for (; visits < Engine::kVisitsMax && engine_.HasDirty() && TxHasRoom(); ++visits) {
+    Visit(engine_.PopDirty());
   }
   work_ += visits;
   if (now >= next_housekeeping_) Housekeep();
