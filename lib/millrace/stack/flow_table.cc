@@ -22,24 +22,19 @@ FlowTable::FlowTable(uint32_t capacity_entries, const Key& secret, Region::Pages
   capacity_ = buckets_ == nullptr ? 0 : capacity_entries;
 }
 
-bool FlowTable::Insert(uint64_t hash, FlowRef ref) {
-  MR_DCHECK(static_cast<bool>(ref));
-  if (size_ >= capacity_) return false;
-  if (!Place(hash, ref)) {
-    if (stash_size_ == kStashMax) return false;
-    stash_[stash_size_++] = {hash, ref};
-    ++buckets_[Home(hash)].stashed;
-  }
-  ++size_;
+// REQUIRES: its home is full.
+bool FlowTable::InsertElsewhere(uint64_t hash, FlowRef ref) {
+  if (Place(hash, ref)) return true;
+  if (stash_size_ == kStashMax) return false;
+  stash_[stash_size_++] = {hash, ref};
+  ++buckets_[Home(hash)].stashed;
   return true;
 }
 
-// Puts the entry into one of its two buckets; false when neither has nor can be given room.
+// Makes room in one of the entry's two buckets and puts it there; false when there is none.
 bool FlowTable::Place(uint64_t hash, FlowRef ref) {
   const uint16_t tag = Tag(hash);
   const uint32_t home = Home(hash);
-  if (PlaceHome(home, tag, ref)) [[likely]]
-    return true;
   // Before anybody leaves, a visitor goes home, if there is room by now: so fewer live away.
   if (SendVisitorHome(home)) return PlaceHome(home, tag, ref);
   if (PlaceAway(home, tag, ref)) return true;
@@ -50,10 +45,6 @@ bool FlowTable::Place(uint64_t hash, FlowRef ref) {
   return PlaceAway(home, tag, ref);
 }
 
-bool FlowTable::PlaceHome(uint32_t home, uint16_t tag, FlowRef ref) {
-  return PutIn(buckets_[home], tag, ref, /*visitor=*/false);
-}
-
 // Into the second bucket of the entry, when there is one.
 bool FlowTable::PlaceAway(uint32_t home, uint16_t tag, FlowRef ref) {
   const uint32_t second = Other(home, tag);
@@ -61,16 +52,6 @@ bool FlowTable::PlaceAway(uint32_t home, uint16_t tag, FlowRef ref) {
   if (second == home || away == kAwayMax) return false;
   if (!PutIn(buckets_[second], tag, ref, /*visitor=*/true)) return false;
   ++away;
-  return true;
-}
-
-bool FlowTable::PutIn(Bucket& bucket, uint16_t tag, FlowRef ref, bool visitor) {
-  const Slots empty = MatchTags(bucket, 0);
-  if (!empty) return false;
-  const uint32_t slot = empty.First();
-  bucket.tags[slot] = tag;
-  bucket.refs[slot] = ref;
-  if (visitor) bucket.visitors = static_cast<uint8_t>(bucket.visitors | 1u << slot);
   return true;
 }
 

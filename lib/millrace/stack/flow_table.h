@@ -30,6 +30,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "millrace/base/check.h"
 #include "millrace/base/memory.h"
 #include "millrace/stack/flow_key.h"
 
@@ -79,7 +80,15 @@ class FlowTable {
   FlowRef Find(uint64_t hash, Match&& match) const;
 
   // False when there is no room. REQUIRES: the flow is not in the table; `ref` is not none.
-  [[nodiscard]] bool Insert(uint64_t hash, FlowRef ref);
+  [[nodiscard]] bool Insert(uint64_t hash, FlowRef ref) {
+    MR_DCHECK(static_cast<bool>(ref));
+    if (size_ >= capacity_) return false;
+    // Nearly always there is room at home: without a call it takes 40 instructions less.
+    if (!PlaceHome(Home(hash), Tag(hash), ref) && !InsertElsewhere(hash, ref)) [[unlikely]]
+      return false;
+    ++size_;
+    return true;
+  }
 
   // The flow's record moved: half-open to connection to TIME-WAIT. REQUIRES: (hash, from) is in.
   void Replace(uint64_t hash, FlowRef from, FlowRef to);
@@ -178,6 +187,7 @@ class FlowTable {
   static void Clear(Bucket& bucket, uint32_t slot);
   bool SendVisitorHome(uint32_t bucket);
   bool SendResidentAway(uint32_t bucket);
+  [[gnu::noinline]] bool InsertElsewhere(uint64_t hash, FlowRef ref);
   bool Place(uint64_t hash, FlowRef ref);
   static FlowRef* LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref);
   FlowRef* Locate(uint64_t hash, FlowRef ref, uint32_t* bucket);
@@ -232,6 +242,20 @@ inline FlowTable::Slots FlowTable::MatchTags(const Bucket& bucket, uint16_t tag)
   }
   return Slots(bits);
 #endif
+}
+
+inline bool FlowTable::PutIn(Bucket& bucket, uint16_t tag, FlowRef ref, bool visitor) {
+  const Slots empty = MatchTags(bucket, 0);
+  if (!empty) return false;
+  const uint32_t slot = empty.First();
+  bucket.tags[slot] = tag;
+  bucket.refs[slot] = ref;
+  if (visitor) bucket.visitors = static_cast<uint8_t>(bucket.visitors | 1u << slot);
+  return true;
+}
+
+inline bool FlowTable::PlaceHome(uint32_t home, uint16_t tag, FlowRef ref) {
+  return PutIn(buckets_[home], tag, ref, /*visitor=*/false);
 }
 
 inline const FlowRef* FlowTable::FindCandidate(HomePlace place, uint64_t hash) {

@@ -118,18 +118,16 @@ uint16_t Neighbors::Lookup(const IpAddress& address, Instant now) {
   return index;
 }
 
-void Neighbors::Ref(uint16_t index) {
-  if (InLru(entries_[index])) LruRemove(index);
-  ++entries_[index].users;
+// It may not be evicted any more.
+void Neighbors::OnFirstUser(uint16_t index) {
+  if (MayBeEvicted(entries_[index].state)) LruRemove(index);
 }
 
-void Neighbors::Unref(uint16_t index) {
-  Neighbor& n = entries_[index];
-  MR_DCHECK(n.users > 0);
-  --n.users;
-  if (!InLru(n)) return;
+void Neighbors::OnNoUser(uint16_t index) {
+  const NeighborState state = entries_[index].state;
+  if (!MayBeEvicted(state)) return;
   LruInsert(index);
-  if (n.state == NeighborState::kFailed) Drop(index);
+  if (state == NeighborState::kFailed) Drop(index);
 }
 
 // Starts a series of requests; the first is due at once.

@@ -22,6 +22,7 @@
 #include <span>
 #include <vector>
 
+#include "millrace/base/check.h"
 #include "millrace/base/ip_address.h"
 #include "millrace/base/time.h"
 #include "millrace/wire/arp.h"
@@ -135,8 +136,15 @@ class Neighbors {
   uint16_t Find(const IpAddress& address) const;  // kNone when there is none
 
   // Holds the index, or lets go of it.
-  void Ref(uint16_t index);
-  void Unref(uint16_t index);
+  void Ref(uint16_t index) {
+    if (entries_[index].users++ == 0) [[unlikely]]
+      OnFirstUser(index);
+  }
+  void Unref(uint16_t index) {
+    MR_DCHECK(entries_[index].users > 0);
+    if (--entries_[index].users == 0) [[unlikely]]
+      OnNoUser(index);
+  }
 
   // True for nearly every packet: Use would say so, and has nothing to see to.
   static bool IsConfirmed(const Neighbor& n, Instant now) { return now < n.confirmed_until; }
@@ -185,15 +193,18 @@ class Neighbors {
 
  private:
   uint16_t IndexOf(const Neighbor& n) const { return static_cast<uint16_t>(&n - entries_.data()); }
+  [[gnu::noinline]] void OnFirstUser(uint16_t index);
+  [[gnu::noinline]] void OnNoUser(uint16_t index);
   bool UseUnconfirmed(uint16_t index, Instant now);
   uint16_t BucketOf(const IpAddress& address) const;
   uint16_t Create(const IpAddress& address, NeighborState state);
   void Drop(uint16_t index);
   void LruInsert(uint16_t index);
   void LruRemove(uint16_t index);
-  bool InLru(const Neighbor& n) const {
-    return n.users == 0 && n.state != NeighborState::kStatic && n.state != NeighborState::kFree;
+  static bool MayBeEvicted(NeighborState state) {
+    return state != NeighborState::kStatic && state != NeighborState::kFree;
   }
+  bool InLru(const Neighbor& n) const { return n.users == 0 && MayBeEvicted(n.state); }
   void Ask(uint16_t index, NeighborState state, Instant now);
   void StopAsking(uint16_t index);
   void Fail(uint16_t index, Instant now);

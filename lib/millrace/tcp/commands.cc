@@ -13,10 +13,11 @@
 namespace millrace::tcp {
 namespace {
 
+constexpr unsigned kSendableStates = StateBit(State::kSynSent) | StateBit(State::kSynReceived) |
+                                     StateBit(State::kEstablished) | StateBit(State::kCloseWait);
+
 bool MaySend(Tcb& tcb, Env& env) {
-  constexpr unsigned kStates = StateBit(State::kSynSent) | StateBit(State::kSynReceived) |
-                               StateBit(State::kEstablished) | StateBit(State::kCloseWait);
-  if (!IsIn(tcb.state, kStates)) return false;
+  if (!IsIn(tcb.state, kSendableStates)) return false;
   if (tcb.Has(kFinQueued | kResetNow | kWatched)) [[unlikely]] {
     if (tcb.Has(kFinQueued | kResetNow)) return false;
     WatchSend(tcb, env);
@@ -62,11 +63,24 @@ uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env) {
   return sent;
 }
 
-bool SendStatic(Tcb& tcb, std::span<const std::byte> data, Env& env) {
+namespace {
+
+// Not inlined and called last, so that the path without trouble has no registers to save.
+[[gnu::noinline]] bool SendStaticSlowly(Tcb& tcb, std::span<const std::byte> data, Env& env) {
   if (!MaySend(tcb, env)) return false;
   if (tcb.send.AppendStatic(data, env.send_pool)) return true;
   WantWritable(tcb, true, env);
   return false;
+}
+
+}  // namespace
+
+bool SendStatic(Tcb& tcb, std::span<const std::byte> data, Env& env) {
+  if (IsIn(tcb.state, kSendableStates) && !tcb.Has(kFinQueued | kResetNow | kWatched) &&
+      tcb.send.SetPiece(data)) [[likely]] {
+    return true;
+  }
+  return SendStaticSlowly(tcb, data, env);
 }
 
 void CloseSend(Tcb& tcb, Env& env) {

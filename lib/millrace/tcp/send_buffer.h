@@ -74,6 +74,8 @@ class SendBuffer {
   // Takes all of `data` by reference, or nothing (false) when the pool has no extent left or the
   // buffer would pass 1 GiB.
   [[nodiscard]] bool AppendStatic(std::span<const std::byte> data, SendPool& pool);
+  // The same for an empty buffer, without an extent; false, and nothing has changed, for others.
+  [[nodiscard]] bool SetPiece(std::span<const std::byte> data);
 
   // Forgets the first `length` octets (they were acknowledged). REQUIRES: length <= size_bytes().
   void Consume(uint32_t length, SendPool& pool) {
@@ -112,14 +114,17 @@ class SendBuffer {
 
 // Inline definitions
 
-inline bool SendBuffer::AppendStatic(std::span<const std::byte> data, SendPool& pool) {
-  if (data.size() > kBufferMax - bytes_) return false;
-  const auto length = static_cast<uint32_t>(data.size());
-  if (bytes_ != 0) [[unlikely]]
-    return length == 0 || Append(data.data(), length, kNoIndex, pool);
+inline bool SendBuffer::SetPiece(std::span<const std::byte> data) {
+  if (bytes_ != 0 || data.size() > kBufferMax) return false;
   set_piece(data.data());
-  bytes_ = length;
+  bytes_ = static_cast<uint32_t>(data.size());
   return true;
+}
+
+inline bool SendBuffer::AppendStatic(std::span<const std::byte> data, SendPool& pool) {
+  if (SetPiece(data)) return true;
+  if (data.size() > kBufferMax - bytes_) return false;
+  return data.empty() || Append(data.data(), static_cast<uint32_t>(data.size()), kNoIndex, pool);
 }
 
 inline SendCursor SendBuffer::At(uint32_t position, const SendPool& pool) {
