@@ -95,9 +95,8 @@ class Engine {
   // Once a millisecond: room for new connections and their data, if there is hardly any
   // (stack/engine_pressure.cc).
   void RelievePressure();
-  // Next connection that needs a visit. REQUIRES: HasDirty(); at most kVisitsMax in a poll.
+  // Next connection that needs a visit. REQUIRES: HasDirty(); at most VisitList::kPopsMax a poll.
   Connection& PopDirty();
-  static constexpr size_t kVisitsMax = VisitList::kPopsMax;
   // After events and PollSend: gives back what is over, arms the timer of what is not. Calls
   // on_close(socket, reason) for a connection that ends here; one that does not is visited `again`.
   template <class OnClose>
@@ -326,9 +325,7 @@ class Engine {
   Counters counters_;
   bool ok_ = false;
   bool port_full_ = false;
-
   Pressure pressure_;
-
   VisitList visits_;
   // Between PopDirty and FinishVisit; otherwise the name is one that no connection has.
   static constexpr ConnectionId kNobodysId{UINT32_MAX, UINT32_MAX};

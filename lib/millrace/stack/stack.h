@@ -46,6 +46,7 @@ class Stack {
 
  private:
   static constexpr size_t kTxMax = 512;
+  static constexpr size_t kVisitsMax = VisitList::kPopsMax;
   static constexpr Duration kHousekeeping = Duration::Milliseconds(1);
   static constexpr Duration kHoldBackMax = Duration::Milliseconds(10);
 
@@ -103,7 +104,7 @@ size_t Stack<P, A>::Poll(Instant now) {
   SendReplies();
   app_.OnPoll(engine_, now);
   size_t visits = 0;
-  for (; visits < Engine::kVisitsMax && engine_.HasDirty() && TxHasRoom(); ++visits) {
+  for (; visits < kVisitsMax && engine_.HasDirty() && TxHasRoom(); ++visits) {
     Visit(engine_.PopDirty());
   }
   work_ += visits;
