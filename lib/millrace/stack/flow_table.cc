@@ -22,16 +22,18 @@ FlowTable::FlowTable(uint32_t capacity_entries, const Key& secret, Region::Pages
   capacity_ = buckets_ == nullptr ? 0 : capacity_entries;
 }
 
-// REQUIRES: its home is full.
 bool FlowTable::InsertElsewhere(uint64_t hash, FlowRef ref) {
-  if (Place(hash, ref)) return true;
-  if (stash_size_ == kStashMax) return false;
-  stash_[stash_size_++] = {hash, ref};
-  ++buckets_[Home(hash)].stashed;
+  if (!Place(hash, ref)) {
+    if (stash_size_ == kStashMax) return false;
+    stash_[stash_size_++] = {hash, ref};
+    ++buckets_[Home(hash)].stashed;
+  }
+  ++size_;
   return true;
 }
 
-// Makes room in one of the entry's two buckets and puts it there; false when there is none.
+// Puts the entry into one of its two buckets, of which the first is full; false when neither has
+// nor can be given room.
 bool FlowTable::Place(uint64_t hash, FlowRef ref) {
   const uint16_t tag = Tag(hash);
   const uint32_t home = Home(hash);
@@ -45,6 +47,10 @@ bool FlowTable::Place(uint64_t hash, FlowRef ref) {
   return PlaceAway(home, tag, ref);
 }
 
+bool FlowTable::PlaceHome(uint32_t home, uint16_t tag, FlowRef ref) {
+  return PutIn(buckets_[home], tag, ref, /*visitor=*/false);
+}
+
 // Into the second bucket of the entry, when there is one.
 bool FlowTable::PlaceAway(uint32_t home, uint16_t tag, FlowRef ref) {
   const uint32_t second = Other(home, tag);
@@ -52,6 +58,16 @@ bool FlowTable::PlaceAway(uint32_t home, uint16_t tag, FlowRef ref) {
   if (second == home || away == kAwayMax) return false;
   if (!PutIn(buckets_[second], tag, ref, /*visitor=*/true)) return false;
   ++away;
+  return true;
+}
+
+bool FlowTable::PutIn(Bucket& bucket, uint16_t tag, FlowRef ref, bool visitor) {
+  const Slots empty = MatchTags(bucket, 0);
+  if (!empty) return false;
+  const uint32_t slot = empty.First();
+  bucket.tags[slot] = tag;
+  bucket.refs[slot] = ref;
+  if (visitor) bucket.visitors = static_cast<uint8_t>(bucket.visitors | 1u << slot);
   return true;
 }
 
@@ -93,8 +109,7 @@ bool FlowTable::SendResidentAway(uint32_t bucket) {
 FlowRef* FlowTable::LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref) {
   for (Slots slots = MatchTags(bucket, tag); slots; slots.RemoveFirst()) {
     FlowRef& found = bucket.refs[slots.First()];
-    if (found == ref) [[likely]]
-      return &found;
+    if (found == ref) return &found;
   }
   return nullptr;
 }
@@ -104,8 +119,7 @@ FlowRef* FlowTable::LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref) {
 FlowRef* FlowTable::Locate(uint64_t hash, FlowRef ref, uint32_t* bucket) {
   const uint16_t tag = Tag(hash);
   *bucket = Home(hash);
-  if (FlowRef* found = LocateIn(buckets_[*bucket], tag, ref)) [[likely]]
-    return found;
+  if (FlowRef* found = LocateIn(buckets_[*bucket], tag, ref)) return found;
   *bucket = Other(*bucket, tag);
   if (FlowRef* found = LocateIn(buckets_[*bucket], tag, ref)) return found;
   *bucket = static_cast<uint32_t>(bucket_count_);
@@ -115,14 +129,14 @@ FlowRef* FlowTable::Locate(uint64_t hash, FlowRef ref, uint32_t* bucket) {
   return nullptr;
 }
 
-void FlowTable::Replace(uint64_t hash, FlowRef from, FlowRef to) {
+void FlowTable::ReplaceElsewhere(uint64_t hash, FlowRef from, FlowRef to) {
   uint32_t bucket;
   FlowRef* found = Locate(hash, from, &bucket);
   MR_CHECK(found != nullptr);
   *found = to;
 }
 
-void FlowTable::Erase(uint64_t hash, FlowRef ref) {
+void FlowTable::EraseElsewhere(uint64_t hash, FlowRef ref) {
   uint32_t bucket;
   const FlowRef* found = Locate(hash, ref, &bucket);
   MR_CHECK(found != nullptr);

@@ -80,15 +80,7 @@ class FlowTable {
   FlowRef Find(uint64_t hash, Match&& match) const;
 
   // False when there is no room. REQUIRES: the flow is not in the table; `ref` is not none.
-  [[nodiscard]] bool Insert(uint64_t hash, FlowRef ref) {
-    MR_DCHECK(static_cast<bool>(ref));
-    if (size_ >= capacity_) return false;
-    // Nearly always there is room at home: without a call it takes 40 instructions less.
-    if (!PlaceHome(Home(hash), Tag(hash), ref) && !InsertElsewhere(hash, ref)) [[unlikely]]
-      return false;
-    ++size_;
-    return true;
-  }
+  [[nodiscard]] bool Insert(uint64_t hash, FlowRef ref);
 
   // The flow's record moved: half-open to connection to TIME-WAIT. REQUIRES: (hash, from) is in.
   void Replace(uint64_t hash, FlowRef from, FlowRef to);
@@ -105,8 +97,7 @@ class FlowTable {
     const auto offset =
         static_cast<size_t>(reinterpret_cast<const std::byte*>(place) - region_.data());
     Bucket& bucket = buckets_[offset / kBucketBytes];
-    // In its home bucket it is no visitor, so nobody counts it.
-    Clear(bucket, static_cast<uint32_t>(place - bucket.refs.data()));
+    ClearResident(bucket, static_cast<uint32_t>(place - bucket.refs.data()));
     --size_;
     if (stash_size_ != 0) [[unlikely]]
       Unstash(static_cast<uint32_t>(&bucket - buckets_));
@@ -185,13 +176,22 @@ class FlowTable {
   bool PlaceAway(uint32_t home, uint16_t tag, FlowRef ref);
   static bool PutIn(Bucket& bucket, uint16_t tag, FlowRef ref, bool visitor);
   static void Clear(Bucket& bucket, uint32_t slot);
+  // The same for an entry in its home bucket: it is no visitor, so nobody counts it.
+  static void ClearResident(Bucket& bucket, uint32_t slot) {
+    bucket.tags[slot] = 0;
+    bucket.refs[slot] = FlowRef();
+  }
   bool SendVisitorHome(uint32_t bucket);
   bool SendResidentAway(uint32_t bucket);
-  [[gnu::noinline]] bool InsertElsewhere(uint64_t hash, FlowRef ref);
   bool Place(uint64_t hash, FlowRef ref);
+  FlowRef* LocateFirst(uint64_t hash, FlowRef ref);
   static FlowRef* LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref);
   FlowRef* Locate(uint64_t hash, FlowRef ref, uint32_t* bucket);
   void Unstash(uint32_t freed_bucket);
+  // What Insert, Replace and Erase do where the home bucket does not settle it.
+  [[gnu::noinline]] bool InsertElsewhere(uint64_t hash, FlowRef ref);
+  [[gnu::noinline]] void ReplaceElsewhere(uint64_t hash, FlowRef from, FlowRef to);
+  [[gnu::noinline]] void EraseElsewhere(uint64_t hash, FlowRef ref);
 
   Region region_;
   Bucket* buckets_ = nullptr;
@@ -226,7 +226,7 @@ inline uint64_t FlowTable::Hash(uint64_t addresses, uint64_t ports_and_pair) con
   const auto& k = secret_.words;
   const Product nh = Product{addresses + k[0]} * (ports_and_pair + k[1]);
   const Product mixed =
-      Product{static_cast<uint64_t>(nh >> 64) ^ k[3]} * (static_cast<uint64_t>(nh) ^ k[2]);
+      Product{static_cast<uint64_t>(nh) ^ k[2]} * (static_cast<uint64_t>(nh >> 64) ^ k[3]);
   return (static_cast<uint64_t>(mixed) ^ static_cast<uint64_t>(mixed >> 64)) | 1;
 }
 
@@ -244,23 +244,52 @@ inline FlowTable::Slots FlowTable::MatchTags(const Bucket& bucket, uint16_t tag)
 #endif
 }
 
-inline bool FlowTable::PutIn(Bucket& bucket, uint16_t tag, FlowRef ref, bool visitor) {
-  const Slots empty = MatchTags(bucket, 0);
-  if (!empty) return false;
-  const uint32_t slot = empty.First();
-  bucket.tags[slot] = tag;
-  bucket.refs[slot] = ref;
-  if (visitor) bucket.visitors = static_cast<uint8_t>(bucket.visitors | 1u << slot);
-  return true;
-}
-
-inline bool FlowTable::PlaceHome(uint32_t home, uint16_t tag, FlowRef ref) {
-  return PutIn(buckets_[home], tag, ref, /*visitor=*/false);
-}
-
 inline const FlowRef* FlowTable::FindCandidate(HomePlace place, uint64_t hash) {
   const Slots slots = MatchTags(*place, static_cast<uint16_t>(hash));
   return slots ? &place->refs[slots.First()] : nullptr;
+}
+
+// Inserted, replaced and erased in the home bucket, where nine entries of ten live, without calls:
+// 66 instructions a connection less, because the rest needs many registers.
+inline bool FlowTable::Insert(uint64_t hash, FlowRef ref) {
+  MR_DCHECK(static_cast<bool>(ref));
+  if (size_ >= capacity_) [[unlikely]]
+    return false;
+  Bucket& home = buckets_[ScaledTo(bucket_count_, hash)];
+  const Slots empty = MatchTags(home, 0);
+  if (!empty) [[unlikely]]
+    return InsertElsewhere(hash, ref);
+  const uint32_t slot = empty.First();
+  home.tags[slot] = Tag(hash);
+  home.refs[slot] = ref;
+  ++size_;
+  return true;
+}
+
+// The entry's place when it is the first of its tag in its home bucket, or null.
+inline FlowRef* FlowTable::LocateFirst(uint64_t hash, FlowRef ref) {
+  Bucket& home = buckets_[ScaledTo(bucket_count_, hash)];
+  const Slots slots = MatchTags(home, Tag(hash));
+  if (!slots) [[unlikely]]
+    return nullptr;
+  FlowRef& found = home.refs[slots.First()];
+  return found == ref ? &found : nullptr;
+}
+
+inline void FlowTable::Replace(uint64_t hash, FlowRef from, FlowRef to) {
+  FlowRef* const found = LocateFirst(hash, from);
+  if (found == nullptr) [[unlikely]]
+    return ReplaceElsewhere(hash, from, to);
+  *found = to;
+}
+
+inline void FlowTable::Erase(uint64_t hash, FlowRef ref) {
+  FlowRef* const found = LocateFirst(hash, ref);
+  if (found == nullptr || stash_size_ != 0) [[unlikely]]
+    return EraseElsewhere(hash, ref);
+  Bucket& home = buckets_[ScaledTo(bucket_count_, hash)];
+  ClearResident(home, static_cast<uint32_t>(found - home.refs.data()));
+  --size_;
 }
 
 template <class Match>
