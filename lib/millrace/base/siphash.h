@@ -12,6 +12,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace millrace {
 
 // 128 secret bits: k0 is the first eight octets of the key as a little-endian number.
@@ -55,14 +59,38 @@ class SipStateOf {
   constexpr void Round() {
     v0_ += v1_;
     v2_ += v3_;
-    v1_ = (v1_ << 13 | v1_ >> 51) ^ v0_;
-    v3_ = (v3_ << 16 | v3_ >> 48) ^ v2_;
-    v0_ = v0_ << 32 | v0_ >> 32;
+    Rotate<13>(v1_);
+    v1_ ^= v0_;
+    Rotate<16>(v3_);
+    v3_ ^= v2_;
+    Rotate<32>(v0_);
     v2_ += v1_;
     v0_ += v3_;
-    v1_ = (v1_ << 17 | v1_ >> 47) ^ v2_;
-    v3_ = (v3_ << 21 | v3_ >> 43) ^ v0_;
-    v2_ = v2_ << 32 | v2_ >> 32;
+    Rotate<17>(v1_);
+    v1_ ^= v2_;
+    Rotate<21>(v3_);
+    v3_ ^= v0_;
+    Rotate<32>(v2_);
+  }
+  // To the left. AVX2 has no rotation, but by whole octets it has a shuffle: one instruction where
+  // the compiler takes three, 12 for each input of four.
+  template <int kBits>
+  static constexpr void Rotate(Word& word) {
+#if defined(__AVX2__)
+    if constexpr (sizeof(Word) == sizeof(__m256i)) {
+      const auto lanes = reinterpret_cast<__m256i>(word);
+      if constexpr (kBits == 32) {
+        word = reinterpret_cast<Word>(_mm256_shuffle_epi32(lanes, 0b10'11'00'01));
+        return;
+      } else if constexpr (kBits == 16) {
+        const __m256i octets = _mm256_set_epi64x(0x0D0C'0B0A'0908'0F0E, 0x0504'0302'0100'0706,
+                                                 0x0D0C'0B0A'0908'0F0E, 0x0504'0302'0100'0706);
+        word = reinterpret_cast<Word>(_mm256_shuffle_epi8(lanes, octets));
+        return;
+      }
+    }
+#endif
+    word = word << kBits | word >> (64 - kBits);
   }
 
   Word v0_, v1_, v2_, v3_;
@@ -103,7 +131,7 @@ constexpr uint64_t SipHash24Of12(SipKey key, uint64_t a, uint32_t b) {
   return state.Finish();
 }
 
-// SipHash24Of12 of each of four inputs, which costs less than that of two (AVX2: 45 instructions
+// SipHash24Of12 of each of four inputs, which costs less than that of two (AVX2: 33 instructions
 // for each instead of 120).
 inline constexpr size_t kSipLanes = 4;
 inline void SipHash24Of12(SipKey key, const std::array<uint64_t, kSipLanes>& a,
