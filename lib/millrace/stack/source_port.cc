@@ -2,8 +2,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
+#include <type_traits>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #include "millrace/base/check.h"
+#include "millrace/base/inline.h"
 
 namespace millrace::stack {
 
@@ -13,9 +20,29 @@ namespace {
 // the network from the ports he sees would learn the order of his own ports.
 constexpr uint32_t kRounds = 6;
 
-uint64_t Mix(uint64_t a, uint64_t b) {
-  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+#if defined(__AVX2__)
+using Lanes [[gnu::vector_size(32)]] = uint64_t;
+#endif
+
+// Of the lower halves of two numbers, or of each pair of them.
+template <class Word>
+MR_ALWAYS_INLINE void Multiply(Word& a, const Word& b) {
+#if defined(__AVX2__)
+  if constexpr (std::is_same_v<Word, Lanes>) {
+    a = reinterpret_cast<Word>(
+        _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+    return;
+  }
+#endif
+  a = (a & 0xFFFF'FFFF) * (b & 0xFFFF'FFFF);
+}
+
+// The round function: of 32 bits of the number and all of the key.
+template <class Word>
+MR_ALWAYS_INLINE void Mix(Word& n, const Word& key) {
+  n ^= key;
+  Multiply(n, key >> 32 | 1);
+  n ^= n >> 32;
 }
 
 // The bits in which the addresses of a prefix differ, of the last 32.
@@ -76,23 +103,44 @@ KeyedPermutation::KeyedPermutation(uint64_t size) : size_(size) {
   high_mask_ = (uint64_t{1} << (static_cast<uint32_t>(bits) - low_bits_)) - 1;
 }
 
-uint64_t KeyedPermutation::Once(uint64_t key, uint64_t n) const {
-  uint64_t low = n & low_mask_, high = n >> low_bits_;
+// Of a number, or of each of four.
+template <class Word>
+MR_ALWAYS_INLINE void KeyedPermutation::Once(uint64_t key, Word& n) const {
+  Word low = n & low_mask_, high = n >> low_bits_, round_key = Word{} + key;
   for (uint32_t round = 0; round < kRounds; round += 2) {
-    key += 0x9E37'79B9'7F4A'7C15;
-    high ^= Mix(low ^ key, key | 1) & high_mask_;
-    key += 0x9E37'79B9'7F4A'7C15;
-    low ^= Mix(high ^ key, key | 1) & low_mask_;
+    Word mixed = low;
+    round_key += 0x9E37'79B9'7F4A'7C15;
+    Mix(mixed, round_key);
+    high ^= mixed & high_mask_;
+    mixed = high;
+    round_key += 0x9E37'79B9'7F4A'7C15;
+    Mix(mixed, round_key);
+    low ^= mixed & low_mask_;
   }
-  return high << low_bits_ | low;
+  n = high << low_bits_ | low;
 }
 
 uint64_t KeyedPermutation::operator()(uint64_t key, uint64_t n) const {
   // Ends: the cycle that n lies on leads back to n at the latest, which is inside.
   do {
-    n = Once(key, n);
+    Once(key, n);
   } while (n >= size_);
   return n;
+}
+
+std::array<uint64_t, 4> KeyedPermutation::FourFrom(uint64_t key, uint64_t first) const {
+  std::array<uint64_t, 4> images;
+#if defined(__AVX2__)
+  Lanes n = first + Lanes{0, 1, 2, 3};
+  Once(key, n);
+  std::memcpy(images.data(), &n, sizeof n);
+  for (uint64_t& image : images) {
+    while (image >= size_) [[unlikely]] Once(key, image);
+  }
+#else
+  for (uint64_t& image : images) image = (*this)(key, first++);
+#endif
+  return images;
 }
 
 SourcePorts::SourcePorts(const SourcePortConfig& config)
@@ -128,10 +176,12 @@ SourcePorts::SourcePorts(const SourcePortConfig& config)
 
 // The permutation's key and the counter take separate bits of one hash: RFC 6056's F and G.
 SourcePorts::Walk SourcePorts::WalkTo(const Endpoint& destination) {
+  using Product = unsigned __int128;
   const uint64_t hash =
       SipHash24(secret_, destination.address.high(), destination.address.low(), destination.port);
+  const Product product = Product{hash} * (secret_.k1 | 1);
   return {.key = hash,
-          .counter = &counters_[Mix(hash, secret_.k1 | 1) % kCounters],
+          .counter = &counters_[static_cast<uint64_t>(product ^ product >> 64) % kCounters],
           .fold = static_cast<Fold>(FoldOf(destination.address) ^ destination.port ^
                                     FoldOf(network_v6_))};
 }
@@ -142,12 +192,21 @@ SourcePorts::Candidate SourcePorts::Step(const Walk& walk) {
   return CandidateOf(walk, number);
 }
 
-// The permutation's constants are prepared once for all of them.
+// By fours, in vectors: 45 instructions less for each.
 void SourcePorts::Draw(const Walk& walk, std::span<Choice> drawn) {
   uint64_t counter = *walk.counter;
-  for (Choice& choice : drawn) {
-    choice.candidate = CandidateOf(walk, permutation_(walk.key, counter));
-    if (++counter == permutation_.size()) counter = 0;
+  while (!drawn.empty()) {
+    size_t count = 1;
+    if (drawn.size() >= 4 && permutation_.size() - counter >= 4) [[likely]] {
+      count = 4;
+      const auto numbers = permutation_.FourFrom(walk.key, counter);
+      for (size_t i = 0; i < 4; ++i) drawn[i].candidate = CandidateOf(walk, numbers[i]);
+    } else {
+      drawn[0].candidate = CandidateOf(walk, permutation_(walk.key, counter));
+    }
+    counter += count;
+    if (counter == permutation_.size()) counter = 0;
+    drawn = drawn.subspan(count);
   }
   *walk.counter = counter;
 }

@@ -41,6 +41,8 @@ class KeyedPermutation {
   explicit KeyedPermutation(uint64_t size);  // 1 to 2^48
   // REQUIRES: n < size.
   uint64_t operator()(uint64_t key, uint64_t n) const;
+  // The images of `first` and the three behind it. REQUIRES: they are < size.
+  std::array<uint64_t, 4> FourFrom(uint64_t key, uint64_t first) const;
   uint64_t size() const { return size_; }
   // From now on every number is its own image.
   void MakeIdentity() {
@@ -49,7 +51,8 @@ class KeyedPermutation {
   }
 
  private:
-  uint64_t Once(uint64_t key, uint64_t n) const;
+  template <class Word>
+  void Once(uint64_t key, Word& n) const;
 
   uint64_t size_;
   uint32_t low_bits_;

@@ -75,6 +75,23 @@ TEST(KeyedPermutation, IsABijectionForEverySmallSize) {
   }
 }
 
+TEST(KeyedPermutation, OfFourAtATimeIsThatOfEach) {
+  // Small ones, of which nearly half the first images of some lie outside, and large ones.
+  std::vector<uint64_t> sizes = {64'512, 16'386'048, (uint64_t{1} << 32) + 1,
+                                 (uint64_t{1} << 48) - 5};
+  for (uint64_t size = 4; size <= 300; ++size) sizes.push_back(size);
+  for (const uint64_t size : sizes) {
+    const KeyedPermutation permutation(size);
+    const uint64_t key = 0x1234'5678'9ABC'DEF0 * size;
+    for (const uint64_t first : {uint64_t{0}, size / 2 - 2, size - 4}) {
+      const auto images = permutation.FourFrom(key, first);
+      for (size_t i = 0; i < images.size(); ++i) {
+        EXPECT_EQ(images[i], permutation(key, first + i)) << size;
+      }
+    }
+  }
+}
+
 TEST(KeyedPermutation, StaysInsideForTheLargestSize) {
   const KeyedPermutation permutation((uint64_t{1} << 48) - 5);
   std::set<uint64_t> images;
