@@ -89,8 +89,10 @@ bool Neighbors::AddStatic(const IpAddress& address, const MacAddress& mac) {
     StopAsking(index);
     ReleaseParked(entries_[index]);
     if (InLru(entries_[index])) LruRemove(index);
+    if (entries_[index].state == NeighborState::kStatic) --entries_[index].users;
     entries_[index].state = NeighborState::kStatic;
   }
+  ++entries_[index].users;  // itself: it is not evicted, and that need not be asked of each flow
   entries_[index].mac = mac;
   entries_[index].confirmed_until = Instant::Never();
   return true;

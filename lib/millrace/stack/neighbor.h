@@ -130,9 +130,7 @@ class Neighbors {
   // Changes whenever an index comes to stand for another address.
   uint32_t era() const { return era_; }
   // Whether Lookup would give the index and change nothing, in the era that it is of.
-  bool IsHeld(uint16_t index) const {
-    return entries_[index].users > 0 || entries_[index].state == NeighborState::kStatic;
-  }
+  bool IsHeld(uint16_t index) const { return entries_[index].users > 0; }
   uint16_t Find(const IpAddress& address) const;  // kNone when there is none
 
   // Holds the index, or lets go of it.
