@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "millrace/base/inline.h"
 #include "millrace/stack/engine.h"
 #include "millrace/tcp/connection.h"
 #include "millrace/tcp/isn.h"
@@ -97,6 +98,37 @@ bool Engine::Check(const Endpoint& remote, ConnectResult* why) const {
   return !bad;
 }
 
+MR_ALWAYS_INLINE ConnectResult Engine::OpenHere(const FlowKey& key, uint64_t hash,
+                                                tcp::TupleSecrets secrets, uint64_t user_data,
+                                                Socket* socket) {
+  const uint16_t neighbor = NextHop(key);
+  if (neighbor == Neighbors::kNone) {
+    ++counters_.tx_no_route;
+    return ConnectResult::kNoRoute;
+  }
+  const uint32_t index = TakeConnection(key, neighbor, user_data);
+  if (index == kNoIndex) {
+    ++env_.counters.connections_full;
+    return ConnectResult::kNoMemory;
+  }
+  Connection& connection = connections_[index];
+  if (!table_.Insert(hash, FlowRef(FlowKind::kConnection, index))) {
+    ++env_.counters.table_full;
+    FreeConnection(connection);
+    return ConnectResult::kNoMemory;
+  }
+  uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
+  if (!path_mtus_.empty()) [[unlikely]]
+    mss = PathMss(key, mss);
+  tcp::OpenActive(connection.tcb, {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = mss},
+                  env_);
+  if (env_.config.fast_open_client) [[unlikely]]
+    BeginFastOpen(connection);
+  MarkDirty(connection);
+  if (socket != nullptr) *socket = SocketOf(connection);
+  return ConnectResult::kOk;
+}
+
 ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket* socket) {
   ConnectResult why = ConnectResult::kOk;
   if (!Check(remote, &why)) return why;
@@ -130,7 +162,7 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
   }
   if (reused) [[unlikely]]
     return Reopen(key_of(choice->candidate), choice->prepared, reused, user_data, socket);
-  return OpenWith(key_of(choice->candidate), choice->prepared,
+  return OpenHere(key_of(choice->candidate), choice->prepared,
                   tcp::SecretsOf(choice->secret, env_.now), user_data, socket);
 }
 
@@ -199,40 +231,15 @@ ConnectResult Engine::ConnectFrom(const Endpoint& local, const Endpoint& remote,
   return Open(key, hash, user_data, socket);
 }
 
+ConnectResult Engine::OpenWith(const FlowKey& key, uint64_t hash, tcp::TupleSecrets secrets,
+                               uint64_t user_data, Socket* socket) {
+  return OpenHere(key, hash, secrets, user_data, socket);
+}
+
 ConnectResult Engine::Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket) {
   return OpenWith(key, hash,
                   tcp::DeriveTupleSecrets(secrets_.isn, key.addresses(), key.ports(), env_.now),
                   user_data, socket);
-}
-
-ConnectResult Engine::OpenWith(FlowKey key, uint64_t hash, tcp::TupleSecrets secrets,
-                               uint64_t user_data, Socket* socket) {
-  const uint16_t neighbor = NextHop(key);
-  if (neighbor == Neighbors::kNone) {
-    ++counters_.tx_no_route;
-    return ConnectResult::kNoRoute;
-  }
-  const uint32_t index = TakeConnection(key, neighbor, user_data);
-  if (index == kNoIndex) {
-    ++env_.counters.connections_full;
-    return ConnectResult::kNoMemory;
-  }
-  Connection& connection = connections_[index];
-  if (!table_.Insert(hash, FlowRef(FlowKind::kConnection, index))) {
-    ++env_.counters.table_full;
-    FreeConnection(connection);
-    return ConnectResult::kNoMemory;
-  }
-  uint16_t mss = key.IsV4() ? env_.config.mss : MssV6();
-  if (!path_mtus_.empty()) [[unlikely]]
-    mss = PathMss(key, mss);
-  tcp::OpenActive(connection.tcb, {.iss = secrets.iss, .ts_offset = secrets.ts_offset, .mss = mss},
-                  env_);
-  if (env_.config.fast_open_client) [[unlikely]]
-    BeginFastOpen(connection);
-  MarkDirty(connection);
-  if (socket != nullptr) *socket = SocketOf(connection);
-  return ConnectResult::kOk;
 }
 
 }  // namespace millrace::stack

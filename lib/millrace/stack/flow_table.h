@@ -250,7 +250,7 @@ inline const FlowRef* FlowTable::FindCandidate(HomePlace place, uint64_t hash) {
 }
 
 // Inserted, replaced and erased in the home bucket, where nine entries of ten live, without calls:
-// 66 instructions a connection less, because the rest needs many registers.
+// 116 instructions a connection less, because the rest needs many registers.
 inline bool FlowTable::Insert(uint64_t hash, FlowRef ref) {
   MR_DCHECK(static_cast<bool>(ref));
   if (size_ >= capacity_) [[unlikely]]
