@@ -163,17 +163,23 @@ void Engine::EnterTimeWait(Connection& connection) {
     EvictTimeWaits();
     index = time_waits_.Take();
   }
-  const uint64_t hash = table_.Hash(connection.key);
   const FlowRef from(FlowKind::kConnection, connections_.IndexOf(connection));
   if (index == kNoIndex) {  // limits.time_wait is 0
-    table_.Erase(hash, from);
+    table_.Erase(table_.Hash(connection.key), from);
     return;
   }
   TimeWait& time_wait = time_waits_[index];
   time_wait.key = connection.key;
   pairs_.Ref(connection.key);
   tcp::FillTimeWait(connection.tcb, time_wait.tcp);
-  table_.Replace(hash, from, FlowRef(FlowKind::kTimeWait, index));
+  const FlowRef to(FlowKind::kTimeWait, index);
+  if (const FlowRef* const place = table_.StillAt(connection.listed, from)) [[likely]] {
+    FlowTable::ReplaceAt(place, to);
+    time_wait.set_place(connection.listed);
+  } else {
+    table_.Replace(table_.Hash(connection.key), from, to);
+    time_wait.set_place(0);
+  }
   ScheduleTimeWait(index);
   ++env_.counters.time_waits;
 }
@@ -185,19 +191,31 @@ void Engine::ScheduleTimeWait(uint32_t index) {
                           static_cast<uint32_t>((end_ns + tick_ns - 1) >> kTimeWaitShift));
 }
 
-void Engine::RemoveTimeWait(uint32_t index, bool erase_flow) {
+void Engine::RemoveTimeWait(uint32_t index) {
   time_wait_queue_.Remove(time_waits_, index);
-  FreeTimeWait(index, erase_flow);
+  FreeTimeWait(index);
 }
 
 // REQUIRES: it has left the queue.
-void Engine::FreeTimeWait(uint32_t index, bool erase_flow) {
-  TimeWait& time_wait = time_waits_[index];
-  if (erase_flow) {
-    table_.Erase(table_.Hash(time_wait.key), FlowRef(FlowKind::kTimeWait, index));
+void Engine::FreeTimeWait(uint32_t index) {
+  const TimeWait& time_wait = time_waits_[index];
+  const FlowRef ref(FlowKind::kTimeWait, index);
+  // Where it was when it began it nearly always still is.
+  if (const FlowRef* const place = table_.StillAt(time_wait.place(), ref)) [[likely]] {
+    table_.EraseAt(place);
+  } else {
+    table_.Erase(table_.Hash(time_wait.key), ref);
   }
   pairs_.Unref(time_wait.key);
   time_waits_.Give(index);
+}
+
+void Engine::PrefetchTimeWait(const TimeWait& time_wait) const {
+  if (const uint32_t place = time_wait.place(); place != 0) [[likely]] {
+    table_.PrefetchPlace(place);
+  } else {
+    table_.PrefetchBucket(table_.Hash(time_wait.key));
+  }
 }
 
 void Engine::RemoveHalfOpen(uint32_t index) {

@@ -272,8 +272,9 @@ class Engine {
   void FreeConnection(Connection& connection);
   void RemoveHalfOpen(uint32_t index);
   void FreeHalfOpen(uint32_t index);
-  void RemoveTimeWait(uint32_t index, bool erase_flow);
-  void FreeTimeWait(uint32_t index, bool erase_flow);
+  void RemoveTimeWait(uint32_t index);
+  void FreeTimeWait(uint32_t index);
+  void PrefetchTimeWait(const TimeWait& time_wait) const;
   void EnterTimeWait(Connection& connection);
   [[gnu::noinline]] void EvictTimeWaits();
   void ExpireTimeWaits();

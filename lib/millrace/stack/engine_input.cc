@@ -55,15 +55,20 @@ void Engine::OnConnection(Parsed& p, Connection& connection) {
     result.reply == tcp::Reply::kReset ? ReplyReset(p) : LearnFastOpen(p, connection);
   }
   MarkDirty(connection);
-  if (connection.tcb.state == tcp::State::kClosed) LeaveTableAt(p.place, connection);
+  if (tcp::IsAtEnd(connection.tcb.state)) LeaveTableAt(p.place, connection);
 }
 
 // What is closed leaves the table where its place is known: looked up when it is visited it took
-// 48 instructions more. For TIME-WAIT it is too early: the ACK is not sent yet. The frames before
-// it in the burst may have moved the entry, or closed the connection already.
+// 48 instructions more. For TIME-WAIT it is too early, because the ACK is not sent yet: the place
+// is kept. The frames before it in the burst may have moved the entry, or closed the connection
+// already.
 void Engine::LeaveTableAt(const FlowRef* place, Connection& connection) {
   const FlowRef ref(FlowKind::kConnection, connections_.IndexOf(connection));
   if (place == nullptr || *place != ref) return;
+  if (connection.tcb.state == tcp::State::kTimeWait) {
+    connection.listed = table_.NumberOf(place);
+    return;
+  }
   table_.EraseAt(place);
   connection.use |= Connection::kDetached;
 }
@@ -219,7 +224,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
       ScheduleTimeWait(ref.index());
       return;
     case tcp::TimeWaitVerdict::kRemove:
-      RemoveTimeWait(ref.index(), true);
+      RemoveTimeWait(ref.index());
       return;
     case tcp::TimeWaitVerdict::kAcceptSyn: {
       const uint16_t listener = listeners_.Find(LocalOf(p.key), p.key.local_port);
@@ -241,7 +246,7 @@ void Engine::OnTimeWait(Parsed& p, FlowRef ref) {
       const SeqNum floor = tcp::IssAbove(time_wait.tcp, time_wait.tcp.snd_nxt);
       ++env_.counters.time_wait_recycled;
       if (p.frame.tcp.payload_length > 0) ++env_.counters.syn_data_ignored;
-      RemoveTimeWait(ref.index(), true);
+      RemoveTimeWait(ref.index());
       TakeSyn(p, listener, floor, true);
       return;
     }

@@ -188,7 +188,7 @@ ConnectResult Engine::Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uin
     return ConnectResult::kNoRoute;
   }
   const tcp::TimeWait last = time_waits_[old.index()].tcp;
-  RemoveTimeWait(old.index(), true);
+  RemoveTimeWait(old.index());
   ++env_.counters.time_wait_recycled;
   tcp::TupleSecrets secrets =
       tcp::DeriveTupleSecrets(secrets_.isn, key.addresses(), key.ports(), env_.now);

@@ -47,19 +47,14 @@ void Engine::RunTimers() {
 // is erased (bench/results/tried.md).
 void Engine::ExpireTimeWaits() {
   std::array<uint32_t, kExpiryBatch> due;
-  std::array<uint64_t, kExpiryBatch> hashes;
   size_t count = 0;
   const auto remove_all = [&] {
     env_.counters.time_wait_expired += count;
-    for (size_t i = 0; i < count; ++i) {
-      table_.Erase(hashes[i], FlowRef(FlowKind::kTimeWait, due[i]));
-      FreeTimeWait(due[i], false);
-    }
+    for (size_t i = 0; i < count; ++i) FreeTimeWait(due[i]);
     count = 0;
   };
   time_wait_queue_.Advance(time_waits_, time_wait_tick(), kTimerWorkMax, [&](uint32_t index) {
-    hashes[count] = table_.Hash(time_waits_[index].key);
-    table_.PrefetchBucket(hashes[count]);
+    PrefetchTimeWait(time_waits_[index]);
     due[count++] = index;
     if (count == kExpiryBatch) remove_all();
   });
@@ -77,9 +72,9 @@ void Engine::EvictTimeWaits() {
     const uint32_t index = evicted[count++] = time_wait_queue_.Earliest();
     time_wait_queue_.Remove(time_waits_, index);
     time_wait_queue_.PrefetchSecond(time_waits_);
-    table_.PrefetchBucket(table_.Hash(time_waits_[index].key));
+    PrefetchTimeWait(time_waits_[index]);
   }
-  for (size_t i = 0; i < count; ++i) FreeTimeWait(evicted[i], true);
+  for (size_t i = 0; i < count; ++i) FreeTimeWait(evicted[i]);
   env_.counters.time_wait_evicted += std::max<size_t>(count, 1);
 }
 

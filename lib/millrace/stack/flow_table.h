@@ -88,6 +88,19 @@ class FlowTable {
   // The same where FindCandidate has found it. REQUIRES: it is still there.
   static void ReplaceAt(const FlowRef* place, FlowRef to) { *const_cast<FlowRef*>(place) = to; }
 
+  // A place that FindCandidate has found as a number, above 1, for who comes back to it: it may be
+  // another's by then. The place of a number, when it holds `ref` (still or again), or null.
+  uint32_t NumberOf(const FlowRef* place) const {
+    return static_cast<uint32_t>(
+        static_cast<size_t>(reinterpret_cast<const std::byte*>(place) - region_.data()) /
+        sizeof(FlowRef));
+  }
+  const FlowRef* StillAt(uint32_t number, FlowRef ref) const {
+    const FlowRef* const place = PlaceOf(number);
+    return number > 1 && *place == ref ? place : nullptr;
+  }
+  void PrefetchPlace(uint32_t number) const { __builtin_prefetch(PlaceOf(number)); }
+
   // REQUIRES: (hash, ref) is in.
   void Erase(uint64_t hash, FlowRef ref);
 
@@ -184,6 +197,9 @@ class FlowTable {
   bool SendVisitorHome(uint32_t bucket);
   bool SendResidentAway(uint32_t bucket);
   bool Place(uint64_t hash, FlowRef ref);
+  const FlowRef* PlaceOf(uint32_t number) const {
+    return reinterpret_cast<const FlowRef*>(region_.data()) + number;
+  }
   FlowRef* LocateFirst(uint64_t hash, FlowRef ref);
   static FlowRef* LocateIn(Bucket& bucket, uint16_t tag, FlowRef ref);
   FlowRef* Locate(uint64_t hash, FlowRef ref, uint32_t* bucket);

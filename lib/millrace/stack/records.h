@@ -35,7 +35,9 @@ struct alignas(16) Connection {
   FlowKey key;
   uint64_t user_data;  // the application's
   TimerLink timer;
-  uint32_t listed;    // 1: needs a visit (stack/visit_list.h), or is visited
+  // Not 0: needs a visit (stack/visit_list.h), or is visited. Above 1: FlowTable::NumberOf its
+  // entry, when it enters TIME-WAIT in that visit.
+  uint32_t listed;
   uint32_t use;       // kInUse, kDetached and a count of the users of the slot
   uint16_t neighbor;  // next hop, held by Neighbors::Ref
   uint16_t listener;  // of a passive open
@@ -55,6 +57,11 @@ struct TimeWait {
   FlowKey key;
   tcp::TimeWait tcp;
   TimerLink timer;  // the tick is the end of 2MSL itself: a restart moves the entry
+
+  // FlowTable::NumberOf its entry; 0 when it is not known. It lies where the first limited ACK,
+  // which few ever send, will put its time.
+  uint32_t place() const { return tcp.replied ? 0 : tcp.reply_tick; }
+  void set_place(uint32_t place) { tcp.reply_tick = place; }  // REQUIRES: !tcp.replied
 };
 static_assert(sizeof(TimeWait) == 48);
 

@@ -138,7 +138,7 @@ void Consume(Tcb& tcb, uint32_t length, Env& env);
 
 // True when the engine should keep a TIME-WAIT for it, false when it may vanish.
 inline bool IsOver(const Tcb& tcb) {
-  return tcb.state == State::kClosed || tcb.state == State::kTimeWait;
+  return IsAtEnd(tcb.state);
 }
 
 // Gives back all that the connection holds. Its packets go to env.released.

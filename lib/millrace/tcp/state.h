@@ -34,6 +34,13 @@ constexpr bool IsIn(State state, unsigned bits) {
   return (bits >> static_cast<int>(state) & 1) != 0;
 }
 
+// CLOSED or TIME-WAIT, the first and the last: by one comparison.
+constexpr bool IsAtEnd(State s) {
+  return static_cast<unsigned>(s) - 1 >= static_cast<unsigned>(State::kTimeWait) - 1;
+}
+static_assert(static_cast<int>(State::kClosed) == 0 &&
+              static_cast<int>(State::kTimeWait) == kStateCount - 1);
+
 // ESTABLISHED and after: both sides know both initial sequence numbers.
 constexpr bool IsSynchronized(State s) { return s >= State::kEstablished; }
 
