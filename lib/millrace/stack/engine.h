@@ -285,9 +285,6 @@ class Engine {
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
   ConnectResult OpenWith(const FlowKey& key, uint64_t hash, tcp::TupleSecrets secrets,
                          uint64_t user_data, Socket* socket);
-  // The same, inlined into Connect: 24 instructions less.
-  ConnectResult OpenHere(const FlowKey& key, uint64_t hash, tcp::TupleSecrets secrets,
-                         uint64_t user_data, Socket* socket);
   bool MayReuse(FlowRef ref) const;
   ConnectResult Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uint64_t user_data,
                        Socket* socket);
