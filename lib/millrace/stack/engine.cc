@@ -196,28 +196,6 @@ void Engine::RemoveTimeWait(uint32_t index) {
   FreeTimeWait(index);
 }
 
-// REQUIRES: it has left the queue.
-void Engine::FreeTimeWait(uint32_t index) {
-  const TimeWait& time_wait = time_waits_[index];
-  const FlowRef ref(FlowKind::kTimeWait, index);
-  // Where it was when it began it nearly always still is.
-  if (const FlowRef* const place = table_.StillAt(time_wait.place(), ref)) [[likely]] {
-    table_.EraseAt(place);
-  } else {
-    table_.Erase(table_.Hash(time_wait.key), ref);
-  }
-  pairs_.Unref(time_wait.key);
-  time_waits_.Give(index);
-}
-
-void Engine::PrefetchTimeWait(const TimeWait& time_wait) const {
-  if (const uint32_t place = time_wait.place(); place != 0) [[likely]] {
-    table_.PrefetchPlace(place);
-  } else {
-    table_.PrefetchBucket(table_.Hash(time_wait.key));
-  }
-}
-
 void Engine::RemoveHalfOpen(uint32_t index) {
   half_open_queue_.Remove(half_opens_, index);
   FreeHalfOpen(index);

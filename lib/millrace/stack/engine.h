@@ -201,7 +201,7 @@ class Engine {
   void ReleasePacket(Parsed& parsed);
   void OnTimeWait(Parsed& parsed, FlowRef ref);
   void OnConnection(Parsed& parsed, Connection& connection);
-  void LeaveTableAt(const FlowRef* place, Connection& connection);
+  [[gnu::noinline]] void LeaveTableAt(const FlowRef* place, Connection& connection);
   void OnArp(const wire::ParsedFrame& frame);
   void OnIcmp(const wire::ParsedFrame& frame, RxFrame packet);
   void OnIcmpError(const wire::ParsedFrame& frame);
@@ -328,10 +328,9 @@ class Engine {
   bool port_full_ = false;
   Pressure pressure_;
   VisitList visits_;
-  // Between PopDirty and FinishVisit; otherwise the name is one that no connection has.
   static constexpr ConnectionId kNobodysId{UINT32_MAX, UINT32_MAX};
-  Connection* visiting_ = nullptr;
-  ConnectionId visiting_id_ = kNobodysId;
+  Connection* visiting_ = nullptr;         // valid between PopDirty and FinishVisit
+  ConnectionId visiting_id_ = kNobodysId;  // of it; otherwise of none
   const Connection* delivering_ = nullptr;  // whose OnReceive runs
   bool close_deferred_ = false;
 

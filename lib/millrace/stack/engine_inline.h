@@ -66,6 +66,28 @@ inline void Engine::FreeConnection(Connection& connection) {
   connections_.Give(connections_.IndexOf(connection));
 }
 
+// REQUIRES: it has left the queue.
+inline void Engine::FreeTimeWait(uint32_t index) {
+  const TimeWait& time_wait = time_waits_[index];
+  const FlowRef ref(FlowKind::kTimeWait, index);
+  // Where it was when it began it nearly always still is.
+  if (const FlowRef* const place = table_.StillAt(time_wait.place(), ref)) [[likely]] {
+    table_.EraseAt(place);
+  } else {
+    table_.Erase(table_.Hash(time_wait.key), ref);
+  }
+  pairs_.Unref(time_wait.key);
+  time_waits_.Give(index);
+}
+
+inline void Engine::PrefetchTimeWait(const TimeWait& time_wait) const {
+  if (const uint32_t place = time_wait.place(); place != 0) [[likely]] {
+    table_.PrefetchPlace(place);
+  } else {
+    table_.PrefetchBucket(table_.Hash(time_wait.key));
+  }
+}
+
 inline void Engine::LeaveTable(Connection& connection) {
   if (connection.tcb.state == tcp::State::kTimeWait) {
     EnterTimeWait(connection);
