@@ -329,8 +329,8 @@ class Engine {
   Pressure pressure_;
   VisitList visits_;
   static constexpr ConnectionId kNobodysId{UINT32_MAX, UINT32_MAX};
-  Connection* visiting_ = nullptr;         // valid between PopDirty and FinishVisit
-  ConnectionId visiting_id_ = kNobodysId;  // of it; otherwise of none
+  Connection* visiting_ = nullptr;          // valid between PopDirty and FinishVisit
+  ConnectionId visiting_id_ = kNobodysId;   // of it; otherwise of none
   const Connection* delivering_ = nullptr;  // whose OnReceive runs
   bool close_deferred_ = false;
 

@@ -137,9 +137,7 @@ uint32_t UrgentBytes(const Tcb& tcb, const Env& env);
 void Consume(Tcb& tcb, uint32_t length, Env& env);
 
 // True when the engine should keep a TIME-WAIT for it, false when it may vanish.
-inline bool IsOver(const Tcb& tcb) {
-  return IsAtEnd(tcb.state);
-}
+inline bool IsOver(const Tcb& tcb) { return IsAtEnd(tcb.state); }
 
 // Gives back all that the connection holds. Its packets go to env.released.
 void ReleaseHeld(Tcb& tcb, Env& env);
