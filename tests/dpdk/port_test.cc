@@ -185,34 +185,6 @@ TEST_F(PortTest, EmptyPoolGivesNoneAndRecovers) {
   a().Free(std::span(&packet, 1));
 }
 
-// What is freed is sent again, without the pool; more than a port keeps goes back to it.
-TEST_F(PortTest, FreedPacketsWaitInThePortAndNoMoreThanItKeeps) {
-  ASSERT_EQ(a().pool()->in_use(), a().stash() + b().stash());
-  std::vector<wire::PacketHandle> packets;
-  for (int i = 0; i < 100; ++i) packets.push_back(a().Allocate());
-  a().Free(packets);
-  EXPECT_EQ(a().stash(), 2 * stack::kBurst);
-  EXPECT_EQ(a().pool()->in_use(), a().stash() + b().stash());
-  const uint32_t before = a().pool()->in_use();
-  const wire::PacketHandle again = a().Allocate();
-  EXPECT_NE(std::find(packets.begin(), packets.end(), again), packets.end());
-  EXPECT_EQ(a().pool()->in_use(), before);
-  a().Free({&again, 1});
-}
-
-// Nobody's but its own: one that others refer to must not be written.
-TEST_F(PortTest, FreedPacketThatOthersReferToIsNotSentAgain) {
-  const wire::PacketHandle packet = a().Allocate();
-  const size_t stash = a().stash();
-  auto* const mbuf = reinterpret_cast<rte_mbuf*>(packet);
-  rte_mbuf_refcnt_update(mbuf, 1);
-  a().Free({&packet, 1});
-  EXPECT_EQ(a().stash(), stash);
-  EXPECT_EQ(rte_mbuf_refcnt_read(mbuf), 1);
-  a().Free({&packet, 1});
-  EXPECT_EQ(a().stash(), stash + 1);
-}
-
 TEST_F(PortTest, FullRingLeavesPacketsWithTheCallerAndCountsThem) {
   std::vector<wire::PacketHandle> packets;
   for (int i = 0; i < 100; ++i) packets.push_back(Build(a(), Pattern(60, 0)));

@@ -340,55 +340,5 @@ TEST(FlowTable, HashDependsOnEveryBitOfKeyAndSecret) {
   }
 }
 
-// What keeps the number of a place believes it as long as the entry there is its own.
-TEST(FlowTable, PlaceIsKnownByItsNumberUntilTheFlowLeavesIt) {
-  FlowTable table(1000, kSecret, Region::Pages::kPlain);
-  const uint64_t hash = table.Hash(KeyNumber(1));
-  ASSERT_TRUE(table.Insert(hash, Connection(5)));
-  const FlowRef* const place = table.FindCandidate(hash);
-  ASSERT_NE(place, nullptr);
-  const uint32_t number = table.NumberOf(place);
-  EXPECT_GT(number, 1u);
-  EXPECT_EQ(table.StillAt(number, Connection(5)), place);
-  EXPECT_EQ(table.StillAt(number, Connection(6)), nullptr);
-  EXPECT_EQ(table.StillAt(0, Connection(5)), nullptr);
-  EXPECT_EQ(table.StillAt(1, Connection(5)), nullptr);
-
-  const FlowRef time_wait(FlowKind::kTimeWait, 5);
-  FlowTable::ReplaceAt(place, time_wait);
-  EXPECT_EQ(table.StillAt(number, Connection(5)), nullptr);
-  EXPECT_EQ(table.StillAt(number, time_wait), place);
-  table.EraseAt(place);
-  EXPECT_EQ(table.StillAt(number, time_wait), nullptr);
-  EXPECT_EQ(table.size(), 0u);
-}
-
-// In a table so full that entries make room for others, some are found where they were, some no
-// more, and all can be erased by place or, failing that, by key.
-TEST(FlowTable, EntriesThatHadToMoveAreNotWhereTheirNumberSays) {
-  constexpr uint32_t kEntries = 3000;
-  FlowTable table(kEntries, kSecret, Region::Pages::kPlain);
-  std::vector<uint32_t> numbers(kEntries, 0);
-  for (uint32_t i = 0; i < kEntries; ++i) {
-    const uint64_t hash = table.Hash(KeyNumber(i));
-    ASSERT_TRUE(table.Insert(hash, Connection(i)));
-    const FlowRef* const place = table.FindCandidate(hash);
-    if (place != nullptr && *place == Connection(i)) numbers[i] = table.NumberOf(place);
-  }
-  uint32_t moved = 0;
-  for (uint32_t i = 0; i < kEntries; ++i) {
-    if (const FlowRef* const place = table.StillAt(numbers[i], Connection(i))) {
-      table.EraseAt(place);
-    } else {
-      moved += numbers[i] != 0 ? 1 : 0;
-      table.Erase(table.Hash(KeyNumber(i)), Connection(i));
-    }
-    ASSERT_EQ(table.Find(table.Hash(KeyNumber(i)), Is(Connection(i))), FlowRef());
-  }
-  EXPECT_GT(moved, 0u);
-  EXPECT_EQ(table.size(), 0u);
-  EXPECT_EQ(table.stash_size(), 0u);
-}
-
 }  // namespace
 }  // namespace millrace::stack
