@@ -122,7 +122,8 @@ void HttpFetcher::OpenSome(stack::Engine& engine) {
   constexpr int kOpensPerPollMax = 64;
   for (int i = 0; i < kOpensPerPollMax && !free_.empty(); ++i) {
     if (result_.load.opened == plan_.count) return;
-    // One alone until the first is open: only a few packets wait for an address (see LoadClient).
+    // One alone until the first is open: only a few packets wait for an address (see
+    // bench/common/load_client.cc).
     if (!reached_ && free_.size() < flows_.size()) return;
     const uint32_t index = free_.back();
     stack::Socket socket;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "apps/common/http_response.h"
-#include "apps/common/load_client.h"
+#include "apps/common/load_result.h"
 #include "millrace/base/histogram.h"
 #include "millrace/stack/engine.h"
 #include "millrace/stack/socket.h"

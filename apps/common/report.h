@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "apps/common/load_client.h"
+#include "apps/common/load_result.h"
 #include "apps/common/port_layers.h"
 #include "millrace/base/histogram.h"
 #include "millrace/stack/engine.h"

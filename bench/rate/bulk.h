@@ -54,7 +54,7 @@ class BulkClient {
     }
   }
 
-  apps::LoadPlan plan_;
+  LoadPlan plan_;
   apps::Pattern pattern_;
   uint32_t opened_ = 0, open_ = 0, closed_ = 0;
   uint64_t failed_ = 0;

@@ -3,12 +3,11 @@
 #ifndef MILLRACE_BENCH_RATE_CONNECTIONS_H_
 #define MILLRACE_BENCH_RATE_CONNECTIONS_H_
 
-#include <atomic>
 #include <cstdint>
 #include <span>
 
-#include "apps/common/load_client.h"
 #include "apps/common/pattern.h"
+#include "bench/common/load_client.h"
 #include "bench/rate/plan.h"
 
 namespace millrace::bench {
@@ -18,7 +17,7 @@ class ConnectionsClient {
   explicit ConnectionsClient(const Plan& plan)
       : idle_wanted_(plan.idle),
         target_(plan.exchange.plan.target),
-        load_(plan.exchange.plan, pattern_, live_) {}
+        load_(plan.exchange.plan, pattern_) {}
 
   void OnOpen(stack::Socket socket) {
     if (!IsIdle(socket)) return load_.OnOpen(socket);
@@ -40,13 +39,13 @@ class ConnectionsClient {
 
   // The idle connections stand; what is counted begins.
   bool ready() const { return idle_open_ >= idle_wanted_; }
-  bool done() const { return live_.done.load(std::memory_order_relaxed) || idle_failed_ > 0; }
+  bool done() const { return load_.done() || idle_failed_ > 0; }
   void AddTo(EndReport& report) const {
-    const apps::LoadResult& result = load_.result();
-    report.units = result.ok_in_window;
-    report.all_units = result.ok;
-    report.seconds = result.window.seconds();
-    report.failed = result.failed_total() + load_.open() + idle_failed_;
+    const LoadCounts& counts = load_.counts();
+    report.units = counts.ok_in_window;
+    report.all_units = counts.ok;
+    report.seconds = counts.window.seconds();
+    report.failed = counts.failed + load_.open() + idle_failed_;
   }
 
  private:
@@ -67,8 +66,7 @@ class ConnectionsClient {
   uint64_t idle_wanted_, idle_opened_ = 0, idle_open_ = 0, idle_failed_ = 0;
   Endpoint target_;
   apps::Pattern pattern_;
-  apps::LiveLoad live_;
-  apps::LoadClient load_;
+  LoadClient load_;
 };
 
 class ConnectionsServer {
@@ -88,14 +86,14 @@ class ConnectionsServer {
 
  private:
   // Transactions: the server answers and leaves the connection open.
-  static apps::LoadPlan Sane(const Plan& plan) {
-    apps::LoadPlan load = plan.exchange.plan;
+  static LoadPlan Sane(const Plan& plan) {
+    LoadPlan load = plan.exchange.plan;
     if (plan.work == Work::kTransactions) load.client_closes = true;
     return load;
   }
 
   apps::Pattern pattern_;
-  apps::ResponseServer server_;
+  ResponseServer server_;
 };
 
 }  // namespace millrace::bench

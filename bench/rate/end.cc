@@ -45,7 +45,7 @@ std::unique_ptr<End> MakeNull(const Plan& plan, dpdk::DpdkPort& port, bool clien
 absl::StatusOr<std::unique_ptr<End>> MakeClient(const Plan& plan, dpdk::DpdkPort& port,
                                                 Instant now) {
   if (plan.null) return MakeNull(plan, port, true);
-  const stack::EngineConfig config = apps::LoopbackClientConfig(plan.exchange);
+  const stack::EngineConfig config = LoopbackClientConfig(plan.exchange);
   absl::StatusOr<Made> made;
   switch (plan.work) {
     case Work::kConnections:
@@ -65,13 +65,13 @@ absl::StatusOr<std::unique_ptr<End>> MakeClient(const Plan& plan, dpdk::DpdkPort
 absl::StatusOr<std::unique_ptr<End>> MakeServer(const Plan& plan, dpdk::DpdkPort& port,
                                                 const MacAddress& client_mac, Instant now) {
   if (plan.null) return MakeNull(plan, port, false);
-  const stack::EngineConfig config = apps::LoopbackServerConfig(plan.exchange);
+  const stack::EngineConfig config = LoopbackServerConfig(plan.exchange);
   absl::StatusOr<Made> made = plan.work == Work::kBulk
                                   ? Make<BulkServer>(plan, port, config, now)
                                   : Make<ConnectionsServer>(plan, port, config, now);
   if (!made.ok()) return made.status();
   const absl::Status prepared =
-      apps::PrepareLoopbackServer(*made->engine, plan.exchange.network, client_mac);
+      PrepareLoopbackServer(*made->engine, plan.exchange.network, client_mac);
   if (!prepared.ok()) return prepared;
   return std::move(made->end);
 }

@@ -56,7 +56,7 @@ void Flags::AddTo(CLI::App& app) {
       ->excludes("--bulk")
       ->excludes("--transactions")
       ->excludes("--ipv6");
-  apps::AddCount(app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: 2 M/s)", ""},
+  apps::AddCount(app, {"--time-wait-entries", "N", "TIME-WAIT pool (default: 3 M/s)", ""},
                  &time_waits, 1, 500'000'000);
   app.add_flag("--driver", driver, "a second run that counts the driver's cycles");
   app.add_flag("--json", json, "JSON instead of text");
@@ -70,9 +70,9 @@ Plan Flags::ToPlan(bool metered) const {
   plan.work = bulk ? Work::kBulk : transactions ? Work::kTransactions : Work::kConnections;
   plan.null = null;
   plan.metered = metered;
-  apps::LoadPlan& load = plan.exchange.plan;
+  LoadPlan& load = plan.exchange.plan;
   plan.exchange.network.ipv6 = ipv6;
-  load.target = apps::LoopbackTarget(plan.exchange.network);
+  load.target = LoopbackTarget(plan.exchange.network);
   load.concurrency = Concurrency();
   load.count = count;
   if (count == 0) load.duration = seconds;

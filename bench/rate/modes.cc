@@ -64,7 +64,7 @@ struct Joined {
 
 absl::StatusOr<Joined> Join(const Plan& plan, uint16_t mtu, Instant now) {
   dpdk::RingPairOptions options;
-  options.port.packets = apps::kLoopbackPacketsPerPort;
+  options.port.packets = kLoopbackPacketsPerPort;
   options.port.mtu = mtu;
   auto rings = dpdk::RingPair::Create(options);
   if (!rings.ok()) return rings.status();
@@ -92,7 +92,7 @@ absl::StatusOr<std::unique_ptr<dpdk::AttachedPort>> OpenDevice(const DeviceRun& 
                                                                apps::StopSignals& stop) {
   const bool memif = run.port.kind == dpdk::DeviceKind::kMemif;
   dpdk::DpdkPortOptions options = run.port.PortOptions();
-  options.packets = apps::kLoopbackPacketsPerPort;
+  options.packets = kLoopbackPacketsPerPort;
   if (memif) options.mac = run.server ? kServerMac : kClientMac;
   const Instant give_up = clock.Now() + kLinkPatience;
   const Duration patience = memif && !run.server ? kReopen : kLinkPatience;

@@ -46,7 +46,7 @@ class NullEnd final : public End {
   dpdk::DpdkPort& port_;
   MeteredPort meter_;
   bool metered_, client_;
-  apps::LoadPlan load_;
+  LoadPlan load_;
   uint32_t options_bytes_, syn_options_bytes_;
   uint64_t opened_ = 0, completed_ = 0, completed_in_window_ = 0;
   uint64_t broken_ = 0, packets_ = 0;

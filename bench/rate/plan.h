@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "apps/common/loopback.h"
+#include "bench/common/loopback.h"
 
 namespace millrace::bench {
 
@@ -16,10 +16,10 @@ enum class Work : uint8_t {
 
 struct Plan {
   Work work = Work::kConnections;
-  bool null = false;               // the floor: the same packets without a TCP (connections only)
-  bool metered = false;            // the driver's cycles are counted too, which costs some of them
-  uint64_t idle = 0;               // connections that stand beside, opened first (connections only)
-  apps::LoopbackOptions exchange;  // load, TCP, memory
+  bool null = false;         // the floor: the same packets without a TCP (connections only)
+  bool metered = false;      // the driver's cycles are counted too, which costs some of them
+  uint64_t idle = 0;         // connections that stand beside, opened first (connections only)
+  LoopbackOptions exchange;  // load, TCP, memory
 };
 
 // What one end of a run counted.

@@ -41,7 +41,7 @@ namespace {
 
 absl::StatusOr<std::unique_ptr<dpdk::Eal>> StartEal(const Flags& flags, uint64_t ports,
                                                     const std::vector<std::string>& pci) {
-  const uint64_t packets = ports * (uint64_t{apps::kLoopbackPacketsPerPort} + 1);
+  const uint64_t packets = ports * (uint64_t{kLoopbackPacketsPerPort} + 1);
   // Packets of a jumbo frame are five times as large.
   const uint64_t scale = flags.mtu > 1500 ? 5 : 1;
   dpdk::EalOptions options = flags.machine.EalFor(packets * scale);

@@ -88,7 +88,7 @@ class TransactionsClient {
     for (const stack::Socket& socket : sockets_) Ask(socket);
   }
 
-  apps::LoadPlan plan_;
+  LoadPlan plan_;
   apps::Pattern pattern_;
   std::vector<Flow> flows_;
   std::vector<stack::Socket> sockets_;

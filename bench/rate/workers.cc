@@ -67,7 +67,7 @@ class Device {
 
 Plan PartOf(const Plan& plan, uint32_t worker, uint32_t workers) {
   Plan part = plan;
-  apps::LoadPlan& load = part.exchange.plan;
+  LoadPlan& load = part.exchange.plan;
   load.concurrency = std::max(stack::ShareOf(load.concurrency, worker, workers), 1u);
   if (load.count > 0)
     load.count = std::max(stack::ShareOf(load.count, worker, workers), uint64_t{1});
@@ -77,14 +77,14 @@ Plan PartOf(const Plan& plan, uint32_t worker, uint32_t workers) {
 absl::Status AddEnds(const Plan& plan, const WorkersRun& run, const MacAddress& client_mac,
                      Instant now, Device& client, Device& server) {
   for (uint32_t i = 0; i < run.workers; ++i) {
-    const auto opener = client.Add<ConnectionsClient>(
-        PartOf(plan, i, run.workers), apps::LoopbackClientConfig(plan.exchange), now);
+    const auto opener = client.Add<ConnectionsClient>(PartOf(plan, i, run.workers),
+                                                      LoopbackClientConfig(plan.exchange), now);
     if (!opener.ok()) return opener.status();
     const auto accepter =
-        server.Add<ConnectionsServer>(plan, apps::LoopbackServerConfig(plan.exchange), now);
+        server.Add<ConnectionsServer>(plan, LoopbackServerConfig(plan.exchange), now);
     if (!accepter.ok()) return accepter.status();
     const absl::Status prepared =
-        apps::PrepareLoopbackServer(**accepter, plan.exchange.network, client_mac);
+        PrepareLoopbackServer(**accepter, plan.exchange.network, client_mac);
     if (!prepared.ok()) return prepared;
   }
   return absl::OkStatus();
@@ -95,7 +95,7 @@ absl::Status AddEnds(const Plan& plan, const WorkersRun& run, const MacAddress& 
 absl::StatusOr<RunResult> RunWorkers(const Plan& plan, const WorkersRun& run, dpdk::Clock clock,
                                      apps::StopSignals& stop) {
   dpdk::RingPairOptions options;
-  options.port.packets = apps::kLoopbackPacketsPerPort * run.workers;
+  options.port.packets = kLoopbackPacketsPerPort * run.workers;
   options.port.queues = static_cast<uint16_t>(run.queues);
   options.port.mtu = run.mtu;
   auto rings = dpdk::RingPair::Create(options);

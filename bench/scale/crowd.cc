@@ -31,8 +31,8 @@ void Limit(const CrowdPlan& plan, stack::EngineConfig* config) {
 
 CrowdClient::CrowdClient(const CrowdPlan& plan, uint32_t concurrency)
     : idle_wanted_(plan.established),
-      load_plan_{.target = apps::LoopbackTarget(), .concurrency = concurrency, .count = kPerPort} {
-  load_ = std::make_unique<apps::LoadClient>(load_plan_, pattern_, live_);
+      load_plan_{.target = LoopbackTarget(), .concurrency = concurrency, .count = kPerPort} {
+  load_ = std::make_unique<LoadClient>(load_plan_, pattern_);
 }
 
 void CrowdClient::OnOpen(stack::Socket socket) {
@@ -48,7 +48,7 @@ void CrowdClient::OnClose(stack::Socket socket, tcp::CloseReason reason) {
 void CrowdClient::OnPoll(stack::Engine& engine, Instant now) {
   if (!idle_stand()) return OpenIdle(engine);
   load_->OnPoll(engine, now);
-  if (live_.done.load(std::memory_order_relaxed)) NextRun();
+  if (load_->done()) NextRun();
 }
 
 void CrowdClient::OpenIdle(stack::Engine& engine) {
@@ -62,16 +62,15 @@ void CrowdClient::OpenIdle(stack::Engine& engine) {
 }
 
 void CrowdClient::NextRun() {
-  closed_before_ += load_->result().ok;
+  closed_before_ += load_->counts().ok;
   run_ = static_cast<uint16_t>((run_ + 1) % kPorts);
-  load_plan_.target.port = static_cast<uint16_t>(apps::LoopbackTarget().port + run_);
-  live_.done.store(false, std::memory_order_relaxed);
-  load_ = std::make_unique<apps::LoadClient>(load_plan_, pattern_, live_);
+  load_plan_.target.port = static_cast<uint16_t>(LoopbackTarget().port + run_);
+  load_ = std::make_unique<LoadClient>(load_plan_, pattern_);
 }
 
 Crowd::Crowd(const CrowdPlan& plan)
     : plan_(plan),
-      load_plan_{.target = apps::LoopbackTarget(), .concurrency = kConcurrency},
+      load_plan_{.target = LoopbackTarget(), .concurrency = kConcurrency},
       per_close_(
           Duration::Nanoseconds(TimeWaitOf(plan).ns() / static_cast<int64_t>(TimeWaits(plan)))),
       client_app_(plan, kConcurrency),
@@ -80,18 +79,18 @@ Crowd::Crowd(const CrowdPlan& plan)
 absl::StatusOr<std::unique_ptr<Crowd>> Crowd::Create(const CrowdPlan& plan) {
   std::unique_ptr<Crowd> crowd(new Crowd(plan));
   dpdk::RingPairOptions options;
-  options.port.packets = apps::kLoopbackPacketsPerPort;
+  options.port.packets = kLoopbackPacketsPerPort;
   auto rings = dpdk::RingPair::Create(options);
   if (!rings.ok()) return rings.status();
   crowd->rings_ = *std::move(rings);
   dpdk::DpdkPort& first = crowd->rings_->first();
 
-  apps::LoopbackOptions exchange{.plan = crowd->load_plan_, .tcp = plan.tcp, .pages = plan.pages};
+  LoopbackOptions exchange{.plan = crowd->load_plan_, .tcp = plan.tcp, .pages = plan.pages};
   exchange.tcp.time_wait = TimeWaitOf(plan);
   const uint64_t time_waits = TimeWaits(plan);
   exchange.time_waits = static_cast<uint32_t>(time_waits + time_waits / 8 + 4096);
-  stack::EngineConfig client = apps::LoopbackClientConfig(exchange);
-  stack::EngineConfig server = apps::LoopbackServerConfig(exchange);
+  stack::EngineConfig client = LoopbackClientConfig(exchange);
+  stack::EngineConfig server = LoopbackServerConfig(exchange);
   Limit(plan, &client);
   Limit(plan, &server);
   client.limits.time_wait = 1024;
@@ -104,10 +103,10 @@ absl::StatusOr<std::unique_ptr<Crowd>> Crowd::Create(const CrowdPlan& plan) {
     return absl::ResourceExhaustedError("no memory for the tables");
   }
   const absl::Status prepared =
-      apps::PrepareLoopbackServer(crowd->server(), exchange.network, first.capabilities().mac);
+      PrepareLoopbackServer(crowd->server(), exchange.network, first.capabilities().mac);
   if (!prepared.ok()) return prepared;
   for (uint16_t i = 1; i < CrowdClient::kPorts; ++i) {
-    Endpoint another = apps::LoopbackTarget();
+    Endpoint another = LoopbackTarget();
     another.port = static_cast<uint16_t>(another.port + i);
     if (crowd->server().Listen(another, 4 * kConcurrency) != stack::ListenResult::kOk) {
       return absl::InternalError("listening on " + another.ToString());

@@ -14,9 +14,9 @@
 #include <span>
 
 #include "absl/status/statusor.h"
-#include "apps/common/load_client.h"
-#include "apps/common/loopback.h"
 #include "apps/common/pattern.h"
+#include "bench/common/load_client.h"
+#include "bench/common/loopback.h"
 #include "millrace/dpdk/ring_pair.h"
 #include "millrace/stack/stack.h"
 
@@ -46,7 +46,7 @@ class CrowdClient {
   void OnPoll(stack::Engine& engine, Instant now);
 
   bool idle_stand() const { return idle_open_ == idle_wanted_; }
-  uint64_t closed() const { return closed_before_ + load_->result().ok; }
+  uint64_t closed() const { return closed_before_ + load_->counts().ok; }
   uint64_t failed() const { return failed_; }
 
   static constexpr uint16_t kPorts = 4;
@@ -61,10 +61,9 @@ class CrowdClient {
   uint64_t idle_wanted_, idle_opened_ = 0, idle_open_ = 0;
   uint64_t closed_before_ = 0, failed_ = 0;
   uint16_t run_ = 0;
-  apps::LoadPlan load_plan_;
+  LoadPlan load_plan_;
   apps::Pattern pattern_;
-  apps::LiveLoad live_;
-  std::unique_ptr<apps::LoadClient> load_;
+  std::unique_ptr<LoadClient> load_;
 };
 
 class Crowd {
@@ -90,16 +89,16 @@ class Crowd {
   explicit Crowd(const CrowdPlan& plan);
 
   using ClientStack = stack::Stack<dpdk::DpdkPort, CrowdClient>;
-  using ServerStack = stack::Stack<dpdk::DpdkPort, apps::ResponseServer>;
+  using ServerStack = stack::Stack<dpdk::DpdkPort, ResponseServer>;
 
   CrowdPlan plan_;
-  apps::LoadPlan load_plan_;
+  LoadPlan load_plan_;
   apps::Pattern pattern_;
   Duration per_close_;
   Instant now_ = Instant::FromNanoseconds(1'000'000'000);
   uint64_t closed_seen_ = 0;
   CrowdClient client_app_;
-  apps::ResponseServer server_app_;
+  ResponseServer server_app_;
   std::unique_ptr<dpdk::RingPair> rings_;
   std::unique_ptr<ClientStack> client_;
   std::unique_ptr<ServerStack> server_;

@@ -170,7 +170,7 @@ int Run(const Flags& flags) {
   const auto established = ParseSizes(flags.established), time_waits = ParseSizes(flags.time_waits);
   if (!established.ok()) return apps::Report(established.status());
   if (!time_waits.ok()) return apps::Report(time_waits.status());
-  const uint64_t packets = 2 * uint64_t{apps::kLoopbackPacketsPerPort} + 1;
+  const uint64_t packets = 2 * uint64_t{kLoopbackPacketsPerPort} + 1;
   auto eal = dpdk::Eal::Start(flags.machine.EalFor(packets));
   if (!eal.ok()) return apps::Report(eal.status());
   Sweep sweep(flags, dpdk::Clock::Calibrate());

@@ -13,10 +13,10 @@
 
 #include "apps/common/exit_code.h"
 #include "apps/common/flags.h"
-#include "apps/common/load_client.h"
-#include "apps/common/loopback.h"
 #include "apps/common/report.h"
 #include "apps/common/setup.h"
+#include "bench/common/load_client.h"
+#include "bench/common/loopback.h"
 #include "millrace/base/histogram.h"
 #include "millrace/dpdk/clock.h"
 #include "millrace/dpdk/eal.h"
@@ -54,7 +54,7 @@ class StepClient {
 
 struct Ends {
   stack::Stack<dpdk::DpdkPort, StepClient>& client;
-  stack::Stack<dpdk::DpdkPort, apps::ResponseServer>& server;
+  stack::Stack<dpdk::DpdkPort, ResponseServer>& server;
   Instant now;
   int step = 0;  // keeps the compiler from making one function of equal ones
 };
@@ -125,31 +125,31 @@ struct Flags {
 
 absl::StatusOr<Cycles> Measure(const Flags& flags) {
   dpdk::RingPairOptions options;
-  options.port.packets = apps::kLoopbackPacketsPerPort;
+  options.port.packets = kLoopbackPacketsPerPort;
   auto rings = dpdk::RingPair::Create(options);
   if (!rings.ok()) return rings.status();
   dpdk::DpdkPort& first = (*rings)->first();
   dpdk::DpdkPort& second = (*rings)->second();
-  apps::LoopbackOptions exchange{.network = {flags.ipv6},
-                                 .tcp = flags.tcp.Config(),
-                                 .pages = flags.machine.pages(),
-                                 .time_waits = kTogether * (kRoundsUntilExpiry + 1)};
-  const apps::LoadPlan load;
+  LoopbackOptions exchange{.network = {flags.ipv6},
+                           .tcp = flags.tcp.Config(),
+                           .pages = flags.machine.pages(),
+                           .time_waits = kTogether * (kRoundsUntilExpiry + 1)};
+  const LoadPlan load;
   const apps::Pattern pattern;
   StepClient client_app;
-  client_app.target = apps::LoopbackTarget(exchange.network);
-  apps::ResponseServer server_app(load, pattern);
+  client_app.target = LoopbackTarget(exchange.network);
+  ResponseServer server_app(load, pattern);
   Instant now = Instant::FromNanoseconds(1'000'000'000);
   const auto secrets = stack::EngineSecrets::FromOperatingSystem;
   auto client = std::make_unique<stack::Stack<dpdk::DpdkPort, StepClient>>(
-      first, client_app, apps::LoopbackClientConfig(exchange), secrets(), now);
-  auto server = std::make_unique<stack::Stack<dpdk::DpdkPort, apps::ResponseServer>>(
-      second, server_app, apps::LoopbackServerConfig(exchange), secrets(), now);
+      first, client_app, LoopbackClientConfig(exchange), secrets(), now);
+  auto server = std::make_unique<stack::Stack<dpdk::DpdkPort, ResponseServer>>(
+      second, server_app, LoopbackServerConfig(exchange), secrets(), now);
   if (!client->engine().ok() || !server->engine().ok()) {
     return absl::ResourceExhaustedError("no memory for the tables");
   }
   absl::Status ready =
-      apps::PrepareLoopbackServer(server->engine(), exchange.network, first.capabilities().mac);
+      PrepareLoopbackServer(server->engine(), exchange.network, first.capabilities().mac);
   if (!ready.ok()) return ready;
   // No ARP: with it the first round would not be in step.
   if (!client->engine().neighbors().AddStatic(client_app.target.address,
@@ -185,7 +185,7 @@ absl::StatusOr<Cycles> Measure(const Flags& flags) {
 }
 
 int Run(const Flags& flags) {
-  const uint64_t packets = 2 * uint64_t{apps::kLoopbackPacketsPerPort} + 1;
+  const uint64_t packets = 2 * uint64_t{kLoopbackPacketsPerPort} + 1;
   auto eal = dpdk::Eal::Start(flags.machine.EalFor(packets));
   if (!eal.ok()) return apps::Report(eal.status());
   const double ns_per_cycle =

@@ -1,11 +1,11 @@
-#include "apps/common/loopback.h"
+#include "bench/common/loopback.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <string>
 
-namespace millrace::apps {
+namespace millrace::bench {
 namespace {
 
 uint64_t MemoryBytes() {
@@ -25,9 +25,9 @@ stack::EngineConfig CommonConfig(const LoopbackOptions& options) {
   return config;
 }
 
-// TIME-WAIT entries that a run can need at 2 M connections/s, bounded by a quarter of the memory.
+// TIME-WAIT entries that a run can need at 3 M connections/s, bounded by a quarter of the memory.
 uint32_t TimeWaitsFor(const LoadPlan& plan, Duration time_wait) {
-  constexpr double kRate = 2e6;
+  constexpr double kRate = 3e6;
   constexpr double kBytesEach = 48 + 10.7;  // the record and its place in the table
   double wanted = plan.count != 0 ? static_cast<double>(plan.count)
                                   : kRate * std::min(plan.duration, time_wait).seconds();
@@ -43,7 +43,7 @@ uint32_t CloserTimeWaits(const LoopbackOptions& options) {
 
 }  // namespace
 
-Endpoint LoopbackTarget(const RingNetwork& network) { return {network.server(), 80}; }
+Endpoint LoopbackTarget(const apps::RingNetwork& network) { return {network.server(), 80}; }
 
 stack::EngineConfig LoopbackClientConfig(const LoopbackOptions& options) {
   stack::EngineConfig config = CommonConfig(options);
@@ -59,7 +59,7 @@ stack::EngineConfig LoopbackServerConfig(const LoopbackOptions& options) {
   return config;
 }
 
-absl::Status PrepareLoopbackServer(stack::Engine& server, const RingNetwork& network,
+absl::Status PrepareLoopbackServer(stack::Engine& server, const apps::RingNetwork& network,
                                    const MacAddress& client_mac) {
   const absl::Status known = network.KnowClients(server, client_mac);
   if (!known.ok()) return known;
@@ -70,4 +70,4 @@ absl::Status PrepareLoopbackServer(stack::Engine& server, const RingNetwork& net
   return absl::InternalError("listening on " + target.ToString() + ": " + ToString(result));
 }
 
-}  // namespace millrace::apps
+}  // namespace millrace::bench
