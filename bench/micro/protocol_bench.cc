@@ -51,7 +51,7 @@ struct Receiver {
     while (queue.ready_bytes() > 0) {
       queue.Consume(static_cast<uint32_t>(queue.Front(pool).size()), pool, released);
     }
-    released.clear();
+    released.Clear();
     first = rcv_nxt;
   }
 

@@ -149,7 +149,7 @@ std::optional<std::string> EngineChecker::CheckConnection(stack::Engine& engine,
 std::optional<std::string> EngineChecker::Check(stack::Engine& engine, uint32_t packets_live,
                                                 size_t packets_waiting) {
   std::optional<std::string> wrong;
-  uint32_t held = 0;  // nodes: a packet or a chunk of copied octets each
+  uint32_t held = 0;  // packets, and chunks of copied octets
   engine.ForEachConnection([&](Connection& connection) {
     held += connection.tcb.receive.packets();
     if (wrong.has_value()) return;
@@ -159,7 +159,7 @@ std::optional<std::string> EngineChecker::Check(stack::Engine& engine, uint32_t 
     }
   });
   if (wrong.has_value()) return wrong;
-  if (held != engine.env().receive_pool.nodes.used()) return "receive nodes lost";
+  if (held != engine.env().receive_pool.held()) return "received packets lost";
   held -= engine.env().receive_pool.chunks.used();
   if (packets_live != held + packets_waiting + engine.neighbors().held()) {
     return "packets lost: " + std::to_string(packets_live) + " out, " + std::to_string(held) +
@@ -179,6 +179,7 @@ std::optional<std::string> EngineChecker::CheckEmpty(stack::Engine& engine, uint
   if (engine.env().send_pool.extents.used() != 0) return "send extents are left";
   if (engine.env().send_pool.chunks.used() != 0) return "send chunks are left";
   if (engine.env().receive_pool.nodes.used() != 0) return "receive nodes are left";
+  if (engine.env().receive_pool.held() != 0) return "received packets are left";
   if (engine.env().receive_pool.chunks.used() != 0) return "receive chunks are left";
   if (engine.env().extras.used() != 0) return "extra records are left";
   if (engine.env().fast_open_pending != 0) return "pending Fast Opens are left";

@@ -127,7 +127,7 @@ Engine::Engine(const EngineConfig& config, const PortCapabilities& port,
   env_.SetNow(now);
   net_.v6 = host_v6_.net();
   // Every packet that is held can be released in one poll, besides those of the burst itself.
-  env_.released.reserve(config.limits.receive_nodes + 4 * kBurst + Neighbors::kParkedMax);
+  env_.released.Reserve(config.limits.receive_nodes + 4 * kBurst + Neighbors::kParkedMax);
   const Limits& l = config.limits;
   ok_ = l.connections <= kConnectionsMax && table_.capacity() > 0 && pairs_.ok() && visits_.ok() &&
         connections_.capacity() == l.connections && half_opens_.capacity() == l.half_open &&

@@ -110,7 +110,7 @@ class Engine {
     reply_count_ = control_count_ = bounce_count_ = unparked_count_ = 0;
     pairs_.Sweep();
   }
-  std::vector<wire::PacketHandle>& released() { return env_.released; }
+  tcp::ReleasedPackets& released() { return env_.released; }
 
   // Everything the shell and tests look at.
   tcp::Env& env() { return env_; }
@@ -193,7 +193,7 @@ class Engine {
   // handle.
   [[gnu::noinline]] Connection* OnOther(Parsed& parsed, const RxFrame& rx);
   Connection* OnUnmatched(Parsed& parsed);
-  Connection* OnHalfOpen(Parsed& parsed, FlowRef ref);
+  MR_ALWAYS_INLINE Connection* OnHalfOpen(Parsed& parsed, FlowRef ref);
   [[gnu::noinline]] void DropPair(const FlowKey& key);
   void OnListenerSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);
   void TakeSyn(const Parsed& parsed, uint16_t listener, SeqNum iss_floor, bool has_floor);

@@ -132,7 +132,7 @@ void Engine::OnNotTcp(const wire::ParsedFrame& frame, const RxFrame& rx) {
       OnProblemV6(frame);
       break;
   }
-  env_.released.push_back(rx.packet);
+  env_.released.Push(rx.packet);
 }
 
 // Four SYNs at a time cost little more than one.

@@ -95,7 +95,7 @@ void Engine::OnIcmp(const wire::ParsedFrame& frame, RxFrame packet) {
   } else {
     ++counters_.icmp_ignored;  // source quench (MUST-55), redirects, replies
   }
-  env_.released.push_back(packet.packet);
+  env_.released.Push(packet.packet);
 }
 
 // RFC 5927 4.1: an error is believed only about a segment that is in flight. RFC 9293 3.9.2.2:

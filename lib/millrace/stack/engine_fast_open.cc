@@ -79,7 +79,7 @@ bool Engine::AcceptFastOpen(Parsed& p, uint16_t listener) {
   tcp::AcceptFastOpen(connection.tcb, tcp::MakeHalfOpen(p.frame.tcp, secrets, env_), p.frame.tcp,
                       env_, &fate);
   (void)tcp::OnPathMtu(connection.tcb, PathMss(p.key, env_.config.mss), env_);
-  if (fate == tcp::PayloadFate::kNotKept) env_.released.push_back(p.frame.tcp.handle);
+  if (fate == tcp::PayloadFate::kNotKept) env_.released.Push(p.frame.tcp.handle);
   p.frame.tcp.handle = wire::PacketHandle::kNone;
   MarkDirty(connection);
   return true;

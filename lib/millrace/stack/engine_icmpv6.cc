@@ -74,7 +74,7 @@ void Engine::OnIcmpV6(const wire::ParsedFrame& frame, RxFrame packet) {
       ++counters_.icmp_ignored;  // echo replies, redirects, router solicitations, group reports
       break;
   }
-  env_.released.push_back(packet.packet);
+  env_.released.Push(packet.packet);
 }
 
 // RFC 4443 4.2: the packet itself goes back, as over IPv4. True when it does. Requests to a group

@@ -114,8 +114,16 @@ inline const FlowKey& Engine::KeyOf(FlowRef ref) const {
 }
 
 inline void Engine::ReleasePacket(Parsed& parsed) {
-  env_.released.push_back(parsed.frame.tcp.handle);
+  env_.released.Push(parsed.frame.tcp.handle);
   parsed.frame.tcp.handle = wire::PacketHandle::kNone;
+}
+
+MR_ALWAYS_INLINE void Engine::EndDelivery(Connection& connection, size_t consumed) {
+  delivering_ = nullptr;
+  tcp::Consume(connection.tcb, static_cast<uint32_t>(consumed), env_);
+  if (!close_deferred_) return;
+  close_deferred_ = false;
+  DoClose(connection);
 }
 
 template <class OnClose>

@@ -43,14 +43,14 @@ Connection* Engine::OnOther(Parsed& p, const RxFrame& rx) {
       break;
   }
   if (connection == nullptr && p.frame.tcp.handle != wire::PacketHandle::kNone) {
-    env_.released.push_back(p.frame.tcp.handle);
+    env_.released.Push(p.frame.tcp.handle);
   }
   return connection;
 }
 
 void Engine::OnConnection(Parsed& p, Connection& connection) {
   const tcp::InputResult result = tcp::OnSegment(connection.tcb, p.frame.tcp, env_);
-  if (result.fate == tcp::PayloadFate::kNotKept) env_.released.push_back(p.frame.tcp.handle);
+  if (result.fate == tcp::PayloadFate::kNotKept) env_.released.Push(p.frame.tcp.handle);
   if (result.reply != tcp::Reply::kNone) [[unlikely]] {
     result.reply == tcp::Reply::kReset ? ReplyReset(p) : LearnFastOpen(p, connection);
   }

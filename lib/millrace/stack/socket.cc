@@ -63,14 +63,6 @@ void Engine::DoClose(Connection& connection) {
   }
 }
 
-void Engine::EndDelivery(Connection& connection, size_t consumed) {
-  delivering_ = nullptr;
-  tcp::Consume(connection.tcb, static_cast<uint32_t>(consumed), env_);
-  if (!close_deferred_) return;
-  close_deferred_ = false;
-  DoClose(connection);
-}
-
 void Socket::Abort() const {
   Connection* c = FindLive(engine_, id_);
   if (c == nullptr) return Close();  // nobody left to reset, but maybe unread data

@@ -179,10 +179,10 @@ void Stack<P, A>::Visit(Connection& connection) {
 
 template <Port P, App A>
 void Stack<P, A>::FreeReleased() {
-  std::vector<wire::PacketHandle>& released = engine_.released();
-  if (released.empty()) return;
-  port_.Free(released);
-  released.clear();
+  tcp::ReleasedPackets& released = engine_.released();
+  if (released.size() == 0) return;
+  port_.Free(released.packets());
+  released.Clear();
 }
 
 template <Port P, App A>
@@ -201,8 +201,7 @@ void Stack<P, A>::Housekeep() {
   std::array<wire::PacketHandle, 16> dropped;
   const size_t dropped_count = engine_.neighbors().TakeReleased(dropped);
   engine_.counters().tx_park_dropped += dropped_count;
-  engine_.released().insert(engine_.released().end(), dropped.begin(),
-                            dropped.begin() + dropped_count);
+  for (size_t i = 0; i < dropped_count; ++i) engine_.released().Push(dropped[i]);
 }
 
 template <Port P, App A>

@@ -136,10 +136,7 @@ void Abort(Tcb& tcb, CloseReason reason, Env& env) {
   tcb.Set(kResetNow);
 }
 
-void Consume(Tcb& tcb, uint32_t length, Env& env) {
-  if (length == 0) return;
-  tcb.receive.Consume(std::min(length, tcb.receive.ready_bytes()), env.receive_pool, env.released);
-  if (!IsIn(tcb.state, kReceivingStates)) return;
+void OfferRoom(Tcb& tcb, Env& env) {
   // A window update of its own only when it is worth a packet: half of the buffer or two
   // segments, and the peer has used up half of what it was offered; or when the window was closed.
   const uint32_t gain = NextRightEdge(tcb).Since(tcb.rcv_adv);

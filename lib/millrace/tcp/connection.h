@@ -12,6 +12,7 @@
 #ifndef MILLRACE_TCP_CONNECTION_H_
 #define MILLRACE_TCP_CONNECTION_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -133,8 +134,14 @@ PathClaim OnPacketTooBig(Tcb& tcb, SeqNum seq, uint16_t mss, Env& env);
 void MarkDiffserv(const Tcb& tcb, const Env& env, Outbox& out);
 // Octets that the application has still to read up to the peer's urgent pointer, 0: none (MUST-33).
 uint32_t UrgentBytes(const Tcb& tcb, const Env& env);
-// The application is done with `length` octets of what was delivered.
-void Consume(Tcb& tcb, uint32_t length, Env& env);
+// The application is done with `length` octets of what was delivered. OfferRoom: what that means
+// for the window.
+[[gnu::noinline]] void OfferRoom(Tcb& tcb, Env& env);
+inline void Consume(Tcb& tcb, uint32_t length, Env& env) {
+  if (length == 0) return;
+  tcb.receive.Consume(std::min(length, tcb.receive.ready_bytes()), env.receive_pool, env.released);
+  if (IsIn(tcb.state, kReceivingStates)) OfferRoom(tcb, env);
+}
 
 // True when the engine should keep a TIME-WAIT for it, false when it may vanish.
 inline bool IsOver(const Tcb& tcb) { return IsAtEnd(tcb.state); }
@@ -144,7 +151,7 @@ void ReleaseHeld(Tcb& tcb, Env& env);
 inline void Release(Tcb& tcb, Env& env) {
   // Nothing is left of nearly all.
   const bool holds = tcb.Has(kRecord) || tcb.extra != 0;
-  if (holds || tcb.send.size_bytes() != 0 || tcb.receive.packets() != 0) [[unlikely]]
+  if (holds || tcb.send.size_bytes() != 0 || !tcb.receive.IsEmpty()) [[unlikely]]
     ReleaseHeld(tcb, env);
 }
 

@@ -1,23 +1,27 @@
 // tcp/receive_queue.h - received packets that wait for the application or for what is missing.
 //
-// Two chains of nodes from a pool that all connections of a core share: data in order, ready for
-// the application, and data out of order, sorted and without overlap (RFC 9293 3.10.7.4,
-// SHLD-31). A node holds a packet of the port by its handle; a packet leaves the queue exactly
-// once, through `released`. Bounds: Config::receive_packets_max per connection in all, of those
-// Config::reassembly_packets_max out of order, the pool for the core. In order data beyond the
-// first is copied together into chunks, so that a window full of tiny segments needs no more
-// memory than a window (and a window is what the peer was promised).
-// Cost: in order O(1); out of order O(nodes in the chain), at most reassembly_packets_max.
+// Nearly always that is one packet, of a request or a response that the application takes at once:
+// it is held in place. What is more is in two chains of nodes from a pool that all connections of a
+// core share: data in order, ready for the application, and data out of order, sorted and without
+// overlap (RFC 9293 3.10.7.4, SHLD-31). A node holds a packet of the port by its handle; a packet
+// leaves the queue exactly once, through `released`. Bounds: Config::receive_packets_max per
+// connection in all, of those Config::reassembly_packets_max out of order, the pool for the core.
+// In order data beyond the first is copied together into chunks, so that a window full of tiny
+// segments needs no more memory than a window (and a window is what the peer was promised). Cost:
+// in order O(1); out of order O(nodes in the chain), at most reassembly_packets_max.
 #ifndef MILLRACE_TCP_RECEIVE_QUEUE_H_
 #define MILLRACE_TCP_RECEIVE_QUEUE_H_
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
-#include <vector>
 
 #include "millrace/base/seq.h"
 #include "millrace/base/slab.h"
+#include "millrace/tcp/released_packets.h"
 #include "millrace/tcp/send_buffer.h"
 #include "millrace/wire/segment.h"
 #include "millrace/wire/tcp_options.h"
@@ -33,13 +37,16 @@ struct ReceiveNode {
   wire::PacketHandle handle;  // kNone: copied octets
 };
 
-using ReleasedPackets = std::vector<wire::PacketHandle>;  // reserved at start, freed in bulk
-
 struct ReceivePool {
   explicit ReceivePool(uint32_t nodes_max, uint32_t chunks_max = 0)
-      : nodes(nodes_max), chunks(chunks_max) {}
+      : nodes(nodes_max), chunks(chunks_max), room(nodes.capacity()) {}
   Slab<ReceiveNode> nodes;
   Slab<Chunk> chunks;  // of tcp/send_buffer.h: for octets whose packets would be too many
+  // How many more packets and chunks all queues together may hold: each in its node, or without
+  // one in place of it.
+  uint32_t room;
+
+  uint32_t held() const { return nodes.capacity() - room; }
 };
 
 using wire::kSackBlocksMax;
@@ -62,8 +69,9 @@ class ReceiveQueue {
 
   // Octets in order that the application has not consumed.
   uint32_t ready_bytes() const { return ready_bytes_; }
-  bool has_gap() const { return ooo_head_ != kNoIndex; }
-  uint16_t packets() const { return packets_; }  // nodes: packets and chunks
+  bool has_gap() const { return counts_.out_of_order != 0; }
+  bool IsEmpty() const { return std::bit_cast<uint32_t>(counts_) == 0; }
+  uint32_t packets() const { return uint32_t{counts_.nodes} + counts_.in_place; }  // and chunks
 
   // Offers `length` octets at `seq`, which lie in the window and not before *rcv_nxt. Moves
   // *rcv_nxt over everything that became contiguous.
@@ -76,20 +84,11 @@ class ReceiveQueue {
   [[nodiscard]] bool AppendNext(SeqNum seq, const std::byte* data, uint32_t length,
                                 wire::PacketHandle handle, uint16_t packets_max,
                                 ReceivePool& pool) {
-    if (packets_ >= packets_max) return false;
-    const uint32_t index = pool.nodes.Take();
-    if (index == kNoIndex) return false;
-    pool.nodes[index] = {
-        .next = kNoIndex, .length = length, .seq = seq, .data = data, .handle = handle};
-    ++packets_;
-    if (tail_ == kNoIndex) {
-      head_ = index;
-    } else {
-      pool.nodes[tail_].next = index;
+    if (IsEmpty() && pool.room > 0) [[likely]] {
+      HoldInPlace(data, length, handle, pool);
+      return true;
     }
-    tail_ = index;
-    ready_bytes_ += length;
-    return true;
+    return AppendBehind(seq, data, length, handle, packets_max, pool);
   }
 
   // Writes blocks that are held out of order to the front of `out` and returns how many. RFC 2018
@@ -104,25 +103,67 @@ class ReceiveQueue {
   void DropBehind(SeqNum edge, ReceivePool& pool, ReleasedPackets& released);
 
   // The first contiguous piece that is ready; empty when there is none.
-  std::span<const std::byte> Front(const ReceivePool& pool) const;
+  std::span<const std::byte> Front(const ReceivePool& pool) const {
+    if (counts_.in_place == 0) return FrontOfNodes(pool);
+    return {place(), ready_bytes_};
+  }
   // Copies ready octets to the front of `out` and returns how many: all there are, or that fit.
   size_t CopyReady(std::span<std::byte> out, const ReceivePool& pool) const;
   // The application is done with the first `length` ready octets; whole packets are released.
   void Consume(uint32_t length, ReceivePool& pool, ReleasedPackets& released) {
-    if (length != ready_bytes_ || head_ != tail_) return ConsumePart(length, pool, released);
-    if (length == 0) return;
-    // All of one packet: a request or a response of a load test.
+    if (counts_.in_place == 0 || length != ready_bytes_) [[unlikely]]
+      return ConsumePart(length, pool, released);
+    released.Push(handle());
     ready_bytes_ = 0;
-    FreeNode(head_, pool, released);
-    head_ = tail_ = kNoIndex;
+    counts_ = {};
+    ++pool.room;
   }
   void Clear(ReceivePool& pool, ReleasedPackets& released) {
-    if (packets_ != 0) ClearPackets(pool, released);
+    if (!IsEmpty()) ClearPackets(pool, released);
   }
 
  private:
-  void ConsumePart(uint32_t length, ReceivePool& pool, ReleasedPackets& released);
-  void ClearPackets(ReceivePool& pool, ReleasedPackets& released);
+  // Two words: the chain in order, head and tail; or of a packet in place the address of its
+  // octets. Head of the chain out of order, and how many arrived for it, duplicates too (each node
+  // has the number of its last); or the handle of the packet in place. As numbers, because a Tcb
+  // has no room for the alignment of a pointer.
+  using Words = std::array<uint32_t, 2>;
+  static_assert(sizeof(Words) == sizeof(const std::byte*));
+  static_assert(sizeof(Words) == sizeof(wire::PacketHandle));
+  struct Counts {
+    uint16_t nodes = 0;              // in both chains; 0: neither is there
+    uint16_t out_of_order : 15 = 0;  // of these
+    uint16_t in_place : 1 = 0;       // one packet, and no nodes
+  };
+
+  uint32_t head() const { return ready_[0]; }
+  uint32_t gap_head() const { return gap_[0]; }
+  uint32_t arrivals() const { return gap_[1]; }
+  uint32_t& head() { return ready_[0]; }
+  uint32_t& tail() { return ready_[1]; }
+  uint32_t& gap_head() { return gap_[0]; }
+  uint32_t& arrivals() { return gap_[1]; }
+  const std::byte* place() const { return std::bit_cast<const std::byte*>(ready_); }
+  wire::PacketHandle handle() const { return std::bit_cast<wire::PacketHandle>(gap_); }
+  // By memcpy each is one store.
+  void HoldInPlace(const std::byte* data, uint32_t length, wire::PacketHandle handle,
+                   ReceivePool& pool) {
+    std::memcpy(ready_.data(), &data, sizeof ready_);
+    std::memcpy(gap_.data(), &handle, sizeof gap_);
+    ready_bytes_ = length;
+    counts_ = {.in_place = 1};
+    --pool.room;
+  }
+  // Begins the chains, with what was held in place.
+  void BeginChains(ReceivePool& pool);
+  uint32_t TakeNode(const ReceiveNode& node, ReceivePool& pool);
+  [[gnu::noinline]] bool AppendBehind(SeqNum seq, const std::byte* data, uint32_t length,
+                                      wire::PacketHandle handle, uint16_t packets_max,
+                                      ReceivePool& pool);
+  bool AppendNode(const ReceiveNode& node, uint16_t packets_max, ReceivePool& pool);
+  std::span<const std::byte> FrontOfNodes(const ReceivePool& pool) const;
+  [[gnu::noinline]] void ConsumePart(uint32_t length, ReceivePool& pool, ReleasedPackets& released);
+  [[gnu::noinline]] void ClearPackets(ReceivePool& pool, ReleasedPackets& released);
   Insert OfferOutOfOrder(SeqNum seq, const std::byte* data, uint32_t length,
                          wire::PacketHandle handle, Limits limits, ReceivePool& pool,
                          ReleasedPackets& released);
@@ -133,32 +174,10 @@ class ReceiveQueue {
   void DropLast(ReceivePool& pool, ReleasedPackets& released);
   void FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released);
 
-  uint32_t head_ = kNoIndex, tail_ = kNoIndex;
+  Words ready_{}, gap_{};
   uint32_t ready_bytes_ = 0;
-  uint32_t ooo_head_ = kNoIndex;
-  uint32_t arrivals_ = 0;  // out of order, duplicates too; each node has the number of its last
-  uint16_t packets_ = 0;   // nodes in both chains
-  uint16_t ooo_packets_ = 0;
+  Counts counts_{};
 };
-
-// Inline definitions
-
-inline void ReceiveQueue::FreeNode(uint32_t index, ReceivePool& pool, ReleasedPackets& released) {
-  const ReceiveNode& node = pool.nodes[index];
-  if (node.handle == wire::PacketHandle::kNone) [[unlikely]] {
-    pool.chunks.Give(node.chunk);
-  } else {
-    released.push_back(node.handle);
-  }
-  pool.nodes.Give(index);
-  --packets_;
-}
-
-inline std::span<const std::byte> ReceiveQueue::Front(const ReceivePool& pool) const {
-  if (head_ == kNoIndex) return {};
-  const ReceiveNode& node = pool.nodes[head_];
-  return {node.data, node.length};
-}
 
 }  // namespace millrace::tcp
 

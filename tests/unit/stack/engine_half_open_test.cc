@@ -66,7 +66,7 @@ class HalfOpenEngine : public ::testing::Test {
     engine_.RunTimers();
     const size_t replies = engine_.replies().size();
     engine_.ClearReplies();
-    engine_.released().clear();
+    engine_.released().Clear();
     return replies;
   }
   void PollUntil(double seconds) {
