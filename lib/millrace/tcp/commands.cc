@@ -106,7 +106,10 @@ void CloseSend(Tcb& tcb, Env& env) {
   }
 }
 
-void Close(Tcb& tcb, Env& env) {
+namespace {
+
+// Not inlined and called last, as SendStaticSlowly is.
+[[gnu::noinline]] void CloseSlowly(Tcb& tcb, Env& env) {
   if (IsOver(tcb) || tcb.Has(kReceiveClosed | kResetNow)) return;
   if (tcb.receive.ready_bytes() > 0) {
     // RFC 9293 3.6.1 (SHLD-3): "If such a host issues a CLOSE call while received data is still
@@ -118,6 +121,19 @@ void Close(Tcb& tcb, Env& env) {
   tcb.Set(kReceiveClosed);
   CloseSend(tcb, env);
   if (tcb.state == State::kFinWait2) ArmOrphan(tcb, env);
+}
+
+}  // namespace
+
+void Close(Tcb& tcb, Env& env) {
+  // Nearly always nothing is unread and nothing was closed yet: CloseSlowly would do the same.
+  const bool established = tcb.state == State::kEstablished;
+  if (!(established || tcb.state == State::kCloseWait) || tcb.receive.ready_bytes() > 0 ||
+      tcb.Has(kReceiveClosed | kResetNow | kFinQueued | kWatched)) [[unlikely]] {
+    return CloseSlowly(tcb, env);
+  }
+  tcb.Set(kReceiveClosed | kFinQueued);
+  if (established) Transition(tcb, State::kFinWait1);  // "In any case, enter FIN-WAIT-1 state."
 }
 
 void Abort(Tcb& tcb, CloseReason reason, Env& env) {

@@ -114,7 +114,7 @@ uint32_t Send(Tcb& tcb, std::span<const std::byte> data, Env& env);
 void CloseSend(Tcb& tcb, Env& env);
 // Full close: FIN after what was sent and no more data taken. Data that was not consumed, or that
 // arrives later, resets the connection (RFC 9293 3.6.1, SHLD-3).
-void Close(Tcb& tcb, Env& env);
+[[gnu::noinline]] void Close(Tcb& tcb, Env& env);
 // Abort: RST, everything queued is dropped.
 void Abort(Tcb& tcb, CloseReason reason, Env& env);
 // The path carries segments of `mss` octets of text without options: when that is less than now,
