@@ -106,8 +106,8 @@ ReceiveQueue::Insert ReceiveQueue::OfferOutOfOrder(SeqNum seq, const std::byte* 
     FreeNode(covered, pool, released);
   }
   if (next != kNoIndex && pool.nodes[next].seq < end) length = pool.nodes[next].seq.Since(seq);
-  if (counts_.out_of_order >= limits.reassembly_max) return Insert::kFull;
-  if (pool.room == 0) return Insert::kFull;
+  const uint16_t most = std::min(limits.reassembly_max, kOutOfOrderMax);
+  if (counts_.out_of_order >= most || pool.room == 0) return Insert::kFull;
   const uint32_t index = TakeNode({.next = next,
                                    .length = length,
                                    .seq = seq,

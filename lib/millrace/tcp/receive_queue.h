@@ -130,6 +130,7 @@ class ReceiveQueue {
   using Words = std::array<uint32_t, 2>;
   static_assert(sizeof(Words) == sizeof(const std::byte*));
   static_assert(sizeof(Words) == sizeof(wire::PacketHandle));
+  static constexpr uint16_t kOutOfOrderMax = 0x7FFF;  // Counts::out_of_order
   struct Counts {
     uint16_t nodes = 0;              // in both chains; 0: neither is there
     uint16_t out_of_order : 15 = 0;  // of these

@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -134,6 +135,77 @@ TEST(ReceiveQueue, EmptyPoolRefusesWhatIsOutOfOrderFirst) {
   EXPECT_FALSE(f.queue.has_gap());
   EXPECT_EQ(f.Offer(2, "e"), Insert::kFull);
   EXPECT_EQ(f.Take(9), "ad");
+}
+
+// One packet in order needs no node, whatever is done with it.
+TEST(ReceiveQueue, OnePacketInOrderIsHeldInPlace) {
+  Fixture f;
+  for (uint32_t round = 0; round < 3; ++round) {
+    EXPECT_EQ(f.Offer(6 * round, "abcdef"), Insert::kAdvanced);
+    EXPECT_EQ(f.queue.packets(), 1u);
+    EXPECT_EQ(f.Take(2), "ab");
+    std::array<char, 3> out{};
+    EXPECT_EQ(f.queue.CopyReady(std::as_writable_bytes(std::span(out)), f.pool), 3u);
+    EXPECT_EQ(std::string(out.data(), 3), "cde");
+    std::array<SackBlock, kSackBlocksMax> blocks;
+    EXPECT_EQ(f.queue.FillSack(f.pool, blocks), 0u);
+    f.queue.DropBehind(SeqNum(0), f.pool, f.released);
+    EXPECT_FALSE(f.queue.has_gap());
+    EXPECT_EQ(f.Take(9), "cdef");
+    EXPECT_TRUE(f.queue.IsEmpty());
+    EXPECT_EQ(f.pool.nodes.touched(), 0u) << "no node was ever taken";
+  }
+  EXPECT_EQ(f.Offer(18, "x"), Insert::kAdvanced);
+  f.queue.Clear(f.pool, f.released);
+  f.TakeReleased();
+  EXPECT_TRUE(f.held.empty());
+}
+
+// What was held in place, and maybe read in part, is the first of the chain when a second comes.
+TEST(ReceiveQueue, PacketInPlaceGoesToANodeWhenAnotherComes) {
+  for (const bool in_order : {true, false}) {
+    Fixture f;
+    EXPECT_EQ(f.Offer(0, "abcd"), Insert::kAdvanced);
+    EXPECT_EQ(f.Take(1), "a");
+    EXPECT_EQ(f.Offer(in_order ? 4 : 6, "gh"), in_order ? Insert::kAdvanced : Insert::kQueued);
+    EXPECT_EQ(f.queue.has_gap(), !in_order);
+    EXPECT_EQ(f.pool.nodes.used(), 2u);
+    EXPECT_EQ(f.Take(9), in_order ? "bcdgh" : "bcd");
+    if (!in_order) {
+      EXPECT_EQ(f.Offer(4, "ef"), Insert::kAdvanced);
+    }
+    EXPECT_EQ(f.Take(9), in_order ? "" : "efgh");
+    EXPECT_EQ(f.pool.held(), 0u);
+    // And the next one is held in place again.
+    EXPECT_EQ(f.Offer(f.next(), "i"), Insert::kAdvanced);
+    EXPECT_EQ(f.pool.nodes.used(), 0u);
+  }
+}
+
+// All queues share one bound, of packets in nodes and in place together.
+TEST(ReceiveQueue, PacketsInPlaceCountAgainstThePool) {
+  Fixture a(3);
+  ReceiveQueue queues[4];
+  SeqNum rcv_nxt[4];
+  const std::byte octet{7};
+  uintptr_t packet = 0;
+  const auto offer = [&](int which, uint32_t ahead) {
+    return queues[which].Offer(rcv_nxt[which] + ahead, &octet, 1, wire::PacketHandle{++packet},
+                               kWide, &rcv_nxt[which], a.pool, a.released);
+  };
+  EXPECT_EQ(offer(0, 0), Insert::kAdvanced);
+  EXPECT_EQ(offer(1, 0), Insert::kAdvanced);
+  EXPECT_EQ(offer(2, 5), Insert::kQueued);
+  EXPECT_EQ(offer(3, 0), Insert::kFull);
+  EXPECT_FALSE(
+      queues[3].AppendNext(rcv_nxt[3], &octet, 1, wire::PacketHandle{++packet}, 9, a.pool));
+  EXPECT_EQ(offer(0, 0), Insert::kFull);  // though it may have a node for what it holds
+  EXPECT_EQ(offer(1, 3), Insert::kFull);
+  EXPECT_EQ(a.pool.held(), 3u);
+  for (ReceiveQueue& queue : queues) queue.Clear(a.pool, a.released);
+  EXPECT_EQ(a.pool.held(), 0u);
+  EXPECT_EQ(a.pool.nodes.used(), 0u);
+  EXPECT_EQ(a.released.size(), 3u);
 }
 
 TEST(ReceiveQueue, ClearGivesEverythingBack) {
