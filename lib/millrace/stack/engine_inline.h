@@ -18,7 +18,7 @@ inline Connection* Engine::Find(ConnectionId id) {
 }
 
 inline Socket Engine::SocketOf(const Connection& connection) {
-  return Socket(this, {connections_.IndexOf(connection), connection.generation()});
+  return Socket(this, ConnectionId::Of(connections_.IndexOf(connection), connection.generation()));
 }
 
 inline Socket Engine::SocketOfVisited() { return Socket(this, visiting_id_); }
@@ -32,7 +32,7 @@ inline void Engine::MarkDirty(Connection& connection) {
 inline Connection& Engine::PopDirty() {
   Connection& connection = visits_.Pop();
   visiting_ = &connection;
-  visiting_id_ = {connections_.IndexOf(connection), connection.generation()};
+  visiting_id_ = ConnectionId::Of(connections_.IndexOf(connection), connection.generation());
   return connection;
 }
 
@@ -48,7 +48,7 @@ inline uint32_t Engine::AdoptConnection(const FlowKey& key, uint16_t neighbor, u
   const uint32_t index = connections_.Take();
   if (index == kNoIndex) return kNoIndex;
   Connection& c = connections_[index];
-  c.key = key;
+  c.key.Become(key);
   c.user_data = user_data;
   c.listed = 0;
   c.BeginUse();

@@ -45,12 +45,9 @@ struct FlowKey {
   }
 
   // Becomes that of a received frame, by two wide stores for the same reason.
-  void SetV4(const wire::PlainFlow& flow) {
-    const uint64_t ports_and_pair = flow.ports;
-    std::memcpy(address_words.data(), &flow.addresses, sizeof flow.addresses);
-    std::memcpy(reinterpret_cast<std::byte*>(this) + sizeof flow.addresses, &ports_and_pair,
-                sizeof ports_and_pair);
-  }
+  void SetV4(const wire::PlainFlow& flow) { SetWords(flow.addresses, flow.ports); }
+  // Becomes one that may just have been made: word by word, for the same reason (in Connect 1.7 %).
+  void Become(const FlowKey& other) { SetWords(other.addresses(), other.ports_and_pair()); }
 
   static constexpr FlowKey V6(uint64_t digest, uint16_t local_port, uint16_t remote_port,
                               uint32_t address_pair) {
@@ -92,6 +89,12 @@ struct FlowKey {
 
  private:
   using Words = std::array<uint64_t, 2>;
+
+  void SetWords(uint64_t addresses, uint64_t ports_and_pair) {
+    std::byte* const at = reinterpret_cast<std::byte*>(this);
+    std::memcpy(at, &addresses, sizeof addresses);
+    std::memcpy(at + sizeof addresses, &ports_and_pair, sizeof ports_and_pair);
+  }
 };
 
 constexpr TupleName TupleOf(const FlowKey& key) { return {key.addresses(), key.ports()}; }

@@ -27,6 +27,12 @@ class Engine;
 struct ConnectionId {
   uint32_t index = 0;
   uint32_t generation = 0;  // 0 is never in use
+
+  // Made of one word, so that it is also stored as one: compared at once behind two narrow stores
+  // it waits for them (5 % of the time of the whole exchange).
+  static constexpr ConnectionId Of(uint32_t index, uint32_t generation) {
+    return std::bit_cast<ConnectionId>(uint64_t{generation} << 32 | index);
+  }
   constexpr bool operator==(const ConnectionId& other) const {
     return std::bit_cast<uint64_t>(*this) == std::bit_cast<uint64_t>(other);  // at once
   }
