@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<DpdkPort>> DpdkPort::Create(uint16_t port_id,
 DpdkPort::~DpdkPort() {
   Stop();
   if (stash_count_ > 0) {
-    rte_mempool_put_bulk(mempool_, reinterpret_cast<void**>(stash_),
+    rte_mempool_put_bulk(mempool_, reinterpret_cast<void**>(stash_ + 1),
                          static_cast<unsigned>(stash_count_));
   }
   if (!owns_device_) return;
@@ -102,6 +102,7 @@ absl::Status DpdkPort::Configure(const DpdkPortOptions& options) {
   offloads_ = PlanOffloads(info, IsVirtual(info), options.rx_checksum, options.tx_checksum,
                            options.one_pool, options.vlan);
 
+  static_assert(kLinkOverhead >= RTE_ETHER_HDR_LEN + kTxHeadroom - RTE_PKTMBUF_HEADROOM);
   const uint32_t room =
       std::max({kRoomDefault, capabilities_.mtu + kLinkOverhead, options.room_octets_min});
   pool_ = options.pool;
@@ -270,13 +271,13 @@ void DpdkPort::FreeToPools(std::span<const wire::PacketHandle> packets) {
 }
 
 rte_mbuf* DpdkPort::TakeRefilled() {
-  void** objects = reinterpret_cast<void**>(stash_);
+  void** objects = reinterpret_cast<void**>(stash_ + 1);
   if (rte_mempool_get_bulk(mempool_, objects, stack::kBurst) == 0) {
     stash_count_ = stack::kBurst;
   } else if (rte_mempool_get(mempool_, objects) == 0) {  // the last few
     stash_count_ = 1;
   }
-  return stash_count_ == 0 ? nullptr : stash_[--stash_count_];
+  return stash_count_ == 0 ? nullptr : stash_[stash_count_--];
 }
 
 }  // namespace millrace::dpdk
