@@ -138,7 +138,7 @@ class Engine {
   bool IsNextHop(uint16_t neighbor, const FlowKey& key) const {
     if (key.IsV4() && neighbors_.era() == poll_era_) [[likely]]
       return true;
-    return neighbors_[neighbor].address == NextHopAddress(key);
+    return neighbors_.AddressOf(neighbor) == NextHopAddress(key);
   }
   IpAddress LocalOf(const FlowKey& key) const {
     return key.IsV4() ? IpAddress::V4(key.local_v4()) : pairs_.local(key);
@@ -340,7 +340,7 @@ class Engine {
   std::array<StatelessReply, kRepliesMax> replies_;
   std::array<ControlFrame, kControlMax> control_;
   std::array<Bounce, kBurst> bounces_;
-  std::array<Unparked, kBurst * Neighbor::kParkedMax> unparked_;
+  std::array<Unparked, kBurst * NeighborResult::kPacketsMax> unparked_;
 };
 
 }  // namespace millrace::stack

@@ -49,6 +49,7 @@ Connection* Engine::OnOther(Parsed& p, const RxFrame& rx) {
 }
 
 void Engine::OnConnection(Parsed& p, Connection& connection) {
+  neighbors_.Prefetch(connection.neighbor);  // the visit will send
   const tcp::InputResult result = tcp::OnSegment(connection.tcb, p.frame.tcp, env_);
   if (result.fate == tcp::PayloadFate::kNotKept) env_.released.Push(p.frame.tcp.handle);
   if (result.reply != tcp::Reply::kNone) [[unlikely]] {

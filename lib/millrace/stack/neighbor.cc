@@ -10,6 +10,7 @@ Neighbors::Neighbors(const wire::LocalNet& net, const NeighborConfig& config)
     : net_(net), config_(config) {
   MR_CHECK(config.capacity > 0 && config.capacity < kNone);
   entries_.resize(config.capacity);
+  rests_.resize(config.capacity);
   size_t bucket_count = 1;
   while (bucket_count < config.capacity) bucket_count *= 2;
   buckets_.assign(bucket_count, kNone);
@@ -29,7 +30,7 @@ uint16_t Neighbors::BucketOf(const IpAddress& address) const {
 
 uint16_t Neighbors::Find(const IpAddress& address) const {
   uint16_t index = buckets_[BucketOf(address)];
-  while (index != kNone && entries_[index].address != address) index = entries_[index].hash_next;
+  while (index != kNone && rests_[index].address != address) index = rests_[index].hash_next;
   return index;
 }
 
@@ -39,11 +40,13 @@ uint16_t Neighbors::Create(const IpAddress& address, NeighborState state) {
   free_.pop_back();
   Neighbor& n = entries_[index];
   n = Neighbor();
-  n.address = address;
   n.state = state;
-  n.hash_bucket = BucketOf(address);
-  n.hash_next = buckets_[n.hash_bucket];
-  buckets_[n.hash_bucket] = index;
+  Rest& rest = rests_[index];
+  rest = Rest();
+  rest.address = address;
+  rest.hash_bucket = BucketOf(address);
+  rest.hash_next = buckets_[rest.hash_bucket];
+  buckets_[rest.hash_bucket] = index;
   ++size_;
   if (InLru(n)) LruInsert(index);
   return index;
@@ -54,30 +57,31 @@ void Neighbors::Drop(uint16_t index) {
   Neighbor& n = entries_[index];
   MR_DCHECK(n.users == 0);
   StopAsking(index);
-  ReleaseParked(n);
+  ReleaseParked(index);
   LruRemove(index);
-  uint16_t* link = &buckets_[n.hash_bucket];
-  while (*link != index) link = &entries_[*link].hash_next;
-  *link = n.hash_next;
+  Rest& rest = rests_[index];
+  uint16_t* link = &buckets_[rest.hash_bucket];
+  while (*link != index) link = &rests_[*link].hash_next;
+  *link = rest.hash_next;
   n.state = NeighborState::kFree;
-  n.address = IpAddress();
+  rest.address = IpAddress();
   ++era_;
   free_.push_back(index);
   --size_;
 }
 
 void Neighbors::LruInsert(uint16_t index) {
-  Neighbor& n = entries_[index];
-  n.lru_prev = kNone;
-  n.lru_next = lru_first_;
-  (lru_first_ == kNone ? lru_last_ : entries_[lru_first_].lru_prev) = index;
+  Rest& rest = rests_[index];
+  rest.lru_prev = kNone;
+  rest.lru_next = lru_first_;
+  (lru_first_ == kNone ? lru_last_ : rests_[lru_first_].lru_prev) = index;
   lru_first_ = index;
 }
 
 void Neighbors::LruRemove(uint16_t index) {
-  const Neighbor& n = entries_[index];
-  (n.lru_prev == kNone ? lru_first_ : entries_[n.lru_prev].lru_next) = n.lru_next;
-  (n.lru_next == kNone ? lru_last_ : entries_[n.lru_next].lru_prev) = n.lru_prev;
+  const Rest& rest = rests_[index];
+  (rest.lru_prev == kNone ? lru_first_ : rests_[rest.lru_prev].lru_next) = rest.lru_next;
+  (rest.lru_next == kNone ? lru_last_ : rests_[rest.lru_next].lru_prev) = rest.lru_prev;
 }
 
 bool Neighbors::AddStatic(const IpAddress& address, const MacAddress& mac) {
@@ -87,7 +91,7 @@ bool Neighbors::AddStatic(const IpAddress& address, const MacAddress& mac) {
     index = Create(address, NeighborState::kStatic);
   } else {
     StopAsking(index);
-    ReleaseParked(entries_[index]);
+    ReleaseParked(index);
     if (InLru(entries_[index])) LruRemove(index);
     if (entries_[index].state == NeighborState::kStatic) --entries_[index].users;
     entries_[index].state = NeighborState::kStatic;
@@ -180,28 +184,32 @@ bool Neighbors::Park(uint16_t index, wire::PacketHandle packet) {
     ++counters_.park_refused;
     return false;
   }
-  if (n.parked_count == Neighbor::kParkedMax) {
+  auto& parked = rests_[index].parked;
+  if (n.parked_count == parked.size()) {
     // RFC 1122 2.3.2.2: "The link layer SHOULD save (rather than discard) at least one (the
     // latest) packet of each set of packets destined to the same unresolved IP address".
     ++counters_.park_displaced;
-    released_[released_count_++] = n.parked[0];
-    std::move(n.parked.begin() + 1, n.parked.end(), n.parked.begin());
+    released_[released_count_++] = parked[0];
+    std::move(parked.begin() + 1, parked.end(), parked.begin());
     --n.parked_count;
     --parked_;
   }
-  n.parked[n.parked_count++] = packet;
+  parked[n.parked_count++] = packet;
   ++parked_;
   return true;
 }
 
-void Neighbors::ReleaseParked(Neighbor& n) {
-  for (size_t i = 0; i < n.parked_count; ++i) released_[released_count_++] = n.parked[i];
+void Neighbors::ReleaseParked(uint16_t index) {
+  Neighbor& n = entries_[index];
+  for (size_t i = 0; i < n.parked_count; ++i) {
+    released_[released_count_++] = rests_[index].parked[i];
+  }
   parked_ -= n.parked_count;
   n.parked_count = 0;
 }
 
 void Neighbors::ReleaseAll() {
-  for (Neighbor& n : entries_) ReleaseParked(n);
+  for (const Neighbor& n : entries_) ReleaseParked(IndexOf(n));
 }
 
 size_t Neighbors::TakeReleased(std::span<wire::PacketHandle> out) {
@@ -219,7 +227,7 @@ void Neighbors::Fail(uint16_t index, Instant now) {
     return;
   }
   StopAsking(index);
-  ReleaseParked(n);
+  ReleaseParked(index);
   n.state = NeighborState::kFailed;
   n.next_probe = now + config_.probe_interval;
 }
@@ -237,11 +245,12 @@ size_t Neighbors::PollProbes(Instant now, std::span<NeighborProbe> out) {
       continue;
     }
     if (now >= n.next_probe && count < out.size()) {
-      out[count++] = {.target = n.address,
+      const IpAddress& address = rests_[index].address;
+      out[count++] = {.target = address,
                       .destination = n.state == NeighborState::kProbing ? n.mac
-                                     : n.address.IsV4()
+                                     : address.IsV4()
                                          ? MacAddress::Broadcast()
-                                         : wire::GroupMacV6(wire::SolicitedNode(n.address))};
+                                         : wire::GroupMacV6(wire::SolicitedNode(address))};
       ++n.probes;
       n.next_probe = now + config_.probe_interval;
     }

@@ -27,7 +27,7 @@ void Neighbors::Learn(uint16_t index, const MacAddress& mac, NeighborState state
   n.probes = 0;
   result.resolved = index;
   result.packet_count = n.parked_count;
-  result.packets = n.parked;
+  result.packets = rests_[index].parked;
   parked_ -= n.parked_count;
   n.parked_count = 0;
 }
