@@ -361,7 +361,7 @@ TEST(Neighbors, LosesNoPacketAndKeepsItsBoundsUnderRandomEvents) {
       default: {
         const uint16_t index = t.Lookup(V4(ip), At(now));
         if (index == Neighbors::kNone) break;
-        ASSERT_EQ(t[index].address, IpAddress::V4(ip));
+        ASSERT_EQ(t.AddressOf(index), IpAddress::V4(ip));
         if (!t.Use(index, At(now)) && t.Park(index, Packet(next_packet))) {
           ++next_packet;
           ++accepted;
