@@ -6,7 +6,6 @@
 #ifndef MILLRACE_BASE_SIPHASH_H_
 #define MILLRACE_BASE_SIPHASH_H_
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +14,8 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+
+#include "millrace/base/inline.h"
 
 namespace millrace {
 
@@ -132,21 +133,16 @@ constexpr uint64_t SipHash24Of12(SipKey key, uint64_t a, uint32_t b) {
 }
 
 // SipHash24Of12 of each of four inputs, which costs less than that of two (AVX2: 33 instructions
-// for each instead of 120).
+// for each instead of 120). Vectors, not arrays: a wide load of what four narrow stores have just
+// written waits for them.
 inline constexpr size_t kSipLanes = 4;
-inline void SipHash24Of12(SipKey key, const std::array<uint64_t, kSipLanes>& a,
-                          const std::array<uint64_t, kSipLanes>& b,
-                          std::array<uint64_t, kSipLanes>& hashes) {
-  using Lanes [[gnu::vector_size(kSipLanes * sizeof(uint64_t))]] = uint64_t;
-  Lanes word;
-  std::memcpy(&word, a.data(), sizeof word);
-  SipStateOf<Lanes> state(key);
-  state.Compress(word);
-  std::memcpy(&word, b.data(), sizeof word);
-  word |= Lanes{} + SipLengthWord(12);
-  state.Compress(word);
-  state.Finish(word);
-  std::memcpy(hashes.data(), &word, sizeof word);
+using SipLanes [[gnu::vector_size(kSipLanes * sizeof(uint64_t))]] = uint64_t;
+MR_ALWAYS_INLINE void SipHash24Of12(SipKey key, const SipLanes& a, const SipLanes& b,
+                                    SipLanes& hashes) {
+  SipStateOf<SipLanes> state(key);
+  state.Compress(a);
+  state.Compress(b | (SipLanes{} + SipLengthWord(12)));
+  state.Finish(hashes);
 }
 
 // Equal to hashing the 24 octets of a, b and c.

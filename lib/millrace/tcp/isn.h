@@ -8,7 +8,6 @@
 #define MILLRACE_TCP_ISN_H_
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -44,13 +43,13 @@ inline void HashTuples(SipKey key, size_t count, TupleOf&& tuple_of, Take&& take
     const auto [addresses, ports] = tuple_of(0);
     return take(0, SipHash24Of12(key, addresses, ports));
   }
-  std::array<uint64_t, kSipLanes> a, b, hashes;
-  for (size_t i = 0; i < kSipLanes; ++i) {
-    const auto [addresses, ports] = tuple_of(std::min(i, count - 1));
-    a[i] = addresses;
-    b[i] = ports;
-  }
-  SipHash24Of12(key, a, b, hashes);
+  static_assert(kSipLanes == 4);
+  const auto [a0, b0] = tuple_of(0);
+  const auto [a1, b1] = tuple_of(1);
+  const auto [a2, b2] = tuple_of(std::min<size_t>(2, count - 1));
+  const auto [a3, b3] = tuple_of(count - 1);
+  SipLanes hashes;
+  SipHash24Of12(key, SipLanes{a0, a1, a2, a3}, SipLanes{b0, b1, b2, b3}, hashes);
   for (size_t i = 0; i < count; ++i) take(i, hashes[i]);
 }
 

@@ -44,7 +44,7 @@ TEST(SipHash24, FixedFormsEqualTheGeneralOne) {
 
 TEST(SipHash24, FourAtATimeEqualOneByOne) {
   for (uint64_t seed = 1; seed < 100; ++seed) {
-    std::array<uint64_t, kSipLanes> a, b, hashes;
+    SipLanes a{}, b{}, hashes;
     for (size_t i = 0; i < kSipLanes; ++i) {
       a[i] = SipHash24(kKey, seed, i);
       b[i] = SipHash24(kKey, i, seed) >> 32;
