@@ -22,31 +22,31 @@ Connection* FindLive(Engine* engine, ConnectionId id) {
 
 bool Socket::IsOpen() const { return engine_ != nullptr && engine_->Find(id_) != nullptr; }
 
-size_t Socket::Send(std::span<const std::byte> data) const {
-  Connection* c = FindLive(engine_, id_);
+size_t Socket::Send(Engine* engine, ConnectionId id, std::span<const std::byte> data) {
+  Connection* c = FindLive(engine, id);
   if (c == nullptr) return 0;
-  const size_t sent = tcp::Send(c->tcb, data, engine_->env());
-  engine_->MarkDirty(*c);
+  const size_t sent = tcp::Send(c->tcb, data, engine->env());
+  engine->MarkDirty(*c);
   return sent;
 }
 
-bool Socket::SendStatic(std::span<const std::byte> data) const {
-  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
+bool Socket::SendStatic(Engine* engine, ConnectionId id, std::span<const std::byte> data) {
+  Connection* c = engine == nullptr ? nullptr : engine->Find(id);
   if (c == nullptr) return false;
-  engine_->MarkDirty(*c);  // before the call: nothing has to be saved for it then
-  return tcp::SendStatic(c->tcb, data, engine_->env());
+  engine->MarkDirty(*c);  // before the call: nothing has to be saved for it then
+  return tcp::SendStatic(c->tcb, data, engine->env());
 }
 
-void Socket::Shutdown() const {
-  Connection* c = FindLive(engine_, id_);
+void Socket::Shutdown(Engine* engine, ConnectionId id) {
+  Connection* c = FindLive(engine, id);
   if (c == nullptr) return;
-  tcp::CloseSend(c->tcb, engine_->env());
-  engine_->MarkDirty(*c);
+  tcp::CloseSend(c->tcb, engine->env());
+  engine->MarkDirty(*c);
 }
 
-void Socket::Close() const {
-  Connection* c = engine_ == nullptr ? nullptr : engine_->Find(id_);
-  if (c != nullptr) engine_->DoClose(*c);
+void Socket::Close(Engine* engine, ConnectionId id) {
+  Connection* c = engine == nullptr ? nullptr : engine->Find(id);
+  if (c != nullptr) engine->DoClose(*c);
 }
 
 void Engine::DoClose(Connection& connection) {
@@ -63,13 +63,13 @@ void Engine::DoClose(Connection& connection) {
   }
 }
 
-void Socket::Abort() const {
-  Connection* c = FindLive(engine_, id_);
-  if (c == nullptr) return Close();  // nobody left to reset, but maybe unread data
+void Socket::Abort(Engine* engine, ConnectionId id) {
+  Connection* c = FindLive(engine, id);
+  if (c == nullptr) return Close(engine, id);  // nobody left to reset, but maybe unread data
   if (c->tcb.Has(tcp::kResetNow)) return;
-  ++engine_->env().counters.abort_by_user;
-  tcp::Abort(c->tcb, tcp::CloseReason::kAborted, engine_->env());
-  engine_->MarkDirty(*c);
+  ++engine->env().counters.abort_by_user;
+  tcp::Abort(c->tcb, tcp::CloseReason::kAborted, engine->env());
+  engine->MarkDirty(*c);
 }
 
 void Socket::Resume() const {

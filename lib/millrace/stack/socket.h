@@ -49,16 +49,18 @@ class Socket {
 
   // Copies what fits into the send buffer and returns how many octets did. When that is less than
   // all, OnWritable follows. 0 after Shutdown or Close.
-  size_t Send(std::span<const std::byte> data) const;
+  size_t Send(std::span<const std::byte> data) const { return Send(engine_, id_, data); }
   // Takes `data` without a copy: it must stay as it is until OnClose. All or nothing.
-  [[nodiscard]] bool SendStatic(std::span<const std::byte> data) const;
+  [[nodiscard]] bool SendStatic(std::span<const std::byte> data) const {
+    return SendStatic(engine_, id_, data);
+  }
   // Half-close: FIN after what was sent; OnReceive goes on for as long as the peer sends.
-  void Shutdown() const;
+  void Shutdown() const { Shutdown(engine_, id_); }
   // Full close: FIN after what was sent; nothing more is received. With received data that was not
   // consumed it is a reset (RFC 9293 3.6.1). OnClose follows.
-  void Close() const;
+  void Close() const { Close(engine_, id_); }
   // RST now; OnClose follows with kAborted.
-  void Abort() const;
+  void Abort() const { Abort(engine_, id_); }
   // OnReceive again, for data that an earlier call did not consume.
   void Resume() const;
   // The other way to receive, for applications that ask (POSIX sockets) instead of being told:
@@ -100,6 +102,14 @@ class Socket {
   uint32_t unsent_bytes() const;  // in the send buffer, acknowledged octets not counted
 
  private:
+  // The frequent calls, with the socket in registers: in memory it was stored as two words, and its
+  // next copy, as one, waited for them (6 % of the time of an exchange on an open connection).
+  static size_t Send(Engine* engine, ConnectionId id, std::span<const std::byte> data);
+  static bool SendStatic(Engine* engine, ConnectionId id, std::span<const std::byte> data);
+  static void Shutdown(Engine* engine, ConnectionId id);
+  static void Close(Engine* engine, ConnectionId id);
+  static void Abort(Engine* engine, ConnectionId id);
+
   Engine* engine_ = nullptr;
   ConnectionId id_;
 };
