@@ -245,6 +245,8 @@ class Engine {
                          const MacAddress& mac, ControlFrame* frame);
   bool CheckV6(const Endpoint& remote, ConnectResult* why) const;
   SourcePorts& SourcePortsFor(const IpAddress& remote_v6);
+  [[gnu::noinline]] ConnectResult ConnectByChoice(const Endpoint& remote, uint64_t user_data,
+                                                  Socket* socket);
   ConnectResult ConnectV6(const Endpoint& remote, uint64_t user_data, Socket* socket);
   bool MakeKey(const Endpoint& local, const Endpoint& remote, FlowKey* key);
   uint16_t MssV6() const;

@@ -130,6 +130,14 @@ MR_ALWAYS_INLINE ConnectResult Engine::OpenWith(const FlowKey& key, uint64_t has
   return ConnectResult::kOk;
 }
 
+namespace {
+
+FlowKey KeyFrom(SourcePorts::Candidate c, const Endpoint& remote) {
+  return FlowKey::V4(c.address_low, c.port, remote.address.v4(), remote.port);
+}
+
+}  // namespace
+
 ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket* socket) {
   ConnectResult why = ConnectResult::kOk;
   if (!Check(remote, &why)) return why;
@@ -138,9 +146,24 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
     return ConnectResult::kNoMemory;
   }
   if (!remote.address.IsV4()) return ConnectV6(remote, user_data, socket);
-  const auto key_of = [&remote](SourcePorts::Candidate c) {
-    return FlowKey::V4(c.address_low, c.port, remote.address.v4(), remote.port);
-  };
+  const SourcePorts::Choice* const next = source_ports_.PeekNext(remote);
+  if (next != nullptr) [[likely]] {
+    const FlowKey key = KeyFrom(next->candidate, remote);
+    // FindFlow itself is inlined where segments come.
+    const auto is_flow = [this, &key](FlowRef ref) { return KeyOf(ref) == key; };
+    if (!table_.Find(next->prepared, is_flow)) [[likely]] {
+      source_ports_.TakeNext();
+      return OpenWith(key, next->prepared, tcp::SecretsOf(next->secret, env_.now), user_data,
+                      socket);
+    }
+  }
+  return ConnectByChoice(remote, user_data, socket);
+}
+
+// Draws source ports when none is left that was, and passes over those in use. A function of its
+// own, whose lambdas keep what they capture out of the memory of the other one (14 instructions).
+ConnectResult Engine::ConnectByChoice(const Endpoint& remote, uint64_t user_data, Socket* socket) {
+  const auto key_of = [&remote](SourcePorts::Candidate c) { return KeyFrom(c, remote); };
   FlowRef reused;
   const SourcePorts::Choice* const choice = source_ports_.Choose(
       remote, [this, key_of](SourcePorts::Candidate c) { return table_.Hash(key_of(c)); },
@@ -161,10 +184,10 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
     ++env_.counters.ports_exhausted;
     return ConnectResult::kNoPorts;
   }
-  if (reused) [[unlikely]]
-    return Reopen(key_of(choice->candidate), choice->prepared, reused, user_data, socket);
-  return OpenWith(key_of(choice->candidate), choice->prepared,
-                  tcp::SecretsOf(choice->secret, env_.now), user_data, socket);
+  const FlowKey key = key_of(choice->candidate);
+  if (reused) return Reopen(key, choice->prepared, reused, user_data, socket);
+  return OpenWith(key, choice->prepared, tcp::SecretsOf(choice->secret, env_.now), user_data,
+                  socket);
 }
 
 // An opening of ours may take a tuple out of its TIME-WAIT when what protects a listener's (RFC

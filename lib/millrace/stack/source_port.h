@@ -122,6 +122,15 @@ class SourcePorts {
   const Choice* Choose(const Endpoint& destination, Prepare prepare, IsFree&& is_free,
                        Finish finish = {});
 
+  // What Choose would offer next, when that is known without drawing: null for the first of a
+  // batch, with which Choose draws the other. It is taken by TakeNext, or Choose offers it again.
+  const Choice* PeekNext(const Endpoint& destination) const {
+    if (!drawn_ahead_ || ahead_at_ % kBatch == 0 || destination != last_destination_) [[unlikely]]
+      return nullptr;
+    return &ahead_[ahead_at_];
+  }
+  void TakeNext() { ahead_at_ = (ahead_at_ + 1) % kAhead; }
+
   // The address of a candidate. REQUIRES: the prefix is of IPv6.
   IpAddress AddressOf(const Candidate& candidate) const {
     return IpAddress::V6(network_v6_.high(), network_v6_.low() | candidate.address_low);

@@ -19,13 +19,13 @@ struct Congestion {
   uint32_t ssthresh = 0;
   uint32_t acked_bytes = 0;  // since cwnd grew last, in congestion avoidance
 
-  // RFC 6928: min(10*MSS, max(2*MSS, 14600)); RFC 5681 3.1: ssthresh starts arbitrarily high.
-  // A lost SYN makes the initial window one segment (RFC 5681 3.1).
-  void Open(uint32_t mss, const Config& config, bool syn_was_lost) {
-    cwnd = syn_was_lost ? mss : InitialWindow(mss, config);
+  // RFC 5681 3.1: ssthresh starts arbitrarily high.
+  void Open(uint32_t initial_window, const Config& config) {
+    cwnd = initial_window;
     ssthresh = config.congestion_window_max_bytes;
     acked_bytes = 0;
   }
+  // RFC 6928: min(10*MSS, max(2*MSS, 14600)).
   static uint32_t InitialWindow(uint32_t mss, const Config& config) {
     const uint32_t segments = config.initial_window_segments;
     if (config.congestion == CongestionKind::kNone) [[unlikely]]

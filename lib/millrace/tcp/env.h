@@ -33,24 +33,16 @@ struct Env {
         recovery_pool(recoveries_max, sent_runs_max, config_in.congestion == CongestionKind::kBbr),
         challenge_ticks(TicksOf(config_in.challenge_ack_interval)),
         rto_min_us(RttEstimator::SumForRtoMin(config_in)),
-        receive_buffer_bytes(
-            OfferedBuffer(config_in.receive_buffer_bytes, OurWindowShift(config_in))),
         window_shift(OurWindowShift(config_in)),
         syn_options(SynOptions(config_in)),
         active_bits(ActiveBits(config_in)),
-        initial_bits(InitialBits(config_in)),
-        plain_send_states(PlainSendStates(config_in)) {}
-
-  static uint32_t InitialBits(const Config& config) {
-    return config.liveness.Any() ? uint32_t{kWatched} : 0;
+        plain_send_states(PlainSendStates(config_in)) {
+    SetFresh();
   }
+
   static uint32_t ActiveBits(const Config& config) {
-    uint32_t bits = 0;
-    if (config.timestamps) bits |= kTimestampsOn;
-    if (config.sack_permitted) bits |= kSackOn;
-    if (config.window_scaling) bits |= kWindowScalingOn;
-    if (config.ecn == Ecn::kActive) bits |= kEcnOn;
-    return bits;
+    const uint32_t ecn = config.ecn == Ecn::kActive ? uint32_t{kEcnOn} : 0;
+    return (SynOptions(config) & kNegotiated) | ecn;
   }
   // No state when PSH is at the end of bursts.
   static unsigned PlainSendStates(const Config& config) {
@@ -72,11 +64,17 @@ struct Env {
     challenge_ticks = TicksOf(next.challenge_ack_interval);
     rto_min_us = RttEstimator::SumForRtoMin(next);
     window_shift = OurWindowShift(next);
-    receive_buffer_bytes = OfferedBuffer(next.receive_buffer_bytes, window_shift);
     syn_options = SynOptions(next);
     active_bits = ActiveBits(next);
-    initial_bits = InitialBits(next);
     plain_send_states = PlainSendStates(next);
+    SetFresh();
+  }
+  void SetFresh() {
+    syn_window = static_cast<uint16_t>(OfferedBuffer(config.receive_buffer_bytes, 0));
+    initial_window_mss = 0;
+    fresh.bits = config.liveness.Any() ? uint32_t{kWatched} : 0;
+    fresh.receive_buffer_bytes = OfferedBuffer(config.receive_buffer_bytes, window_shift);
+    SetNow(now);
   }
 
   void SetNow(Instant t) {
@@ -88,6 +86,17 @@ struct Env {
     ts_clock = static_cast<uint32_t>(t.ns() / 1'000'000);
     rto_min_tick = TickCeil(t + config.rto_min);
     rto_initial_tick = TickCeil(t + std::min(config.rto_initial, config.rto_max));
+    fresh.challenge_tick = tick - challenge_ticks;  // the first one is free
+    fresh.progress_tick = tick;
+  }
+
+  // Congestion::InitialWindow; that of the last MSS is known.
+  uint32_t InitialWindow(uint16_t mss) {
+    if (mss != initial_window_mss) [[unlikely]] {
+      initial_window_mss = mss;
+      initial_window_bytes = Congestion::InitialWindow(mss, config);
+    }
+    return initial_window_bytes;
   }
 
   Config config;  // changed by SetConfig only
@@ -111,13 +120,17 @@ struct Env {
 
   // Of the configuration.
   uint32_t challenge_ticks;
-  uint32_t rto_min_us;            // RttEstimator::IsRtoMin
-  uint32_t receive_buffer_bytes;  // of a connection with window scaling
-  uint8_t window_shift;           // what our SYN says
-  wire::OptionBits syn_options;   // that our SYN offers or agrees to, of wire::kFixedOptions
-  uint32_t active_bits;           // TcbBit, what our SYN offers
-  uint32_t initial_bits;          // TcbBit, of every connection that begins
-  unsigned plain_send_states;     // StateBit, in which tcp/output_plain.h sends
+  uint32_t rto_min_us;   // RttEstimator::IsRtoMin
+  uint8_t window_shift;  // what our SYN says
+  uint16_t syn_window;   // what our SYN and SYN-ACK say: not scaled
+  uint16_t initial_window_mss;
+  uint32_t initial_window_bytes;
+  wire::OptionBits syn_options;  // that our SYN offers or agrees to, of wire::kFixedOptions
+  uint32_t active_bits;          // TcbBit, what our SYN offers
+  unsigned plain_send_states;    // StateBit, in which tcp/output_plain.h sends
+
+  // What a connection begins as, at this instant, but for its numbers: InitTcb copies it.
+  Tcb fresh{};
 };
 
 }  // namespace millrace::tcp

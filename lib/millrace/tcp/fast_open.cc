@@ -83,7 +83,7 @@ void AcceptFastOpen(Tcb& tcb, const HalfOpen& half_open, const wire::Segment& sy
   tcb.snd_wnd_max = syn.window;
   tcb.snd_wl1 = syn.seq;
   tcb.snd_wl2 = tcb.iss;
-  tcb.congestion.Open(tcb.snd_mss, env.config, false);
+  tcb.congestion.Open(env.InitialWindow(tcb.snd_mss), env.config);
   tcb.Clear(kRttTiming);
   tcb.Set(kFastOpen);
   tcb.events |= kEventOpened;

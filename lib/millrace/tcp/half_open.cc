@@ -35,7 +35,8 @@ bool HasPlainOptions(const HalfOpen& h, const Segment& segment) {
 bool Completes(const HalfOpen& h, const Segment& segment, const Env& env) {
   constexpr wire::Flags kTold = wire::kSyn | wire::kRst | wire::kAck;
   return (segment.flags & kTold) == wire::kAck && segment.seq == h.irs + 1 &&
-         segment.ack == h.iss + 1 && HasPlainOptions(h, segment) && env.receive_buffer_bytes != 0;
+         segment.ack == h.iss + 1 && HasPlainOptions(h, segment) &&
+         env.fresh.receive_buffer_bytes != 0;
 }
 
 }  // namespace
@@ -67,7 +68,7 @@ HalfOpenVerdict OnHalfOpenSegment(HalfOpen& h, const Segment& segment, Env& env)
       return MayAnswer(h, env) ? HalfOpenVerdict::kSendAck : HalfOpenVerdict::kDrop;
     }
   }
-  if (!IsAcceptable(segment.seq, segment.SequenceLength(), rcv_nxt, OfferedWindow(env.config))) {
+  if (!IsAcceptable(segment.seq, segment.SequenceLength(), rcv_nxt, env.syn_window)) {
     ++env.counters.unacceptable;
     if (segment.Has(wire::kRst)) {
       ++env.counters.rst_out_of_window;
@@ -120,32 +121,30 @@ bool OnHalfOpenTimeout(HalfOpen& h, bool crowded, Env& env) {
 void Establish(Tcb& tcb, const HalfOpen& h, Env& env) {
   InitTcb(tcb, h.iss, h.ts_offset, env);
   tcb.state = State::kSynReceived;
-  tcb.Set(kPassiveOpen);
   tcb.irs = h.irs;
   tcb.rcv_nxt = tcb.last_ack_sent = h.irs + 1;
-  tcb.rcv_adv = tcb.rcv_nxt + OfferedWindow(env.config);
+  tcb.rcv_adv = tcb.rcv_nxt + env.syn_window;
   tcb.snd_nxt = tcb.rtx_nxt = h.iss + 1;
-  const bool timestamps = (h.options & wire::kTimestampsOption) != 0;
-  if (timestamps) {
-    tcb.Set(kTimestampsOn | kTsRecentValid);
+  uint32_t bits = env.fresh.bits | kPassiveOpen | (h.options & kNegotiated);
+  if (h.ecn) bits |= kEcnOn;
+  if ((bits & kTimestampsOn) != 0) {
+    bits |= kTsRecentValid;
     tcb.ts_recent = h.ts_recent;
     tcb.ts_recent_s = env.seconds;
   }
-  if ((h.options & wire::kSackPermittedOption) != 0) tcb.Set(kSackOn);
-  if (h.ecn) tcb.Set(kEcnOn);
-  if ((h.options & wire::kWindowScaleOption) != 0) {
-    tcb.Set(kWindowScalingOn);
+  if ((bits & kWindowScalingOn) != 0) {
     tcb.window_scales = static_cast<uint8_t>(env.window_shift << 4 | h.peer_window_scale);
   } else {
-    tcb.receive_buffer_bytes = OfferedBuffer(tcb.receive_buffer_bytes, 0);
+    tcb.receive_buffer_bytes = env.syn_window;
   }
-  tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, timestamps, env.config);
+  tcb.snd_mss = EffectiveMss(h.peer_mss, env.config.mss, (bits & kTimestampsOn) != 0, env.config);
   if (h.retransmits > 0) {
-    tcb.Set(kSynRetransmitted);
+    bits |= kSynRetransmitted;
   } else if (h.answers == 0) {  // of the only SYN-ACK (MUST-18)
-    tcb.Set(kRttTiming);
+    bits |= kRttTiming;
     tcb.rtt_start_us = h.sent_us;
   }
+  tcb.bits = bits;
   ++env.counters.passive_opens;
 }
 

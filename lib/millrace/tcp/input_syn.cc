@@ -24,26 +24,19 @@ void OpenActive(Tcb& tcb, const OpenParameters& parameters, Env& env) {
 }
 
 void InitTcb(Tcb& tcb, SeqNum iss, uint32_t ts_offset, const Env& env) {
-  // Copied, by the widest stores that there are; made in place, the defaults that are not zero take
-  // 58 instructions. The compiler must not see what is copied: for mostly zeros it takes "rep
-  // stos", which is slow to begin.
-  static constexpr Tcb kFresh{};
-  const void* fresh = &kFresh;
-  asm("" : "+r"(fresh));
-  using Wide [[gnu::vector_size(32)]] = uint64_t;
+  // By the widest loads and stores that there are: GCC has "rep movs" for it, which is slow to
+  // begin. Made in place, what is not zero takes 58 instructions. Aligned no more than a Tcb, or
+  // the stack would have to be as well (8 instructions).
+  using Wide [[gnu::vector_size(32), gnu::aligned(8)]] = uint64_t;
   static_assert(sizeof(Tcb) % sizeof(Wide) == 0);
   for (size_t at = 0; at < sizeof(Tcb); at += sizeof(Wide)) {
     Wide part;
-    std::memcpy(&part, static_cast<const std::byte*>(fresh) + at, sizeof part);
+    std::memcpy(&part, reinterpret_cast<const std::byte*>(&env.fresh) + at, sizeof part);
     std::memcpy(reinterpret_cast<std::byte*>(&tcb) + at, &part, sizeof part);
   }
-  tcb.bits = env.initial_bits;
   tcb.iss = iss;
   tcb.snd_una = tcb.snd_nxt = tcb.rtx_nxt = iss;
   tcb.ts_offset = ts_offset;
-  tcb.receive_buffer_bytes = env.receive_buffer_bytes;
-  tcb.challenge_tick = env.tick - env.challenge_ticks;  // the first one is free
-  tcb.progress_tick = env.tick;
 }
 
 void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
@@ -52,11 +45,8 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
   tcb.rcv_nxt = tcb.last_ack_sent = syn.seq + 1;
   // RFC 7323 2.2: "The window field in a segment where the SYN bit is set (i.e., a <SYN> or
   // <SYN,ACK>) MUST NOT be scaled."
-  const uint32_t unscaled = OfferedBuffer(tcb.receive_buffer_bytes, 0);
-  tcb.rcv_adv = tcb.rcv_nxt + unscaled;
-  if (!syn.HasOption(wire::kTimestampsOption)) tcb.Clear(kTimestampsOn);
-  if (!syn.HasOption(wire::kSackPermittedOption)) tcb.Clear(kSackOn);
-  if (!syn.HasOption(wire::kWindowScaleOption)) tcb.Clear(kWindowScalingOn);
+  tcb.rcv_adv = tcb.rcv_nxt + env.syn_window;
+  tcb.Clear(kNegotiated & ~syn.options);
   // RFC 3168 6.1.1: a SYN that asks has ECE and CWR, a SYN-ACK that agrees has ECE alone.
   const int ecn_flags = syn.flags & (wire::kEce | wire::kCwr);
   const bool ecn = syn.Has(wire::kAck)
@@ -72,7 +62,7 @@ void Negotiate(Tcb& tcb, const Segment& syn, const Env& env) {
     const int send_shift = std::min(syn.window_scale, kWindowShiftMax);
     tcb.window_scales = static_cast<uint8_t>(env.window_shift << 4 | send_shift);
   } else {
-    tcb.receive_buffer_bytes = unscaled;
+    tcb.receive_buffer_bytes = env.syn_window;
   }
   // RFC 9293 3.7.1 (MUST-15): "If an MSS Option is not received at connection setup, TCP
   // implementations MUST assume a default send MSS of 536".
@@ -114,7 +104,9 @@ void EnterEstablished(Tcb& tcb, const Segment& segment, uint32_t window, Env& en
   tcb.backoff = tcb.timeouts = 0;
   tcb.progress_tick = env.tick;
   tcb.timers.Stop(Timer::kRetransmit);
-  tcb.congestion.Open(tcb.snd_mss, env.config, tcb.Has(kSynRetransmitted));
+  // RFC 5681 3.1: a lost SYN makes the initial window one segment.
+  const bool syn_lost = tcb.Has(kSynRetransmitted);
+  tcb.congestion.Open(syn_lost ? tcb.snd_mss : env.InitialWindow(tcb.snd_mss), env.config);
   const uint8_t events = tcb.events;
   tcb.events |= kEventOpened;
   if (tcb.Has(kFinQueued | kWatched | kFastOpen)) [[unlikely]]

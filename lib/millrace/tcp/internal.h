@@ -189,8 +189,9 @@ void PushBursts(const Tcb& tcb, const Config& config, Outbox& out);
 // RFC 9293 3.7.1 (MUST-16): what we send at most per segment, options subtracted.
 inline uint16_t EffectiveMss(uint16_t peer_mss, uint16_t our_mss, bool timestamps,
                              const Config& config) {
-  const uint16_t floor = std::min(config.mss_min, our_mss);
-  const uint16_t mss = std::clamp(peer_mss, floor, our_mss);
+  uint16_t mss = our_mss;
+  if (peer_mss < our_mss) [[unlikely]]
+    mss = std::max(peer_mss, std::min(config.mss_min, our_mss));
   return static_cast<uint16_t>(mss - (timestamps ? 12 : 0));
 }
 

@@ -61,7 +61,7 @@ void FillSyn(Tcb& tcb, Env& env, TxSegment& segment) {
     tcb.Clear(kAckNow);
     tcb.last_ack_sent = tcb.rcv_nxt;
   }
-  segment.window = WindowField(tcb.receive_buffer_bytes, 0);  // never scaled in a SYN
+  segment.window = env.syn_window;
   segment.options |= wire::kMssOption;
   segment.mss = env.config.mss;
   if (tcb.Has(kWindowScalingOn)) {

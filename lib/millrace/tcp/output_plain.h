@@ -123,17 +123,11 @@ MR_ALWAYS_INLINE bool SendFirstSyn(Tcb& tcb, Env& env, TxFields& segment) {
       kResetNow | kKeepaliveDue | kFastOpen | kEcnOn | kAckNow | kDuplicateAckMask;
   if (tcb.state != State::kSynSent || tcb.snd_nxt != tcb.iss) return false;
   if (tcb.Has(kMore) || tcb.extra != 0) return false;
-  // What OpenActive has set, bit by bit as the options are numbered.
-  static_assert(kTimestampsOn << 3 == wire::kTimestampsOption);
-  static_assert(uint32_t{kWindowScalingOn} == wire::kWindowScaleOption);
-  static_assert(uint32_t{kSackOn} == wire::kSackPermittedOption);
   segment = TxFields();
-  segment.options =
-      static_cast<wire::OptionBits>(wire::kMssOption | (tcb.bits & (kWindowScalingOn | kSackOn)) |
-                                    (tcb.bits & kTimestampsOn) << 3);
+  segment.options = static_cast<wire::OptionBits>(wire::kMssOption | (tcb.bits & kNegotiated));
   segment.seq = tcb.iss;
   segment.flags = wire::kSyn;
-  segment.window = WindowField(tcb.receive_buffer_bytes, 0);  // never scaled in a SYN
+  segment.window = env.syn_window;
   segment.mss = env.config.mss;
   segment.window_scale = env.window_shift;
   segment.tsval = env.ts_clock + tcb.ts_offset;

@@ -19,16 +19,18 @@
 #include "millrace/tcp/send_buffer.h"
 #include "millrace/tcp/state.h"
 #include "millrace/tcp/timers.h"
+#include "millrace/wire/segment.h"
 
 namespace millrace::tcp {
 
 // Properties and facts of a connection, in Tcb::bits.
 enum TcbBit : uint32_t {
-  // Negotiated.
-  kTimestampsOn = 1u << 0,
-  kWindowScalingOn = 1u << 1,
-  kSackOn = 1u << 2,
-  kPassiveOpen = 1u << 3,  // RFC 9293 3.5 (MUST-11): the origin of the OPEN is remembered
+  kPassiveOpen = 1u << 0,  // RFC 9293 3.5 (MUST-11): the origin of the OPEN is remembered
+  // Negotiated: where wire::OptionBits have them.
+  kWindowScalingOn = wire::kWindowScaleOption,
+  kSackOn = wire::kSackPermittedOption,
+  kTimestampsOn = wire::kTimestampsOption,
+  kNegotiated = kWindowScalingOn | kSackOn | kTimestampsOn,
   // The application's wishes.
   kNoDelay = 1u << 4,         // Nagle off (MUST-17)
   kFinQueued = 1u << 5,       // nothing will be sent after what is in the buffer
