@@ -93,7 +93,7 @@ TEST(Cubic, IdleTimeDoesNotCount) {
 TEST(CongestionControl, CubicReducesToSevenTenths) {
   CongestionState state;
   Congestion c;
-  c.Open(kMss, kConfig, false);
+  c.Open(Congestion::InitialWindow(kMss, kConfig), kConfig);
   ReduceForLoss(c, state, 10 * kMss, kMss, kConfig);
   EXPECT_EQ(c.ssthresh, 7 * kMss);
   ReduceForLoss(c, state, kMss, kMss, kConfig);
@@ -131,7 +131,7 @@ TEST(HyStart, EntersAndLeavesConservativeSlowStart) {
 TEST(CongestionControl, IdleConnectionRestartsAtTheInitialWindow) {
   CongestionState state;
   Congestion c;
-  c.Open(kMss, kConfig, false);
+  c.Open(Congestion::InitialWindow(kMss, kConfig), kConfig);
   c.cwnd = 100 * kMss;
   RestartAfterIdle(c, state, kMss, kConfig);
   EXPECT_EQ(c.cwnd, 10 * kMss);
@@ -157,7 +157,7 @@ TEST(Dctcp, WindowIsCutByTheShareOfMarks) {
   for (int i = 0; i < 100; ++i) window(false);
   EXPECT_LT(state.dctcp.alpha, DctcpState::kOne / 100);
   Congestion c;
-  c.Open(kMss, config, false);
+  c.Open(Congestion::InitialWindow(kMss, config), config);
   c.cwnd = 100 * kMss;
   ReduceForEcho(c, state, kMss, 0, config);
   EXPECT_GT(c.cwnd, 99 * kMss);
@@ -173,7 +173,7 @@ TEST(CongestionControl, NoneKeepsItsWindow) {
   config.fixed_window_bytes = 50 * kMss;
   CongestionState state;
   Congestion c;
-  c.Open(kMss, config, false);
+  c.Open(Congestion::InitialWindow(kMss, config), config);
   EXPECT_EQ(c.cwnd, 50 * kMss);
   ReduceForTimeout(c, state, 50 * kMss, kMss, true, config);
   ReduceForEcho(c, state, kMss, 0, config);

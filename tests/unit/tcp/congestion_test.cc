@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+
 #include "millrace/base/prng.h"
+#include "millrace/tcp/env.h"
 
 namespace millrace::tcp {
 namespace {
@@ -14,7 +17,7 @@ const Config kConfig;
 
 Congestion Opened(uint32_t cwnd, uint32_t ssthresh) {
   Congestion c;
-  c.Open(kMss, kConfig, false);
+  c.Open(10 * kMss, kConfig);
   c.cwnd = cwnd;
   c.ssthresh = ssthresh;
   return c;
@@ -27,12 +30,21 @@ TEST(Congestion, InitialWindowFollowsRfc6928) {
   } cases[] = {{536, 5360}, {1000, 10'000}, {1460, 14'600}, {4000, 14'600}, {8960, 17'920}};
   for (const auto& [mss, cwnd] : cases) {
     Congestion c;
-    c.Open(mss, kConfig, false);
+    c.Open(Congestion::InitialWindow(mss, kConfig), kConfig);
     EXPECT_EQ(c.cwnd, cwnd) << mss;
     EXPECT_TRUE(c.InSlowStart());
-    c.Open(mss, kConfig, true);
-    EXPECT_EQ(c.cwnd, mss) << "after a lost SYN";
   }
+}
+
+TEST(Congestion, InitialWindowOfTheLastMssIsRemembered) {
+  Env env(kConfig, 1, 1, 1);
+  for (const uint16_t mss : std::initializer_list<uint16_t>{1448, 1448, 536, 1448}) {
+    EXPECT_EQ(env.InitialWindow(mss), Congestion::InitialWindow(mss, kConfig)) << mss;
+  }
+  Config fewer = kConfig;
+  fewer.initial_window_segments = 2;
+  env.SetConfig(fewer);
+  EXPECT_EQ(env.InitialWindow(1448), 2u * 1448);
 }
 
 // CC-02, RFC 3465 2.2 with L = 2.
