@@ -189,8 +189,7 @@ class Engine {
   [[gnu::noinline]] bool ParseInLayers(const RxFrame& rx, Parsed& parsed);
   void FindCandidates(std::span<Parsed> burst);
   void OnNotTcp(const wire::ParsedFrame& frame, const RxFrame& rx);
-  // The connection that it is for now, or null: that was all. Who keeps the packet takes its
-  // handle.
+  // The connection that it is for, or null: that was all. Who keeps the packet takes its handle.
   [[gnu::noinline]] Connection* OnOther(Parsed& parsed, const RxFrame& rx);
   Connection* OnUnmatched(Parsed& parsed);
   MR_ALWAYS_INLINE Connection* OnHalfOpen(Parsed& parsed, FlowRef ref);
@@ -245,8 +244,6 @@ class Engine {
                          const MacAddress& mac, ControlFrame* frame);
   bool CheckV6(const Endpoint& remote, ConnectResult* why) const;
   SourcePorts& SourcePortsFor(const IpAddress& remote_v6);
-  [[gnu::noinline]] ConnectResult ConnectByChoice(const Endpoint& remote, uint64_t user_data,
-                                                  Socket* socket);
   ConnectResult ConnectV6(const Endpoint& remote, uint64_t user_data, Socket* socket);
   bool MakeKey(const Endpoint& local, const Endpoint& remote, FlowKey* key);
   uint16_t MssV6() const;
@@ -287,6 +284,7 @@ class Engine {
   ConnectResult Open(const FlowKey& key, uint64_t hash, uint64_t user_data, Socket* socket);
   ConnectResult OpenWith(const FlowKey& key, uint64_t hash, tcp::TupleSecrets secrets,
                          uint64_t user_data, Socket* socket);
+  ConnectResult ConnectByChoice(const Endpoint& remote, uint64_t user_data, Socket* socket);
   bool MayReuse(FlowRef ref) const;
   ConnectResult Reopen(const FlowKey& key, uint64_t hash, FlowRef old, uint64_t user_data,
                        Socket* socket);

@@ -162,7 +162,8 @@ ConnectResult Engine::Connect(const Endpoint& remote, uint64_t user_data, Socket
 
 // Draws source ports when none is left that was, and passes over those in use. A function of its
 // own, whose lambdas keep what they capture out of the memory of the other one (14 instructions).
-ConnectResult Engine::ConnectByChoice(const Endpoint& remote, uint64_t user_data, Socket* socket) {
+[[gnu::noinline]] ConnectResult Engine::ConnectByChoice(const Endpoint& remote, uint64_t user_data,
+                                                        Socket* socket) {
   const auto key_of = [&remote](SourcePorts::Candidate c) { return KeyFrom(c, remote); };
   FlowRef reused;
   const SourcePorts::Choice* const choice = source_ports_.Choose(
